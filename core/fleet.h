@@ -1,0 +1,49 @@
+/*
+ * fleet.h - the workers as the router sees them.
+ *
+ *        index:        0      1      2      3     (dense, never reused)
+ *   workers[]       [ url, role, health, report | ... ]
+ *   outstanding[]   [  3  |  0  |  7  |  1  ]      sent and not yet answered, by the router's count
+ *   assigned[]      [ 90  | 88  | 91  | 12  ]      ever sent
+ *   candidates[REGULAR]  -> 0, 1, 3                healthy, not draining, not removed; ascending
+ *
+ * The two counters are arrays of their own because policies scan them for every decision.
+ * The router owns and changes the fleet; policies read it. Capacity is fixed at creation.
+ */
+#ifndef SGL_CORE_FLEET_H
+#define SGL_CORE_FLEET_H
+
+#include "input.h"
+
+struct sgl_worker {
+    char *url;   /* owned */
+    char *model; /* owned, or NULL */
+    enum sgl_pool pool;
+    bool is_healthy;
+    bool is_draining;
+    bool is_removed;
+    uint32_t probes_failed;    /* in a row */
+    uint32_t probes_succeeded; /* in a row */
+
+    /* The last load report. reported_ns is SGL_ABSENT until there is one. */
+    int64_t reported_ns;
+    int64_t queue_length;
+    int64_t running;               /* SGL_ABSENT when the report had none */
+    double token_usage;            /* NaN when the report had none */
+    uint32_t outstanding_reported; /* outstanding[] when the report came in */
+};
+
+struct sgl_fleet {
+    uint32_t worker_count;
+    uint32_t worker_max;
+    struct sgl_worker *workers;
+    uint32_t *outstanding;
+    uint64_t *assigned;
+    uint32_t *candidates[SGL_POOL_COUNT];
+    uint32_t candidate_count[SGL_POOL_COUNT];
+};
+
+/* Age of the worker's queue report, or SGL_ABSENT when it has none. */
+int64_t sgl_fleet_report_age_ns(const struct sgl_fleet *fleet, uint32_t worker, int64_t now_ns);
+
+#endif

@@ -1,0 +1,218 @@
+#include "parameters.h"
+
+#include "text.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NUMBER_TEXT_MAX 64
+
+void sgl_parameters_init(struct sgl_parameters *parameters, const struct sgl_parameter *table)
+{
+    memset(parameters, 0, sizeof *parameters);
+    parameters->table = table;
+    for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
+        parameters->value[i] = table[i].standard;
+}
+
+/* How a value that does not fit is refused: what it is, then what would do. */
+static int refuse(const struct sgl_parameter *row, const char *value, size_t length,
+                  const char *what, struct sgl_failure *failure)
+{
+    const int shown = length > 40 ? 40 : (int)length;
+
+    if (row->kind == SGL_PARAMETER_CHOICE)
+        return sgl_fail(failure, SGL_EINVAL, "%s: %s=%.*s, expected one of %s", what, row->name,
+                        shown, value, row->choices);
+    char least[SGL_REAL_TEXT_MAX];
+    char most[SGL_REAL_TEXT_MAX];
+    sgl_real_text(row->least, least);
+    if (isinf(row->most))
+        return sgl_fail(failure, SGL_EINVAL, "%s: %s=%.*s, expected %s of at least %s", what,
+                        row->name, shown, value,
+                        row->kind == SGL_PARAMETER_INTEGER ? "a whole number" : "a number", least);
+    return sgl_fail(failure, SGL_EINVAL, "%s: %s=%.*s, expected %s from %s to %s", what, row->name,
+                    shown, value,
+                    row->kind == SGL_PARAMETER_INTEGER ? "a whole number"
+                    : row->kind == SGL_PARAMETER_REALS ? "numbers separated by '/', each"
+                                                       : "a number",
+                    least, sgl_real_text(row->most, most));
+}
+
+/* A decimal number that fills all `length` bytes and lies in the row's range. */
+static bool read_number(const struct sgl_parameter *row, const char *text, size_t length,
+                        double *value_out)
+{
+    char copy[NUMBER_TEXT_MAX];
+    char *end;
+
+    if (length == 0 || length >= sizeof copy || strspn(text, "0123456789+-.eE") < length)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    const double value = strtod(copy, &end);
+    if (*end != '\0' || !isfinite(value) || value < row->least || value > row->most)
+        return false;
+    if (row->kind == SGL_PARAMETER_INTEGER && value != floor(value))
+        return false;
+    *value_out = value + 0.0; /* never -0.0 */
+    return true;
+}
+
+static int set_list(struct sgl_parameters *parameters, const struct sgl_parameter *row,
+                    const char *text, size_t length, const char *what, struct sgl_failure *failure)
+{
+    double *list = malloc(SGL_PARAMETER_LIST_MAX * sizeof *list);
+    uint32_t count = 0;
+    int status = SGL_OK;
+
+    if (list == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", what);
+    for (size_t at = 0; status == SGL_OK;) {
+        const char *slash = memchr(text + at, '/', length - at);
+        const size_t size = slash != NULL ? (size_t)(slash - text) - at : length - at;
+        if (count == SGL_PARAMETER_LIST_MAX)
+            status = sgl_fail(failure, SGL_EINVAL, "%s: %s has more than %d members", what,
+                              row->name, SGL_PARAMETER_LIST_MAX);
+        else if (!read_number(row, text + at, size, &list[count++]))
+            status = refuse(row, text, length, what, failure);
+        if (slash == NULL)
+            break;
+        at += size + 1;
+    }
+    if (status != SGL_OK) {
+        free(list);
+        return status;
+    }
+    free(parameters->list);
+    parameters->list = list;
+    parameters->list_count = count;
+    return SGL_OK;
+}
+
+int sgl_parameters_set(struct sgl_parameters *parameters, const char *key, size_t key_length,
+                       const char *value, size_t value_length, const char *what,
+                       struct sgl_failure *failure)
+{
+    const struct sgl_parameter *table = parameters->table;
+    size_t index;
+
+    for (size_t i = 0; table != NULL && table[i].name != NULL; i++) {
+        const struct sgl_parameter *row = &table[i];
+        if (strlen(row->name) != key_length || memcmp(row->name, key, key_length) != 0)
+            continue;
+        if (row->kind == SGL_PARAMETER_REALS)
+            return set_list(parameters, row, value, value_length, what, failure);
+        if (row->kind == SGL_PARAMETER_CHOICE) {
+            if (!sgl_list_has(row->choices, '|', value, value_length, &index))
+                return refuse(row, value, value_length, what, failure);
+            parameters->value[i] = (double)index;
+            return SGL_OK;
+        }
+        if (!read_number(row, value, value_length, &parameters->value[i]))
+            return refuse(row, value, value_length, what, failure);
+        return SGL_OK;
+    }
+
+    char wanted[64];
+    char hint[128];
+    snprintf(wanted, sizeof wanted, "%.*s", key_length > 60 ? 60 : (int)key_length, key);
+    struct sgl_nearest nearest = {.wanted = wanted};
+    for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
+        sgl_nearest_offer(&nearest, table[i].name);
+    return sgl_fail(failure, SGL_EINVAL, "%s: unknown parameter '%s'%s%s", what, wanted,
+                    sgl_nearest_hint(&nearest, hint, sizeof hint),
+                    nearest.name == NULL ? ", expected none" : "");
+}
+
+int sgl_parameters_parse(struct sgl_parameters *parameters, const char *text, const char *what,
+                         struct sgl_failure *failure)
+{
+    const char *at = text != NULL ? text : "";
+
+    while (*at != '\0') {
+        const size_t size = strcspn(at, ",");
+        const char *equals = memchr(at, '=', size);
+        if (equals == NULL)
+            return sgl_fail(failure, SGL_EINVAL, "%s: '%.*s', expected key=value", what,
+                            size > 40 ? 40 : (int)size, at);
+        const size_t key_length = (size_t)(equals - at);
+        const int status = sgl_parameters_set(parameters, at, key_length, equals + 1,
+                                              size - key_length - 1, what, failure);
+        if (status != SGL_OK)
+            return status;
+        at += size;
+        if (*at == ',' && *++at == '\0')
+            return sgl_fail(failure, SGL_EINVAL, "%s: nothing after the last ',', expected key=value",
+                            what);
+    }
+    return SGL_OK;
+}
+
+const char *sgl_real_text(double value, char out[static SGL_REAL_TEXT_MAX])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, SGL_REAL_TEXT_MAX, "%.*g", digits, value);
+        if (strtod(out, NULL) == value)
+            break;
+    }
+    return out;
+}
+
+/* Text of row i, at `out`; returns its length, 0 when the value is absent. */
+static size_t format_value(const struct sgl_parameters *parameters, size_t i, char *out)
+{
+    const struct sgl_parameter *row = &parameters->table[i];
+    char number[SGL_REAL_TEXT_MAX];
+    size_t length = 0;
+
+    if (row->kind == SGL_PARAMETER_CHOICE) {
+        const char *word = row->choices;
+        for (size_t skip = (size_t)parameters->value[i]; skip > 0; skip--)
+            word = strchr(word, '|') + 1;
+        length = strcspn(word, "|");
+        memcpy(out, word, length);
+        return length;
+    }
+    if (row->kind == SGL_PARAMETER_REALS) {
+        for (uint32_t m = 0; m < parameters->list_count; m++)
+            length += (size_t)sprintf(out + length, "%s%s", m > 0 ? "/" : "",
+                                      sgl_real_text(parameters->list[m], number));
+        return length;
+    }
+    if (isnan(parameters->value[i]))
+        return 0;
+    return (size_t)sprintf(out, "%s", sgl_real_text(parameters->value[i], number));
+}
+
+char *sgl_parameters_format(const struct sgl_parameters *parameters)
+{
+    size_t size = 1 + (size_t)parameters->list_count * SGL_REAL_TEXT_MAX;
+    const struct sgl_parameter *table = parameters->table;
+
+    for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
+        size += strlen(table[i].name) + SGL_REAL_TEXT_MAX + 2 +
+                (table[i].choices != NULL ? strlen(table[i].choices) : 0);
+    char *text = calloc(size, 1);
+    if (text == NULL)
+        return NULL;
+    size_t length = 0;
+    for (size_t i = 0; table != NULL && table[i].name != NULL; i++) {
+        const size_t start = length;
+        length += (size_t)sprintf(text + length, "%s%s=", length > 0 ? "," : "", table[i].name);
+        const size_t value = format_value(parameters, i, text + length);
+        length = value > 0 ? length + value : start;
+        text[length] = '\0';
+    }
+    return text;
+}
+
+void sgl_parameters_release(struct sgl_parameters *parameters)
+{
+    free(parameters->list);
+    parameters->list = NULL;
+    parameters->list_count = 0;
+}

@@ -1,0 +1,81 @@
+#include "rng.h"
+
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_rng.h>
+
+#define GOLDEN UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio, odd */
+
+static uint64_t finalize(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+struct sgl_rng sgl_rng_stream(uint64_t seed, enum sgl_purpose purpose, uint32_t pool,
+                              int64_t request, uint32_t attempt)
+{
+    uint64_t state = finalize(seed + GOLDEN);
+
+    state = finalize(state ^ (((uint64_t)purpose << 32 | pool) + GOLDEN));
+    state = finalize(state ^ ((uint64_t)request + GOLDEN));
+    state = finalize(state ^ (attempt + GOLDEN));
+    return (struct sgl_rng){.state = state};
+}
+
+uint64_t sgl_rng_next(struct sgl_rng *stream)
+{
+    stream->state += GOLDEN;
+    return finalize(stream->state);
+}
+
+double sgl_rng_uniform(struct sgl_rng *stream)
+{
+    return (double)(sgl_rng_next(stream) >> 11) * 0x1.0p-53;
+}
+
+uint32_t sgl_rng_below(struct sgl_rng *stream, uint32_t bound)
+{
+    uint64_t product = (sgl_rng_next(stream) >> 32) * bound;
+
+    if ((uint32_t)product < bound) {
+        const uint32_t threshold = (uint32_t)(-bound) % bound;
+        while ((uint32_t)product < threshold)
+            product = (sgl_rng_next(stream) >> 32) * bound;
+    }
+    return (uint32_t)(product >> 32);
+}
+
+/* GSL's view of a stream. The type is constant and the gsl_rng lives on the caller's stack, so
+ * drawing allocates nothing. */
+static unsigned long gsl_get(void *state)
+{
+    return (unsigned long)(sgl_rng_next(state) >> 32);
+}
+
+static double gsl_get_double(void *state)
+{
+    return sgl_rng_uniform(state);
+}
+
+static void gsl_set(void *state, unsigned long seed)
+{
+    ((struct sgl_rng *)state)->state = seed;
+}
+
+static const gsl_rng_type stream_type = {
+    .name = "sglsim",
+    .max = UINT32_MAX,
+    .min = 0,
+    .size = sizeof(struct sgl_rng),
+    .set = gsl_set,
+    .get = gsl_get,
+    .get_double = gsl_get_double,
+};
+
+double sgl_rng_exponential(struct sgl_rng *stream, double mean)
+{
+    const gsl_rng view = {.type = &stream_type, .state = stream};
+
+    return gsl_ran_exponential(&view, mean);
+}

@@ -1,0 +1,72 @@
+/*
+ * router.h - the deterministic state machine that routes requests.
+ *
+ *      inputs (input.h)            router                     actions
+ *      route, complete, ...  -->   fleet, flights, one   -->  dispatch to worker w | refuse
+ *      stamped with now_ns         policy per pool            
+ *                                       |
+ *                                       v  sink (sink.h): input, decision + candidates, outcome
+ *
+ * A driver (the simulator, the live proxy, a verifier) feeds inputs, one at a time, and carries out
+ * the actions. The router has no clock, no I/O, no thread and no global: its state is a function of
+ * its options and the inputs fed so far. Accepted inputs are numbered 1, 2, 3, ...; an input that is
+ * impossible in the present state (unknown request or worker, time going back) is refused with
+ * SGL_EINVAL, changes nothing, gets no number and is not passed to the sink.
+ *
+ * A request that got a worker is "outstanding" until complete or cancel; a request that got none is
+ * answered by the driver, which then feeds reject, so that every request ends with one outcome.
+ * In a prefill/decode fleet the driver routes in the prefill pool first.
+ *
+ * Memory: fixed at creation but for the table of outstanding requests, which grows (never shrinks)
+ * before a route decides; without memory the route fails and nothing has changed.
+ */
+#ifndef SGL_CORE_ROUTER_H
+#define SGL_CORE_ROUTER_H
+
+#include "allocator.h"
+#include "policy.h"
+#include "sink.h"
+
+#define SGL_WORKER_MAX_STANDARD 1024 /* DESIGN: worker_max is 1,024 by default */
+
+struct sgl_router;
+
+struct sgl_router_options {
+    uint64_t seed;
+    uint32_t worker_max; /* workers ever added, removed ones included; 0 = the standard */
+    const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* NULL: the pool is not used; borrowed,
+                                                             must outlive the router */
+    struct sgl_sink *sink;                   /* borrowed; NULL: nobody listens */
+    const struct sgl_allocator *allocator;   /* borrowed; NULL: the C library */
+};
+
+enum sgl_action_kind {
+    SGL_ACTION_DISPATCH, /* send the request to the decision's worker */
+    SGL_ACTION_REFUSE,   /* no worker: answer the client, then feed reject */
+};
+
+struct sgl_action {
+    enum sgl_action_kind kind;
+    struct sgl_decision decision; /* propensity is NaN when no sink wants decisions */
+};
+
+/* What an input brought about. The actions are the router's, valid until the next input. */
+struct sgl_result {
+    uint64_t sequence;
+    const struct sgl_action *actions;
+    uint32_t action_count;
+};
+
+int sgl_router_create(struct sgl_router **router_out, const struct sgl_router_options *options,
+                      struct sgl_failure *failure);
+void sgl_router_destroy(struct sgl_router *router);
+
+int sgl_router_feed(struct sgl_router *router, const struct sgl_input *input,
+                    struct sgl_result *result, struct sgl_failure *failure);
+
+const struct sgl_fleet *sgl_router_fleet(const struct sgl_router *router);
+
+/* Requests outstanding, over all workers. */
+uint64_t sgl_router_outstanding(const struct sgl_router *router);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * text.h - names: comparing and suggesting them. Pure functions over strings.
+ */
+#ifndef SGL_CORE_TEXT_H
+#define SGL_CORE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Edits (insert, delete, replace, swap neighbours) between two names; names over 63 bytes compare
+ * by their first 63. */
+size_t sgl_edit_distance(const char *left, const char *right);
+
+/* Remembers the nearest of the names offered. Start from {.wanted = name}. */
+struct sgl_nearest {
+    const char *wanted;
+    const char *name; /* borrowed from the offer; NULL before the first */
+    size_t distance;
+};
+
+void sgl_nearest_offer(struct sgl_nearest *nearest, const char *name);
+
+/* " (did you mean 'x'?)" into `out`, or "" when nothing offered is near enough to be a typing slip:
+ * at most two edits and less than half the name. Returns `out`. */
+const char *sgl_nearest_hint(const struct sgl_nearest *nearest, char *out, size_t size);
+
+/* Is `word` one of the words of `list`, which are separated by `separator`? `length` bytes of word
+ * count. The position goes to *index_out when that is not NULL. */
+bool sgl_list_has(const char *list, char separator, const char *word, size_t length,
+                  size_t *index_out);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * trace.h - requests to replay, whatever they are stored in.
+ *
+ *     file --> format reader --> order, checks, rebase --> struct sgl_trace_row, one at a time
+ *             (formats.def)      (trace.c, once)
+ *
+ * A source is anything that gives rows: a file (sgl_trace_open) or a generator. Rows come in order of
+ * arrival, numbered from 0 in that order, with times in integer nanoseconds since the first arrival.
+ * Reading streams: memory does not grow with the file. Rows out of order within a window of 65,536
+ * are sorted (the number is a fact to be told); further out is an error. Equal arrival times keep the
+ * order of the file.
+ *
+ * Errors are one line, "file:line:column: what, expected what" (SQLite: "file:table:row: ..."), never
+ * with more than 40 bytes of the file in it.
+ */
+#ifndef SGL_TRACES_TRACE_H
+#define SGL_TRACES_TRACE_H
+
+#include "core/absent.h"
+#include "core/failure.h"
+#include "core/request.h"
+
+#include <stdbool.h>
+
+/* What a recorder measured of a request when the trace was taken. Times in ns since the first
+ * arrival, durations in ns; SGL_ABSENT or NULL when the trace does not say. */
+struct sgl_recorded {
+    const char *worker_url;
+    int64_t router_send_ns;
+    int64_t queue_start_ns;
+    int64_t queue_end_ns;
+    int64_t first_token_ns;
+    int64_t finish_ns;
+    int64_t server_latency_ns;
+    int64_t ttft_ns;
+    int64_t cached_tokens;
+    bool has_success;
+    bool success;
+    const char *error;
+};
+
+/* Borrowed from the source until its next call. */
+struct sgl_trace_row {
+    struct sgl_request request; /* max_tokens is SGL_ABSENT when the trace has none */
+    int64_t output_tokens;      /* the truth: for the simulated worker, never for the router */
+    struct sgl_recorded recorded;
+};
+
+struct sgl_source {
+    const struct sgl_source_ops *ops;
+};
+
+struct sgl_source_ops {
+    /* 1: a row is in *row_out; 0: the end; negative: failure. */
+    int (*next)(struct sgl_source *self, struct sgl_trace_row *row_out, struct sgl_failure *failure);
+    /* ? A request with that id has left the system: its id may come again later. */
+    void (*finished)(struct sgl_source *self, int64_t request);
+};
+
+#endif
