@@ -12,8 +12,9 @@
 enum {
     SGL_OK = 0,
     SGL_ENOMEM = -1, /* memory could not be had; nothing was changed */
-    SGL_EINVAL = -2, /* the caller, a file or a user gave something impossible; nothing was changed */
-    SGL_EIO = -3,    /* the world failed: a file could not be read or written */
+    SGL_EINVAL =
+        -2,       /* the caller, a file or a user gave something impossible; nothing was changed */
+    SGL_EIO = -3, /* the world failed: a file could not be read or written */
 };
 
 struct sgl_failure {

@@ -13,6 +13,8 @@
 #ifndef SGL_CORE_FLEET_H
 #define SGL_CORE_FLEET_H
 
+#include "allocator.h"
+#include "failure.h"
 #include "input.h"
 
 struct sgl_worker {
@@ -42,6 +44,23 @@ struct sgl_fleet {
     uint32_t *candidates[SGL_POOL_COUNT];
     uint32_t candidate_count[SGL_POOL_COUNT];
 };
+
+int sgl_fleet_create(struct sgl_fleet *fleet, uint32_t worker_max,
+                     const struct sgl_allocator *allocator);
+void sgl_fleet_release(struct sgl_fleet *fleet, const struct sgl_allocator *allocator);
+
+/* Adds a healthy worker and gives it the next index. SGL_EINVAL: full, or that url is there
+ * already. SGL_ENOMEM: nothing changed. */
+int sgl_fleet_add(struct sgl_fleet *fleet, const struct sgl_allocator *allocator,
+                  enum sgl_pool pool, const struct sgl_worker_identity *identity,
+                  struct sgl_failure *failure);
+
+/* To be called after is_healthy, is_draining or is_removed of a worker of that pool changed. */
+void sgl_fleet_refresh(struct sgl_fleet *fleet, enum sgl_pool pool);
+
+/* Files what a worker said of itself; a report older than the one on file is ignored. */
+void sgl_fleet_report(struct sgl_fleet *fleet, uint32_t worker,
+                      const struct sgl_load_report *report);
 
 /* Age of the worker's queue report, or SGL_ABSENT when it has none. */
 int64_t sgl_fleet_report_age_ns(const struct sgl_fleet *fleet, uint32_t worker, int64_t now_ns);

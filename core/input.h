@@ -1,7 +1,7 @@
 /*
  * input.h - everything that can happen to a router. Feeding the same inputs to a fresh router of
- * the same build, seed and parameters gives the same decisions, bit for bit: this is what a decision
- * log stores and what `verify` re-executes.
+ * the same build, seed and parameters gives the same decisions, bit for bit: this is what a
+ * decision log stores and what `verify` re-executes.
  *
  *   kind          fields used beside kind and now_ns
  *   ------------  ------------------------------------------------------------------------------

@@ -146,8 +146,8 @@ int sgl_parameters_parse(struct sgl_parameters *parameters, const char *text, co
             return status;
         at += size;
         if (*at == ',' && *++at == '\0')
-            return sgl_fail(failure, SGL_EINVAL, "%s: nothing after the last ',', expected key=value",
-                            what);
+            return sgl_fail(failure, SGL_EINVAL,
+                            "%s: nothing after the last ',', expected key=value", what);
     }
     return SGL_OK;
 }

@@ -2,9 +2,10 @@
  * parameters.h - `key=value,key=value` against a table of parameters.
  *
  * Everything a user can tune (policies, service models, workers) is a row of a table: name, kind,
- * default, range, help. One parser reads it, one formatter writes it back with every value resolved,
- * and `sglsim policies NAME` prints the table. Values are doubles: integers are exact up to 2^53, a
- * choice is the index of its word. A list is written `0.5/0.3/0.2`; a table has at most one.
+ * default, range, help. One parser reads it, one formatter writes it back with every value
+ * resolved, and `sglsim policies NAME` prints the table. Values are doubles: integers are exact up
+ * to 2^53, a choice is the index of its word. A list is written `0.5/0.3/0.2`; a table has at most
+ * one.
  *
  *     table        { {"window_size", INTEGER, 20, 2, 65536, NULL, "completions ..."}, ..., {NULL} }
  *     parameters   .value[i] belongs to row i of the table;  .list is the list row's
@@ -17,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SGL_PARAMETER_MAX 24      /* rows of one table */
+#define SGL_PARAMETER_MAX 24        /* rows of one table */
 #define SGL_PARAMETER_LIST_MAX 1024 /* members of a list */
 
 enum sgl_parameter_kind {

@@ -55,14 +55,15 @@ struct sgl_policy_ops {
     const char *source;  /* where the rule comes from */
     const struct sgl_parameter *parameters; /* ? */
 
-    int (*check)(const struct sgl_parameters *parameters, struct sgl_failure *failure);    /* ? */
-    size_t (*state_size)(const struct sgl_parameters *parameters, uint32_t worker_max);    /* ? */
-    void (*create)(void *state, const struct sgl_policy_setup *setup);                     /* ? */
+    int (*check)(const struct sgl_parameters *parameters, struct sgl_failure *failure); /* ? */
+    size_t (*state_size)(const struct sgl_parameters *parameters, uint32_t worker_max); /* ? */
+    void (*create)(void *state, const struct sgl_policy_setup *setup);                  /* ? */
     struct sgl_choice (*decide)(const void *state, const struct sgl_view *view);
     double (*probability)(const void *state, const struct sgl_view *view, uint32_t worker);
-    int (*assign)(void *state, const struct sgl_view *view, uint32_t worker);              /* ? */
-    void (*observe)(void *state, const struct sgl_observation *observation);               /* ? */
-    void (*event)(void *state, const struct sgl_fleet *fleet, const struct sgl_input *input); /* ? */
+    int (*assign)(void *state, const struct sgl_view *view, uint32_t worker); /* ? */
+    void (*observe)(void *state, const struct sgl_observation *observation);  /* ? */
+    void (*event)(void *state, const struct sgl_fleet *fleet,
+                  const struct sgl_input *input); /* ? */
     /* Rows [0, count) are candidates [first, first + count) of the view; worker, outstanding and
      * queue fields are already filled, the rest is absent. */
     void (*explain)(const void *state, const struct sgl_view *view, uint32_t first, uint32_t count,
@@ -77,7 +78,8 @@ struct sgl_policy_spec {
 
 int sgl_policy_parse(struct sgl_policy_spec *spec, const char *text, struct sgl_failure *failure);
 
-/* The spec with every parameter resolved; parses back to the same. Caller frees; NULL: no memory. */
+/* The spec with every parameter resolved; parses back to the same. Caller frees; NULL: no memory.
+ */
 char *sgl_policy_format(const struct sgl_policy_spec *spec);
 
 void sgl_policy_release(struct sgl_policy_spec *spec);

@@ -39,7 +39,8 @@ struct sgl_request {
     const char *tenant;
     const char *session;
     const char *model;
-    const uint64_t *prefix_ids; /* one per block of the prompt: equal ids = equal prefix up to there */
+    const uint64_t
+        *prefix_ids; /* one per block of the prompt: equal ids = equal prefix up to there */
     size_t prefix_count;
 };
 

@@ -1,7 +1,8 @@
 /*
  * rng.h - keyed random streams.
  *
- *     key = (seed, purpose, pool, request, attempt)      stream = key -> draw 0, draw 1, draw 2, ...
+ *     key = (seed, purpose, pool, request, attempt)      stream = key -> draw 0, draw 1, draw 2,
+ * ...
  *
  * Every random number of a run is named by what it is for, not by when it is drawn. So two policies
  * replaying the same trace see the same luck (common random numbers), deciding twice gives the same

@@ -3,14 +3,14 @@
  *
  *      inputs (input.h)            router                     actions
  *      route, complete, ...  -->   fleet, flights, one   -->  dispatch to worker w | refuse
- *      stamped with now_ns         policy per pool            
+ *      stamped with now_ns         policy per pool
  *                                       |
  *                                       v  sink (sink.h): input, decision + candidates, outcome
  *
  * A driver (the simulator, the live proxy, a verifier) feeds inputs, one at a time, and carries out
  * the actions. The router has no clock, no I/O, no thread and no global: its state is a function of
- * its options and the inputs fed so far. Accepted inputs are numbered 1, 2, 3, ...; an input that is
- * impossible in the present state (unknown request or worker, time going back) is refused with
+ * its options and the inputs fed so far. Accepted inputs are numbered 1, 2, 3, ...; an input that
+ * is impossible in the present state (unknown request or worker, time going back) is refused with
  * SGL_EINVAL, changes nothing, gets no number and is not passed to the sink.
  *
  * A request that got a worker is "outstanding" until complete or cancel; a request that got none is
@@ -36,8 +36,8 @@ struct sgl_router_options {
     uint32_t worker_max; /* workers ever added, removed ones included; 0 = the standard */
     const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* NULL: the pool is not used; borrowed,
                                                              must outlive the router */
-    struct sgl_sink *sink;                   /* borrowed; NULL: nobody listens */
-    const struct sgl_allocator *allocator;   /* borrowed; NULL: the C library */
+    struct sgl_sink *sink;                                /* borrowed; NULL: nobody listens */
+    const struct sgl_allocator *allocator;                /* borrowed; NULL: the C library */
 };
 
 enum sgl_action_kind {

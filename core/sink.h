@@ -1,9 +1,9 @@
 /*
  * sink.h - who listens to a router: a log writer, a summary, a verifier, or several (sgl_tee).
  *
- * The router itself calls its sink, so no driver can forget to log. For each input it calls, in this
- * order: input (always), decision (route only), outcome (complete, cancel, reject only). NULL members
- * = not interested; candidates are only built when `wants_candidates` is set.
+ * The router itself calls its sink, so no driver can forget to log. For each input it calls, in
+ * this order: input (always), decision (route only), outcome (complete, cancel, reject only). NULL
+ * members = not interested; candidates are only built when `wants_candidates` is set.
  *
  * Everything passed is borrowed for the call. A sink cannot fail towards the router: it remembers
  * its first failure, goes quiet, and its driver asks. Calls come under the driver's mutex.

@@ -1,0 +1,79 @@
+/*
+ * candidates.h - choosing among candidates: the scan that every "best of" policy shares.
+ *
+ * A policy gives a score, higher is better. The functions are inline so that a score function
+ * passed by name is inlined into the scan: a decision over 1,024 workers is one tight loop.
+ *
+ *     ties = first    the lowest worker index wins, and the choice is certain
+ *     ties = random   each of the k best wins with chance 1/k, from the request's own stream
+ */
+#ifndef SGL_CORE_CANDIDATES_H
+#define SGL_CORE_CANDIDATES_H
+
+#include "policy.h"
+
+enum sgl_ties { SGL_TIES_FIRST, SGL_TIES_RANDOM };
+
+#define SGL_TIES_CHOICES "first|random"
+#define SGL_TIES_HELP "who wins among equally good candidates: the first, or one drawn at random"
+
+typedef double sgl_score_function(const void *state, const struct sgl_view *view, uint32_t worker);
+
+/* The best score, the first worker that has it, and how many do. */
+struct sgl_best {
+    double score;
+    uint32_t worker;
+    uint32_t count;
+};
+
+static inline struct sgl_best sgl_best_of(const void *state, const struct sgl_view *view,
+                                          sgl_score_function *score)
+{
+    struct sgl_best best = {.worker = SGL_NO_WORKER};
+
+    for (uint32_t i = 0; i < view->candidate_count; i++) {
+        const uint32_t worker = view->candidates[i];
+        const double value = score(state, view, worker);
+        if (best.count == 0 || value > best.score)
+            best = (struct sgl_best){.score = value, .worker = worker, .count = 1};
+        else if (value == best.score)
+            best.count++;
+    }
+    return best;
+}
+
+/* The chosen worker; *is_tie_out says whether it had equals. */
+static inline uint32_t sgl_choose_best(const void *state, const struct sgl_view *view,
+                                       sgl_score_function *score, enum sgl_ties ties,
+                                       bool *is_tie_out)
+{
+    const struct sgl_best best = sgl_best_of(state, view, score);
+
+    *is_tie_out = best.count > 1;
+    if (best.count <= 1 || ties == SGL_TIES_FIRST)
+        return best.worker;
+    struct sgl_rng draws = view->draws;
+    uint32_t skip = sgl_rng_below(&draws, best.count);
+    for (uint32_t i = 0; i < view->candidate_count; i++) {
+        const uint32_t worker = view->candidates[i];
+        if (score(state, view, worker) == best.score && skip-- == 0)
+            return worker;
+    }
+    return best.worker;
+}
+
+/* The exact chance that sgl_choose_best chooses `worker`. */
+static inline double sgl_chance_best(const void *state, const struct sgl_view *view,
+                                     sgl_score_function *score, enum sgl_ties ties, uint32_t worker)
+{
+    const struct sgl_best best = sgl_best_of(state, view, score);
+
+    if (ties == SGL_TIES_FIRST)
+        return worker == best.worker ? 1.0 : 0.0;
+    return score(state, view, worker) == best.score ? 1.0 / best.count : 0.0;
+}
+
+/* The first candidate with an index of at least `turn`, else the first of all. */
+uint32_t sgl_candidate_in_turn(const struct sgl_view *view, uint32_t turn);
+
+#endif

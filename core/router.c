@@ -1,0 +1,553 @@
+#include "router.h"
+
+#include "flights.h"
+
+#include <assert.h>
+#include <string.h>
+
+/*
+ *   feed(input) -> handler of its kind: check, then change        (nothing changed when refused)
+ *               -> number it, tell the sink: input, decision, outcome
+ *
+ * A handler leaves what the sink is to hear in `action`, `rows` and `record`.
+ */
+struct sgl_router {
+    uint64_t seed;
+    uint64_t sequence; /* of the last accepted input */
+    int64_t now_ns;
+    struct sgl_fleet fleet;
+    struct sgl_flights flights;
+    struct {
+        const struct sgl_policy_ops *ops;
+        void *state;
+    } policy[SGL_POOL_COUNT];
+    struct sgl_sink *sink;
+    const struct sgl_allocator *allocator;
+
+    uint32_t *eligible; /* candidates of a route that excludes workers */
+
+    struct sgl_action action;
+    uint32_t action_count;
+    struct sgl_candidate *rows;
+    uint32_t row_count;
+    struct sgl_outcome_record record;
+    bool has_record;
+};
+
+static int create_policy(struct sgl_router *router, enum sgl_pool pool,
+                         const struct sgl_policy_spec *spec)
+{
+    const struct sgl_policy_ops *ops = spec->ops;
+    const uint32_t worker_max = router->fleet.worker_max;
+    const size_t size =
+        ops->state_size != NULL ? ops->state_size(&spec->parameters, worker_max) : 1;
+    void *state = sgl_allocate(router->allocator, 1, size);
+
+    if (state == NULL)
+        return SGL_ENOMEM;
+    router->policy[pool].ops = ops;
+    router->policy[pool].state = state;
+    if (ops->create != NULL)
+        ops->create(state, &(struct sgl_policy_setup){.parameters = &spec->parameters,
+                                                      .worker_max = worker_max});
+    return SGL_OK;
+}
+
+int sgl_router_create(struct sgl_router **router_out, const struct sgl_router_options *options,
+                      struct sgl_failure *failure)
+{
+    const uint32_t worker_max =
+        options->worker_max > 0 ? options->worker_max : SGL_WORKER_MAX_STANDARD;
+    struct sgl_router *router = sgl_allocate(options->allocator, 1, sizeof *router);
+
+    *router_out = NULL;
+    if (router == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "router: out of memory");
+    router->seed = options->seed;
+    router->sink = options->sink;
+    router->allocator = options->allocator;
+    router->flights.allocator = options->allocator;
+    router->eligible = sgl_allocate(options->allocator, worker_max, sizeof *router->eligible);
+    router->rows = sgl_allocate(options->allocator, worker_max, sizeof *router->rows);
+    bool is_complete = router->eligible != NULL && router->rows != NULL &&
+                       sgl_fleet_create(&router->fleet, worker_max, options->allocator) == SGL_OK;
+    for (int pool = 0; pool < SGL_POOL_COUNT && is_complete; pool++)
+        if (options->policy[pool] != NULL)
+            is_complete =
+                create_policy(router, (enum sgl_pool)pool, options->policy[pool]) == SGL_OK;
+    if (!is_complete) {
+        sgl_router_destroy(router);
+        return sgl_fail(failure, SGL_ENOMEM, "router: out of memory for %u workers", worker_max);
+    }
+    *router_out = router;
+    return SGL_OK;
+}
+
+void sgl_router_destroy(struct sgl_router *router)
+{
+    if (router == NULL)
+        return;
+    const struct sgl_allocator *allocator = router->allocator;
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+        sgl_resize(allocator, router->policy[pool].state, 0);
+    sgl_fleet_release(&router->fleet, allocator);
+    sgl_flights_release(&router->flights);
+    sgl_resize(allocator, router->eligible, 0);
+    sgl_resize(allocator, router->rows, 0);
+    sgl_resize(allocator, router, 0);
+}
+
+const struct sgl_fleet *sgl_router_fleet(const struct sgl_router *router)
+{
+    return &router->fleet;
+}
+
+uint64_t sgl_router_outstanding(const struct sgl_router *router)
+{
+    return router->flights.flight_count;
+}
+
+/* Fills rows [0, count) for candidates [first, first + count) of the view. */
+static void explain(const struct sgl_router *router, enum sgl_pool pool,
+                    const struct sgl_view *view, uint32_t first, uint32_t count,
+                    struct sgl_candidate *rows)
+{
+    const struct sgl_fleet *fleet = &router->fleet;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t worker = view->candidates[first + i];
+        rows[i] = (struct sgl_candidate){
+            .worker = worker,
+            .score = SGL_ABSENT_REAL,
+            .throughput_gradient = SGL_ABSENT_REAL,
+            .latency_gradient = SGL_ABSENT_REAL,
+            .outstanding = fleet->outstanding[worker],
+            .queue_length = fleet->workers[worker].queue_length,
+            .queue_age_ns = sgl_fleet_report_age_ns(fleet, worker, view->now_ns),
+            .matched_fraction = SGL_ABSENT_REAL,
+            .avg_throughput_tps = SGL_ABSENT_REAL,
+            .avg_latency_s = SGL_ABSENT_REAL,
+            .window_size = SGL_ABSENT,
+        };
+    }
+    const struct sgl_policy_ops *ops = router->policy[pool].ops;
+    if (ops->explain != NULL)
+        ops->explain(router->policy[pool].state, view, first, count, rows);
+}
+
+/* The candidates of the pool, without the excluded workers. */
+static const uint32_t *eligible_workers(struct sgl_router *router, enum sgl_pool pool,
+                                        const struct sgl_route *route, uint32_t *count_out)
+{
+    const uint32_t *candidates = router->fleet.candidates[pool];
+    const uint32_t candidate_count = router->fleet.candidate_count[pool];
+    uint32_t kept = 0;
+    uint32_t e = 0;
+
+    *count_out = candidate_count;
+    if (route->excluded_count == 0)
+        return candidates;
+    for (uint32_t i = 0; i < candidate_count; i++) {
+        while (e < route->excluded_count && route->excluded[e] < candidates[i])
+            e++;
+        if (e == route->excluded_count || route->excluded[e] != candidates[i])
+            router->eligible[kept++] = candidates[i];
+    }
+    *count_out = kept;
+    return router->eligible;
+}
+
+static int check_route(const struct sgl_router *router, const struct sgl_input *input,
+                       struct sgl_failure *failure)
+{
+    const struct sgl_route *route = &input->route;
+
+    if (router->policy[input->pool].ops == NULL)
+        return sgl_fail(failure, SGL_EINVAL, "route: the pool %s has no policy",
+                        sgl_pool_name(input->pool));
+    if (route->request == NULL || route->request->request != input->request || input->request < 0)
+        return sgl_fail(failure, SGL_EINVAL, "route: the request's number is not the input's");
+    for (uint32_t i = 0; i < route->excluded_count; i++)
+        if (route->excluded[i] >= router->fleet.worker_count ||
+            (i > 0 && route->excluded[i] <= route->excluded[i - 1]))
+            return sgl_fail(failure, SGL_EINVAL,
+                            "route: excluded workers, expected known ones in ascending order");
+    if (sgl_flights_find(&router->flights, input->request, input->attempt, input->pool) != NULL)
+        return sgl_fail(failure, SGL_EINVAL, "route: request %lld attempt %u (%s) is out already",
+                        (long long)input->request, input->attempt, sgl_pool_name(input->pool));
+    return SGL_OK;
+}
+
+/* Asks the policy and writes down its answer; nothing has changed yet but scratch memory. */
+static void decide(struct sgl_router *router, enum sgl_pool pool, const struct sgl_view *view)
+{
+    const struct sgl_policy_ops *ops = router->policy[pool].ops;
+    const void *state = router->policy[pool].state;
+    struct sgl_decision *decision = &router->action.decision;
+    const struct sgl_choice choice = ops->decide(state, view);
+
+    decision->worker = choice.worker;
+    decision->reason = view->candidate_count == 1 ? SGL_REASON_ONLY_CANDIDATE : choice.reason;
+    if (router->sink == NULL)
+        return;
+    if (router->sink->ops->decision != NULL)
+        decision->propensity = ops->probability(state, view, choice.worker);
+    if (router->sink->wants_candidates) {
+        explain(router, pool, view, 0, view->candidate_count, router->rows);
+        router->row_count = view->candidate_count;
+    }
+}
+
+static int route(struct sgl_router *router, const struct sgl_input *input,
+                 struct sgl_failure *failure)
+{
+    const enum sgl_pool pool = input->pool;
+    int status = check_route(router, input, failure);
+
+    if (status != SGL_OK)
+        return status;
+    if (sgl_flights_reserve(&router->flights) != SGL_OK)
+        return sgl_fail(failure, SGL_ENOMEM, "route: out of memory");
+
+    struct sgl_decision *decision = &router->action.decision;
+    router->action.kind = SGL_ACTION_REFUSE;
+    *decision = (struct sgl_decision){
+        .sequence = router->sequence + 1,
+        .now_ns = input->now_ns,
+        .request = input->request,
+        .attempt = input->attempt,
+        .pool = pool,
+        .policy = router->policy[pool].ops->name,
+        .worker = SGL_NO_WORKER,
+        .reason = SGL_REASON_NO_WORKER,
+        .propensity = SGL_ABSENT_REAL,
+        .decision_ns = SGL_ABSENT,
+    };
+    struct sgl_view view = {
+        .now_ns = input->now_ns,
+        .request = input->route.request,
+        .fleet = &router->fleet,
+        .draws =
+            sgl_rng_stream(router->seed, SGL_PURPOSE_DECIDE, pool, input->request, input->attempt),
+    };
+    view.candidates = eligible_workers(router, pool, &input->route, &view.candidate_count);
+    if (view.candidate_count > 0) {
+        decide(router, pool, &view);
+        const struct sgl_policy_ops *ops = router->policy[pool].ops;
+        if (ops->assign != NULL &&
+            ops->assign(router->policy[pool].state, &view, decision->worker) != SGL_OK)
+            return sgl_fail(failure, SGL_ENOMEM, "route: out of memory in policy %s", ops->name);
+        sgl_flights_add(&router->flights,
+                        &(struct sgl_flight){.request = input->request,
+                                             .attempt = input->attempt,
+                                             .pool = pool,
+                                             .worker = decision->worker,
+                                             .sent_ns = input->now_ns,
+                                             .decision_sequence = decision->sequence});
+        router->fleet.outstanding[decision->worker]++;
+        router->fleet.assigned[decision->worker]++;
+        router->action.kind = SGL_ACTION_DISPATCH;
+    }
+    router->action_count = 1;
+    return SGL_OK;
+}
+
+static int find_flight(const struct sgl_router *router, const struct sgl_input *input,
+                       struct sgl_flight **flight_out, struct sgl_failure *failure)
+{
+    *flight_out = sgl_flights_find(&router->flights, input->request, input->attempt, input->pool);
+    if (*flight_out != NULL)
+        return SGL_OK;
+    return sgl_fail(failure, SGL_EINVAL, "%s: request %lld attempt %u (%s) is not outstanding",
+                    sgl_input_name(input->kind), (long long)input->request, input->attempt,
+                    sgl_pool_name(input->pool));
+}
+
+static int first_token(struct sgl_router *router, const struct sgl_input *input,
+                       struct sgl_failure *failure)
+{
+    struct sgl_flight *flight;
+    const int status = find_flight(router, input, &flight, failure);
+
+    if (status != SGL_OK)
+        return status;
+    if (flight->has_first_token)
+        return sgl_fail(failure, SGL_EINVAL, "first_token: request %lld has had its first token",
+                        (long long)input->request);
+    flight->has_first_token = true;
+    return SGL_OK;
+}
+
+static bool is_count(int64_t value)
+{
+    return value == SGL_ABSENT || value >= 0;
+}
+
+static int check_outcome(const struct sgl_input *input, struct sgl_failure *failure)
+{
+    const struct sgl_outcome *outcome = &input->outcome;
+
+    if (!is_count(outcome->queue_time_ns) || !is_count(outcome->ttft_ns) ||
+        !is_count(outcome->e2e_ns) || !is_count(outcome->prompt_tokens) ||
+        !is_count(outcome->output_tokens) || !is_count(outcome->cached_tokens) ||
+        !is_count(outcome->queue_length))
+        return sgl_fail(failure, SGL_EINVAL, "%s: request %lld has a negative time or count",
+                        sgl_input_name(input->kind), (long long)input->request);
+    if (outcome->reported_ns != SGL_ABSENT && outcome->reported_ns > input->now_ns)
+        return sgl_fail(failure, SGL_EINVAL, "%s: request %lld carries a report from the future",
+                        sgl_input_name(input->kind), (long long)input->request);
+    return SGL_OK;
+}
+
+/* How the policy sees the worker now. Scores that compare candidates need all of them in the view;
+ * a worker that is no candidate is seen alone. */
+static void explain_after(struct sgl_router *router, enum sgl_pool pool, uint32_t worker)
+{
+    const struct sgl_fleet *fleet = &router->fleet;
+    const uint32_t *candidates = fleet->candidates[pool];
+    struct sgl_view view = {
+        .now_ns = router->record.now_ns,
+        .fleet = fleet,
+        .candidates = candidates,
+        .candidate_count = fleet->candidate_count[pool],
+    };
+    uint32_t low = 0;
+    uint32_t high = view.candidate_count;
+
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (candidates[middle] < worker)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == view.candidate_count || candidates[low] != worker) {
+        view.candidates = &router->record.worker;
+        view.candidate_count = 1;
+        low = 0;
+    }
+    explain(router, pool, &view, low, 1, &router->record.after);
+}
+
+static void file_outcome(struct sgl_router *router, const struct sgl_input *input, uint32_t worker,
+                         uint64_t decision_sequence)
+{
+    router->record = (struct sgl_outcome_record){
+        .sequence = router->sequence + 1,
+        .decision_sequence = decision_sequence,
+        .now_ns = input->now_ns,
+        .request = input->request,
+        .attempt = input->attempt,
+        .pool = input->pool,
+        .worker = worker,
+        .outcome = &input->outcome,
+        .after = {.worker = worker,
+                  .score = SGL_ABSENT_REAL,
+                  .throughput_gradient = SGL_ABSENT_REAL,
+                  .latency_gradient = SGL_ABSENT_REAL,
+                  .outstanding = SGL_ABSENT,
+                  .queue_length = SGL_ABSENT,
+                  .queue_age_ns = SGL_ABSENT,
+                  .matched_fraction = SGL_ABSENT_REAL,
+                  .avg_throughput_tps = SGL_ABSENT_REAL,
+                  .avg_latency_s = SGL_ABSENT_REAL,
+                  .window_size = SGL_ABSENT},
+    };
+    router->has_record = true;
+    if (worker != SGL_NO_WORKER && router->sink != NULL && router->sink->wants_candidates)
+        explain_after(router, input->pool, worker);
+}
+
+/* complete and cancel: the worker is rid of the request. */
+static int land(struct sgl_router *router, const struct sgl_input *input,
+                struct sgl_failure *failure)
+{
+    struct sgl_flight *flight;
+    int status = check_outcome(input, failure);
+
+    if (status == SGL_OK)
+        status = find_flight(router, input, &flight, failure);
+    if (status != SGL_OK)
+        return status;
+    const struct sgl_flight landed = *flight;
+    sgl_flights_remove(&router->flights, flight);
+    router->fleet.outstanding[landed.worker]--;
+
+    const struct sgl_outcome *outcome = &input->outcome;
+    if (outcome->queue_length != SGL_ABSENT)
+        sgl_fleet_report(&router->fleet, landed.worker,
+                         &(struct sgl_load_report){
+                             .queue_length = outcome->queue_length,
+                             .running = SGL_ABSENT,
+                             .token_usage = SGL_ABSENT_REAL,
+                             .reported_ns = outcome->reported_ns != SGL_ABSENT
+                                                ? outcome->reported_ns
+                                                : input->now_ns,
+                         });
+    const struct sgl_policy_ops *ops = router->policy[input->pool].ops;
+    if (input->kind == SGL_INPUT_COMPLETE && ops->observe != NULL)
+        ops->observe(router->policy[input->pool].state,
+                     &(struct sgl_observation){.now_ns = input->now_ns,
+                                               .latency_ns = input->now_ns - landed.sent_ns,
+                                               .worker = landed.worker,
+                                               .outcome = outcome});
+    file_outcome(router, input, landed.worker, landed.decision_sequence);
+    return SGL_OK;
+}
+
+static int reject(struct sgl_router *router, const struct sgl_input *input,
+                  struct sgl_failure *failure)
+{
+    const int status = check_outcome(input, failure);
+
+    if (status != SGL_OK)
+        return status;
+    if (sgl_flights_find(&router->flights, input->request, input->attempt, input->pool) != NULL)
+        return sgl_fail(failure, SGL_EINVAL, "reject: request %lld is outstanding at a worker",
+                        (long long)input->request);
+    file_outcome(router, input, SGL_NO_WORKER, 0);
+    return SGL_OK;
+}
+
+static void tell_policy(struct sgl_router *router, enum sgl_pool pool,
+                        const struct sgl_input *input)
+{
+    const struct sgl_policy_ops *ops = router->policy[pool].ops;
+
+    if (ops != NULL && ops->event != NULL)
+        ops->event(router->policy[pool].state, &router->fleet, input);
+}
+
+static int add_worker(struct sgl_router *router, const struct sgl_input *input,
+                      struct sgl_failure *failure)
+{
+    const int status =
+        sgl_fleet_add(&router->fleet, router->allocator, input->pool, &input->added, failure);
+
+    if (status == SGL_OK)
+        tell_policy(router, input->pool, input);
+    return status;
+}
+
+/* The inputs about one known worker. */
+static int change_worker(struct sgl_router *router, const struct sgl_input *input,
+                         struct sgl_failure *failure)
+{
+    struct sgl_fleet *fleet = &router->fleet;
+
+    if (input->worker >= fleet->worker_count || fleet->workers[input->worker].is_removed)
+        return sgl_fail(failure, SGL_EINVAL, "%s: there is no worker %u",
+                        sgl_input_name(input->kind), input->worker);
+    struct sgl_worker *worker = &fleet->workers[input->worker];
+    if (input->kind == SGL_INPUT_REMOVE_WORKER) {
+        worker->is_removed = true;
+        sgl_fleet_refresh(fleet, worker->pool);
+        tell_policy(router, worker->pool, input);
+    } else if (input->kind == SGL_INPUT_SET_HEALTH) {
+        worker->is_healthy = input->is_on;
+        sgl_fleet_refresh(fleet, worker->pool);
+    } else if (input->kind == SGL_INPUT_SET_DRAINING) {
+        worker->is_draining = input->is_on;
+        sgl_fleet_refresh(fleet, worker->pool);
+    } else {
+        assert(input->kind == SGL_INPUT_PROBE_RESULT);
+        worker->probes_succeeded = input->is_on ? worker->probes_succeeded + 1 : 0;
+        worker->probes_failed = input->is_on ? 0 : worker->probes_failed + 1;
+    }
+    return SGL_OK;
+}
+
+static int report_load(struct sgl_router *router, const struct sgl_input *input,
+                       struct sgl_failure *failure)
+{
+    const struct sgl_load_report *report = &input->report;
+
+    if (input->worker >= router->fleet.worker_count ||
+        router->fleet.workers[input->worker].is_removed)
+        return sgl_fail(failure, SGL_EINVAL, "report_load: there is no worker %u", input->worker);
+    if (report->queue_length < 0 || !is_count(report->running) ||
+        (!isnan(report->token_usage) && !(report->token_usage >= 0 && report->token_usage <= 1)) ||
+        report->reported_ns < 0 || report->reported_ns > input->now_ns)
+        return sgl_fail(
+            failure, SGL_EINVAL,
+            "report_load: worker %u, expected counts of at least 0, a usage from 0 to 1 "
+            "and a time not in the future",
+            input->worker);
+    sgl_fleet_report(&router->fleet, input->worker, report);
+    tell_policy(router, router->fleet.workers[input->worker].pool, input);
+    return SGL_OK;
+}
+
+static int flush_cache(struct sgl_router *router, const struct sgl_input *input,
+                       struct sgl_failure *failure)
+{
+    (void)failure;
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+        tell_policy(router, (enum sgl_pool)pool, input);
+    return SGL_OK;
+}
+
+/* Time passing changes nothing by itself: whatever depends on it looks at now_ns when asked. */
+static int tick(struct sgl_router *router, const struct sgl_input *input,
+                struct sgl_failure *failure)
+{
+    (void)router;
+    (void)input;
+    (void)failure;
+    return SGL_OK;
+}
+
+static int (*const handlers[SGL_INPUT_COUNT])(struct sgl_router *, const struct sgl_input *,
+                                              struct sgl_failure *) = {
+    [SGL_INPUT_ROUTE] = route,
+    [SGL_INPUT_FIRST_TOKEN] = first_token,
+    [SGL_INPUT_COMPLETE] = land,
+    [SGL_INPUT_CANCEL] = land,
+    [SGL_INPUT_REJECT] = reject,
+    [SGL_INPUT_ADD_WORKER] = add_worker,
+    [SGL_INPUT_REMOVE_WORKER] = change_worker,
+    [SGL_INPUT_PROBE_RESULT] = change_worker,
+    [SGL_INPUT_SET_HEALTH] = change_worker,
+    [SGL_INPUT_SET_DRAINING] = change_worker,
+    [SGL_INPUT_REPORT_LOAD] = report_load,
+    [SGL_INPUT_FLUSH_CACHE] = flush_cache,
+    [SGL_INPUT_TICK] = tick,
+};
+
+static void tell_sink(struct sgl_router *router, const struct sgl_input *input)
+{
+    struct sgl_sink *sink = router->sink;
+
+    if (sink->ops->input != NULL)
+        sink->ops->input(sink, router->sequence, input);
+    if (router->action_count > 0 && sink->ops->decision != NULL)
+        sink->ops->decision(sink, &router->action.decision, router->rows, router->row_count);
+    if (router->has_record && sink->ops->outcome != NULL)
+        sink->ops->outcome(sink, &router->record);
+}
+
+int sgl_router_feed(struct sgl_router *router, const struct sgl_input *input,
+                    struct sgl_result *result, struct sgl_failure *failure)
+{
+    if ((unsigned)input->kind >= SGL_INPUT_COUNT || (unsigned)input->pool >= SGL_POOL_COUNT)
+        return sgl_fail(failure, SGL_EINVAL, "input of unknown kind or pool");
+    if (input->now_ns < router->now_ns)
+        return sgl_fail(failure, SGL_EINVAL, "%s: time goes back from %lld ns to %lld ns",
+                        sgl_input_name(input->kind), (long long)router->now_ns,
+                        (long long)input->now_ns);
+    router->action_count = 0;
+    router->row_count = 0;
+    router->has_record = false;
+    const int status = handlers[input->kind](router, input, failure);
+    if (status != SGL_OK)
+        return status;
+    router->now_ns = input->now_ns;
+    router->sequence++;
+    if (router->sink != NULL)
+        tell_sink(router, input);
+    if (result != NULL)
+        *result = (struct sgl_result){.sequence = router->sequence,
+                                      .actions = &router->action,
+                                      .action_count = router->action_count};
+    return SGL_OK;
+}
