@@ -17,6 +17,13 @@ enum sgl_ties { SGL_TIES_FIRST, SGL_TIES_RANDOM };
 #define SGL_TIES_CHOICES "first|random"
 #define SGL_TIES_HELP "who wins among equally good candidates: the first, or one drawn at random"
 
+/* -count as a score. The negation is an integer's: gcc 12 folds 0.0 - (double)count into
+ * -(double)count, which is -0.0 for none, and no log may hold a -0.0. */
+static inline double sgl_fewer_is_better(int64_t count)
+{
+    return (double)-count;
+}
+
 typedef double sgl_score_function(const void *state, const struct sgl_view *view, uint32_t worker);
 
 /* The best score, the first worker that has it, and how many do. */

@@ -2,6 +2,7 @@
 
 #include "text.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -162,52 +163,70 @@ const char *sgl_real_text(double value, char out[static SGL_REAL_TEXT_MAX])
     return out;
 }
 
-/* Text of row i, at `out`; returns its length, 0 when the value is absent. */
-static size_t format_value(const struct sgl_parameters *parameters, size_t i, char *out)
+/* A text that grows into memory known to be enough; a cut would be a miscounted size. */
+struct writer {
+    char *text;
+    size_t size;
+    size_t length;
+};
+
+static void append(struct writer *writer, const char *text, size_t length)
+{
+    assert(writer->length + length < writer->size);
+    memcpy(writer->text + writer->length, text, length);
+    writer->length += length;
+    writer->text[writer->length] = '\0';
+}
+
+static void append_value(struct writer *writer, const struct sgl_parameters *parameters, size_t i)
 {
     const struct sgl_parameter *row = &parameters->table[i];
     char number[SGL_REAL_TEXT_MAX];
-    size_t length = 0;
 
     if (row->kind == SGL_PARAMETER_CHOICE) {
         const char *word = row->choices;
         for (size_t skip = (size_t)parameters->value[i]; skip > 0; skip--)
             word = strchr(word, '|') + 1;
-        length = strcspn(word, "|");
-        memcpy(out, word, length);
-        return length;
+        append(writer, word, strcspn(word, "|"));
+    } else if (row->kind == SGL_PARAMETER_REALS) {
+        for (uint32_t m = 0; m < parameters->list_count; m++) {
+            append(writer, "/", m > 0);
+            sgl_real_text(parameters->list[m], number);
+            append(writer, number, strlen(number));
+        }
+    } else {
+        sgl_real_text(parameters->value[i], number);
+        append(writer, number, strlen(number));
     }
-    if (row->kind == SGL_PARAMETER_REALS) {
-        for (uint32_t m = 0; m < parameters->list_count; m++)
-            length += (size_t)sprintf(out + length, "%s%s", m > 0 ? "/" : "",
-                                      sgl_real_text(parameters->list[m], number));
-        return length;
-    }
-    if (isnan(parameters->value[i]))
-        return 0;
-    return (size_t)sprintf(out, "%s", sgl_real_text(parameters->value[i], number));
+}
+
+static bool is_absent(const struct sgl_parameters *parameters, size_t i)
+{
+    if (parameters->table[i].kind == SGL_PARAMETER_REALS)
+        return parameters->list_count == 0;
+    return isnan(parameters->value[i]);
 }
 
 char *sgl_parameters_format(const struct sgl_parameters *parameters)
 {
-    size_t size = 1 + (size_t)parameters->list_count * SGL_REAL_TEXT_MAX;
     const struct sgl_parameter *table = parameters->table;
+    struct writer writer = {.size = 1 + (size_t)parameters->list_count * SGL_REAL_TEXT_MAX};
 
     for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
-        size += strlen(table[i].name) + SGL_REAL_TEXT_MAX + 2 +
-                (table[i].choices != NULL ? strlen(table[i].choices) : 0);
-    char *text = calloc(size, 1);
-    if (text == NULL)
+        writer.size += strlen(table[i].name) + SGL_REAL_TEXT_MAX + 2 +
+                       (table[i].choices != NULL ? strlen(table[i].choices) : 0);
+    writer.text = calloc(writer.size, 1);
+    if (writer.text == NULL)
         return NULL;
-    size_t length = 0;
     for (size_t i = 0; table != NULL && table[i].name != NULL; i++) {
-        const size_t start = length;
-        length += (size_t)sprintf(text + length, "%s%s=", length > 0 ? "," : "", table[i].name);
-        const size_t value = format_value(parameters, i, text + length);
-        length = value > 0 ? length + value : start;
-        text[length] = '\0';
+        if (is_absent(parameters, i))
+            continue;
+        append(&writer, ",", writer.length > 0);
+        append(&writer, table[i].name, strlen(table[i].name));
+        append(&writer, "=", 1);
+        append_value(&writer, parameters, i);
     }
-    return text;
+    return writer.text;
 }
 
 void sgl_parameters_release(struct sgl_parameters *parameters)

@@ -278,9 +278,13 @@ static int first_token(struct sgl_router *router, const struct sgl_input *input,
     return SGL_OK;
 }
 
+/* Counts and durations are absent or within what a double holds exactly, so that sums and scores
+ * made of them neither overflow nor round. */
+#define COUNT_MAX (INT64_C(1) << 53)
+
 static bool is_count(int64_t value)
 {
-    return value == SGL_ABSENT || value >= 0;
+    return value == SGL_ABSENT || (value >= 0 && value <= COUNT_MAX);
 }
 
 static int check_outcome(const struct sgl_input *input, struct sgl_failure *failure)
@@ -291,7 +295,7 @@ static int check_outcome(const struct sgl_input *input, struct sgl_failure *fail
         !is_count(outcome->e2e_ns) || !is_count(outcome->prompt_tokens) ||
         !is_count(outcome->output_tokens) || !is_count(outcome->cached_tokens) ||
         !is_count(outcome->queue_length))
-        return sgl_fail(failure, SGL_EINVAL, "%s: request %lld has a negative time or count",
+        return sgl_fail(failure, SGL_EINVAL, "%s: request %lld has an impossible time or count",
                         sgl_input_name(input->kind), (long long)input->request);
     if (outcome->reported_ns != SGL_ABSENT && outcome->reported_ns > input->now_ns)
         return sgl_fail(failure, SGL_EINVAL, "%s: request %lld carries a report from the future",
@@ -465,7 +469,8 @@ static int report_load(struct sgl_router *router, const struct sgl_input *input,
     if (input->worker >= router->fleet.worker_count ||
         router->fleet.workers[input->worker].is_removed)
         return sgl_fail(failure, SGL_EINVAL, "report_load: there is no worker %u", input->worker);
-    if (report->queue_length < 0 || !is_count(report->running) ||
+    if (report->queue_length < 0 || report->queue_length > COUNT_MAX ||
+        !is_count(report->running) ||
         (!isnan(report->token_usage) && !(report->token_usage >= 0 && report->token_usage <= 1)) ||
         report->reported_ns < 0 || report->reported_ns > input->now_ns)
         return sgl_fail(

@@ -30,7 +30,7 @@ static void create(void *opaque, const struct sgl_policy_setup *setup)
 static double score(const void *state, const struct sgl_view *view, uint32_t worker)
 {
     (void)state;
-    return 0.0 - view->fleet->outstanding[worker];
+    return sgl_fewer_is_better(view->fleet->outstanding[worker]);
 }
 
 static struct sgl_choice decide(const void *opaque, const struct sgl_view *view)

@@ -175,7 +175,7 @@ static double score(const void *opaque, const struct sgl_view *view, uint32_t wo
                          : norm->latency_median;
         return state->throughput_weight * throughput - state->latency_weight * latency + 0.0;
     }
-    return has_gradient ? own->score : 0.0 - view->fleet->outstanding[worker];
+    return has_gradient ? own->score : sgl_fewer_is_better(view->fleet->outstanding[worker]);
 }
 
 static struct sgl_choice decide(const void *opaque, const struct sgl_view *view)

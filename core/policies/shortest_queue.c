@@ -75,20 +75,20 @@ static double score(const void *opaque, const struct sgl_view *view, uint32_t wo
 {
     const struct state *state = opaque;
     const struct sgl_worker *seen = &view->fleet->workers[worker];
-    const double outstanding = view->fleet->outstanding[worker];
+    const int64_t outstanding = view->fleet->outstanding[worker];
 
     if (!has_report(state, view, worker))
-        return state->is_corrected ? 0.0 - outstanding : -INFINITY;
-    double length = (double)seen->queue_length;
+        return state->is_corrected ? sgl_fewer_is_better(outstanding) : -INFINITY;
+    int64_t length = seen->queue_length;
     if (state->is_corrected)
-        length += outstanding - (double)seen->outstanding_reported;
-    return 0.0 - (length > 0 ? length : 0);
+        length += outstanding - seen->outstanding_reported;
+    return sgl_fewer_is_better(length > 0 ? length : 0);
 }
 
 static double fallback_score(const void *state, const struct sgl_view *view, uint32_t worker)
 {
     (void)state;
-    return 0.0 - view->fleet->outstanding[worker];
+    return sgl_fewer_is_better(view->fleet->outstanding[worker]);
 }
 
 static struct sgl_choice decide(const void *opaque, const struct sgl_view *view)

@@ -1,6 +1,6 @@
 /*
- * Runs the unit suites: `unit` all of them, `unit NAME` one. CUnit runs tests in one process, so CTest
- * calls this once per suite: a crash takes one suite with it, not all. Exit 77 = skipped.
+ * Runs the unit suites: `unit` all of them, `unit NAME` one. CUnit runs tests in one process, so
+ * CTest calls this once per suite: a crash takes one suite with it, not all. Exit 77 = skipped.
  */
 #include "support.h"
 

@@ -39,7 +39,7 @@ static char *next_path(void)
 
 const char *sgl_data_folder(void)
 {
-    static char folder[PATH_SIZE];
+    static char folder[PATH_SIZE / 2];
     const char *given = getenv("SGLSIM_DATA");
     struct stat info;
 
@@ -52,11 +52,11 @@ const char *sgl_data_file(const char *name)
 {
     char *path = next_path();
 
-    snprintf(path, PATH_SIZE, "%s/%s", sgl_data_folder(), name);
+    snprintf(path, PATH_SIZE, "%s/%.500s", sgl_data_folder(), name);
     return path;
 }
 
-static char scratch_folder[PATH_SIZE];
+static char scratch_folder[PATH_SIZE / 2];
 
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
 {
@@ -85,7 +85,7 @@ const char *sgl_scratch(const char *name)
         }
         atexit(remove_scratch);
     }
-    snprintf(path, PATH_SIZE, "%s/%s", scratch_folder, name);
+    snprintf(path, PATH_SIZE, "%s/%.500s", scratch_folder, name);
     return path;
 }
 

@@ -12,9 +12,7 @@
 
 #include <CUnit/CUnit.h>
 
-#define SGL_SUITE(name)                                                                            \
-    CU_TestInfo suite_##name[];                                                                    \
-    CU_TestInfo suite_##name[]
+#define SGL_SUITE(name) CU_TestInfo suite_##name[]
 
 /* CU_ASSERT_STRING_EQUAL that prints both strings when they differ. */
 #define SGL_ASSERT_TEXT(actual, expected) sgl_assert_text(actual, expected, __FILE__, __LINE__)

@@ -1,0 +1,122 @@
+#include "core/rng.h"
+
+#include "support.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+#include <gsl/gsl_cdf.h>
+
+/* Chi-square of counts against equal shares: is it below its 99.99 % quantile? */
+static bool looks_uniform(const uint32_t *counts, uint32_t cells, double draws)
+{
+    const double expected = draws / cells;
+    double chi = 0;
+
+    for (uint32_t i = 0; i < cells; i++)
+        chi += (counts[i] - expected) * (counts[i] - expected) / expected;
+    return chi < gsl_cdf_chisq_Pinv(0.9999, cells - 1);
+}
+
+static void same_key_same_stream(void)
+{
+    struct sgl_rng one = sgl_rng_stream(1, SGL_PURPOSE_DECIDE, 0, 7, 2);
+    struct sgl_rng same = sgl_rng_stream(1, SGL_PURPOSE_DECIDE, 0, 7, 2);
+
+    for (int i = 0; i < 100; i++)
+        CU_ASSERT_EQUAL(sgl_rng_next(&one), sgl_rng_next(&same));
+}
+
+static void each_part_of_the_key_matters(void)
+{
+    const struct sgl_rng streams[] = {
+        sgl_rng_stream(1, SGL_PURPOSE_DECIDE, 0, 7, 0),
+        sgl_rng_stream(2, SGL_PURPOSE_DECIDE, 0, 7, 0),
+        sgl_rng_stream(1, SGL_PURPOSE_SERVICE, 0, 7, 0),
+        sgl_rng_stream(1, SGL_PURPOSE_DECIDE, 1, 7, 0),
+        sgl_rng_stream(1, SGL_PURPOSE_DECIDE, 0, 8, 0),
+        sgl_rng_stream(1, SGL_PURPOSE_DECIDE, 0, 7, 1),
+    };
+    const size_t count = sizeof streams / sizeof streams[0];
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            CU_ASSERT_NOT_EQUAL(streams[i].state, streams[j].state);
+}
+
+/* The values are part of every recorded run: a change of the generator must be noticed. */
+static void known_values(void)
+{
+    struct sgl_rng stream = {.state = 1234567};
+
+    /* SplitMix64 with this state, as its authors' reference code prints it. */
+    CU_ASSERT_EQUAL(sgl_rng_next(&stream), UINT64_C(6457827717110365317));
+    CU_ASSERT_EQUAL(sgl_rng_next(&stream), UINT64_C(3203168211198807973));
+    CU_ASSERT_EQUAL(sgl_rng_next(&stream), UINT64_C(9817491932198370423));
+}
+
+static void below_is_uniform(void)
+{
+    for (uint32_t bound = 1; bound <= 17; bound += 4) {
+        uint32_t counts[17] = {0};
+        for (int64_t request = 0; request < 100000; request++) {
+            struct sgl_rng stream = sgl_rng_stream(9, SGL_PURPOSE_DECIDE, 0, request, 0);
+            const uint32_t drawn = sgl_rng_below(&stream, bound);
+            CU_ASSERT_TRUE_FATAL(drawn < bound);
+            counts[drawn]++;
+        }
+        CU_ASSERT_TRUE(bound == 1 || looks_uniform(counts, bound, 100000));
+    }
+}
+
+static void first_and_second_draw_are_independent(void)
+{
+    uint32_t counts[64] = {0};
+
+    for (int64_t request = 0; request < 200000; request++) {
+        struct sgl_rng stream = sgl_rng_stream(3, SGL_PURPOSE_DECIDE, 0, request, 0);
+        const uint32_t first = sgl_rng_below(&stream, 8);
+        counts[8 * first + sgl_rng_below(&stream, 8)]++;
+    }
+    CU_ASSERT_TRUE(looks_uniform(counts, 64, 200000));
+}
+
+static void neighbouring_requests_are_independent(void)
+{
+    uint32_t counts[64] = {0};
+
+    for (int64_t request = 0; request < 200000; request++) {
+        struct sgl_rng here = sgl_rng_stream(3, SGL_PURPOSE_DECIDE, 0, request, 0);
+        struct sgl_rng next = sgl_rng_stream(3, SGL_PURPOSE_DECIDE, 0, request + 1, 0);
+        counts[8 * sgl_rng_below(&here, 8) + sgl_rng_below(&next, 8)]++;
+    }
+    CU_ASSERT_TRUE(looks_uniform(counts, 64, 200000));
+}
+
+static void exponential_has_its_mean_and_tail(void)
+{
+    double sum = 0;
+    int beyond = 0;
+    const int draws = 200000;
+
+    for (int i = 0; i < draws; i++) {
+        struct sgl_rng stream = sgl_rng_stream(5, SGL_PURPOSE_SERVICE, 0, i, 0);
+        const double value = sgl_rng_exponential(&stream, 2);
+        sum += value;
+        beyond += value > 6;
+    }
+    CU_ASSERT_DOUBLE_EQUAL(sum / draws, 2, 4 * 2 / sqrt(draws));
+    const double tail = exp(-3);
+    CU_ASSERT_DOUBLE_EQUAL((double)beyond / draws, tail, 4 * sqrt(tail * (1 - tail) / draws));
+}
+
+SGL_SUITE(rng) = {
+    {"the same key gives the same stream", same_key_same_stream},
+    {"each part of the key matters", each_part_of_the_key_matters},
+    {"the generator is SplitMix64", known_values},
+    {"below() is uniform", below_is_uniform},
+    {"first and second draw are independent", first_and_second_draw_are_independent},
+    {"neighbouring requests are independent", neighbouring_requests_are_independent},
+    {"exponential draws have their mean and tail", exponential_has_its_mean_and_tail},
+    CU_TEST_INFO_NULL,
+};

@@ -1,0 +1,336 @@
+#include "core/router.h"
+
+#include "support.h"
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A router over round_robin with two workers, and a sink that keeps the last of everything. */
+struct fixture {
+    struct sgl_sink sink;
+    struct sgl_policy_spec policy;
+    struct sgl_router *router;
+    struct sgl_failure failure;
+    uint64_t inputs;
+    uint64_t decisions;
+    uint64_t outcomes;
+    uint64_t last_sequence;
+    struct sgl_decision decision;
+    struct sgl_candidate candidates[8];
+    uint32_t candidate_count;
+    struct sgl_outcome_record record;
+};
+
+static void keep_input(struct sgl_sink *sink, uint64_t sequence, const struct sgl_input *input)
+{
+    struct fixture *fixture = (struct fixture *)sink;
+
+    (void)input;
+    fixture->inputs++;
+    CU_ASSERT_EQUAL(sequence, fixture->last_sequence + 1);
+    fixture->last_sequence = sequence;
+}
+
+static void keep_decision(struct sgl_sink *sink, const struct sgl_decision *decision,
+                          const struct sgl_candidate *candidates, uint32_t count)
+{
+    struct fixture *fixture = (struct fixture *)sink;
+
+    fixture->decisions++;
+    fixture->decision = *decision;
+    fixture->candidate_count = count;
+    memcpy(fixture->candidates, candidates, count * sizeof *candidates);
+}
+
+static void keep_outcome(struct sgl_sink *sink, const struct sgl_outcome_record *record)
+{
+    struct fixture *fixture = (struct fixture *)sink;
+
+    fixture->outcomes++;
+    fixture->record = *record;
+}
+
+static const struct sgl_sink_ops keep_ops = {keep_input, keep_decision, keep_outcome};
+
+static int feed(struct fixture *fixture, struct sgl_input input)
+{
+    return sgl_router_feed(fixture->router, &input, NULL, &fixture->failure);
+}
+
+static int route_excluding(struct fixture *fixture, int64_t now_ns, int64_t number,
+                           const uint32_t *excluded, uint32_t excluded_count)
+{
+    const struct sgl_request request = {.request = number, .arrival_ns = now_ns};
+
+    return feed(fixture, (struct sgl_input){.kind = SGL_INPUT_ROUTE,
+                                            .now_ns = now_ns,
+                                            .request = number,
+                                            .route = {&request, excluded, excluded_count}});
+}
+
+static int route(struct fixture *fixture, int64_t now_ns, int64_t number)
+{
+    return route_excluding(fixture, now_ns, number, NULL, 0);
+}
+
+static int finish(struct fixture *fixture, enum sgl_input_kind kind, int64_t now_ns, int64_t number)
+{
+    struct sgl_input input = {
+        .kind = kind, .now_ns = now_ns, .request = number, .outcome = sgl_outcome_absent()};
+
+    input.outcome.success = kind == SGL_INPUT_COMPLETE;
+    return feed(fixture, input);
+}
+
+static int add(struct fixture *fixture, const char *url)
+{
+    return feed(fixture, (struct sgl_input){.kind = SGL_INPUT_ADD_WORKER, .added = {.url = url}});
+}
+
+static int change(struct fixture *fixture, enum sgl_input_kind kind, int64_t now_ns,
+                  uint32_t worker, bool is_on)
+{
+    return feed(fixture, (struct sgl_input){
+                             .kind = kind, .now_ns = now_ns, .worker = worker, .is_on = is_on});
+}
+
+static void set_up(struct fixture *fixture, const char *policy)
+{
+    memset(fixture, 0, sizeof *fixture);
+    fixture->sink = (struct sgl_sink){.ops = &keep_ops, .wants_candidates = true};
+    fixture->policy = sgl_world_policy(policy);
+    fixture->router = sgl_world_router(&fixture->policy, 1, &fixture->sink);
+    CU_ASSERT_EQUAL_FATAL(add(fixture, "http://a"), SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(add(fixture, "http://b"), SGL_OK);
+}
+
+static void tear_down(struct fixture *fixture)
+{
+    sgl_router_destroy(fixture->router);
+    sgl_policy_release(&fixture->policy);
+}
+
+/* The call is refused with that text, and nothing was numbered or told. */
+#define ASSERT_REFUSED(fixture, call, expected)                                                    \
+    do {                                                                                           \
+        const uint64_t before_ = (fixture)->inputs;                                                \
+        CU_ASSERT_EQUAL(call, SGL_EINVAL);                                                         \
+        SGL_ASSERT_CONTAINS((fixture)->failure.text, expected);                                    \
+        CU_ASSERT_EQUAL((fixture)->inputs, before_);                                               \
+    } while (0)
+
+static void impossible_inputs_are_refused(void)
+{
+    struct fixture fixture;
+    struct fixture *f = &fixture;
+    const uint32_t unsorted[] = {1, 0};
+    const uint32_t unknown[] = {7};
+
+    set_up(f, "round_robin");
+    CU_ASSERT_EQUAL(route(f, 10, 0), SGL_OK);
+    ASSERT_REFUSED(f, route(f, 10, 0), "route: request 0 attempt 0 (regular) is out already");
+    ASSERT_REFUSED(f, route(f, 9, 1), "route: time goes back from 10 ns to 9 ns");
+    ASSERT_REFUSED(f, route_excluding(f, 10, 1, unsorted, 2), "ascending");
+    ASSERT_REFUSED(f, route_excluding(f, 10, 1, unknown, 1), "known");
+    ASSERT_REFUSED(f, route(f, 10, -1), "number");
+    ASSERT_REFUSED(f, finish(f, SGL_INPUT_COMPLETE, 10, 5), "complete: request 5 attempt 0");
+    ASSERT_REFUSED(f, finish(f, SGL_INPUT_CANCEL, 10, 5), "cancel: request 5 attempt 0");
+    ASSERT_REFUSED(f, finish(f, SGL_INPUT_REJECT, 10, 0), "reject: request 0 is outstanding");
+    ASSERT_REFUSED(f, finish(f, SGL_INPUT_FIRST_TOKEN, 10, 5), "first_token: request 5");
+    CU_ASSERT_EQUAL(finish(f, SGL_INPUT_FIRST_TOKEN, 11, 0), SGL_OK);
+    ASSERT_REFUSED(f, finish(f, SGL_INPUT_FIRST_TOKEN, 11, 0), "has had its first token");
+    ASSERT_REFUSED(f, change(f, SGL_INPUT_SET_HEALTH, 11, 2, true), "there is no worker 2");
+    ASSERT_REFUSED(f, change(f, SGL_INPUT_REMOVE_WORKER, 11, 9, true), "there is no worker 9");
+    ASSERT_REFUSED(f,
+                   feed(f, (struct sgl_input){.kind = SGL_INPUT_ADD_WORKER,
+                                              .now_ns = 11,
+                                              .added = {.url = "http://a"}}),
+                   "http://a is worker 0 already");
+    ASSERT_REFUSED(f, feed(f, (struct sgl_input){.kind = SGL_INPUT_COUNT, .now_ns = 11}), "kind");
+    struct sgl_input prefill = {.kind = SGL_INPUT_ROUTE, .now_ns = 11, .pool = SGL_POOL_PREFILL};
+    ASSERT_REFUSED(f, feed(f, prefill), "the pool prefill has no policy");
+    struct sgl_input report = {
+        .kind = SGL_INPUT_REPORT_LOAD,
+        .now_ns = 11,
+        .report = {.queue_length = -1, .running = SGL_ABSENT, .token_usage = SGL_ABSENT_REAL}};
+    ASSERT_REFUSED(f, feed(f, report), "report_load: worker 0, expected");
+    report.report.queue_length = 0;
+    report.report.reported_ns = 12;
+    ASSERT_REFUSED(f, feed(f, report), "a time not in the future");
+    struct sgl_input negative = {
+        .kind = SGL_INPUT_COMPLETE, .now_ns = 11, .outcome = sgl_outcome_absent()};
+    negative.outcome.output_tokens = -4;
+    ASSERT_REFUSED(f, feed(f, negative), "impossible time or count");
+    CU_ASSERT_EQUAL(sgl_router_outstanding(f->router), 1);
+    tear_down(f);
+}
+
+static void every_input_is_told_once_and_in_order(void)
+{
+    struct fixture fixture;
+
+    set_up(&fixture, "round_robin");
+    CU_ASSERT_EQUAL(route(&fixture, 5, 0), SGL_OK);
+    CU_ASSERT_EQUAL(fixture.decision.sequence, 3);
+    CU_ASSERT_EQUAL(fixture.decision.worker, 0);
+    CU_ASSERT_EQUAL(fixture.decision.reason, SGL_REASON_TURN);
+    CU_ASSERT_EQUAL(fixture.decision.propensity, 1.0);
+    CU_ASSERT_EQUAL(fixture.candidate_count, 2);
+    CU_ASSERT_EQUAL(fixture.candidates[0].outstanding, 0);
+    CU_ASSERT_EQUAL(finish(&fixture, SGL_INPUT_COMPLETE, 8, 0), SGL_OK);
+    CU_ASSERT_EQUAL(fixture.record.sequence, 4);
+    CU_ASSERT_EQUAL(fixture.record.decision_sequence, 3);
+    CU_ASSERT_EQUAL(fixture.record.worker, 0);
+    CU_ASSERT_EQUAL(fixture.record.after.outstanding, 0);
+    CU_ASSERT_EQUAL(fixture.inputs, 4);
+    CU_ASSERT_EQUAL(fixture.decisions, 1);
+    CU_ASSERT_EQUAL(fixture.outcomes, 1);
+    tear_down(&fixture);
+}
+
+static void only_healthy_workers_that_stay_are_candidates(void)
+{
+    struct fixture fixture;
+    struct fixture *f = &fixture;
+    const uint32_t zero[] = {0};
+
+    set_up(f, "round_robin");
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_SET_HEALTH, 0, 0, false), SGL_OK);
+    CU_ASSERT_EQUAL(route(f, 0, 0), SGL_OK);
+    CU_ASSERT_EQUAL(f->decision.worker, 1);
+    CU_ASSERT_EQUAL(f->decision.reason, SGL_REASON_ONLY_CANDIDATE);
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_SET_DRAINING, 0, 1, true), SGL_OK);
+    CU_ASSERT_EQUAL(route(f, 0, 1), SGL_OK);
+    CU_ASSERT_EQUAL(f->decision.worker, SGL_NO_WORKER);
+    CU_ASSERT_EQUAL(f->decision.reason, SGL_REASON_NO_WORKER);
+    CU_ASSERT_TRUE(isnan(f->decision.propensity));
+    CU_ASSERT_EQUAL(f->candidate_count, 0);
+    CU_ASSERT_EQUAL(finish(f, SGL_INPUT_REJECT, 0, 1), SGL_OK);
+    CU_ASSERT_EQUAL(f->record.worker, SGL_NO_WORKER);
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_SET_HEALTH, 0, 0, true), SGL_OK);
+    CU_ASSERT_EQUAL(route_excluding(f, 0, 2, zero, 1), SGL_OK);
+    CU_ASSERT_EQUAL(f->decision.worker, SGL_NO_WORKER);
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_REMOVE_WORKER, 0, 0, true), SGL_OK);
+    CU_ASSERT_EQUAL(add(f, "http://a"), SGL_OK);
+    CU_ASSERT_EQUAL(route(f, 0, 3), SGL_OK);
+    CU_ASSERT_EQUAL(f->decision.worker, 2); /* a re-added worker gets a new index */
+    tear_down(f);
+}
+
+static void an_answer_of_a_removed_worker_still_counts_back(void)
+{
+    struct fixture fixture;
+
+    set_up(&fixture, "marginal_utility");
+    CU_ASSERT_EQUAL(route(&fixture, 0, 0), SGL_OK);
+    CU_ASSERT_EQUAL(change(&fixture, SGL_INPUT_REMOVE_WORKER, 1, fixture.decision.worker, true),
+                    SGL_OK);
+    CU_ASSERT_EQUAL(finish(&fixture, SGL_INPUT_COMPLETE, 2, 0), SGL_OK);
+    CU_ASSERT_EQUAL(fixture.record.after.outstanding, 0);
+    CU_ASSERT_EQUAL(sgl_router_outstanding(fixture.router), 0);
+    tear_down(&fixture);
+}
+
+static void nothing_is_learned_from_a_cancelled_request(void)
+{
+    struct fixture fixture;
+
+    set_up(&fixture, "marginal_utility");
+    CU_ASSERT_EQUAL(route(&fixture, 0, 0), SGL_OK);
+    CU_ASSERT_EQUAL(finish(&fixture, SGL_INPUT_CANCEL, 2, 0), SGL_OK);
+    CU_ASSERT_EQUAL(fixture.record.after.window_size, 0);
+    CU_ASSERT_TRUE(isnan(fixture.record.after.avg_latency_s));
+    tear_down(&fixture);
+}
+
+static void the_worker_limit_holds_for_all_ever_added(void)
+{
+    struct fixture fixture;
+    char url[32] = "http://x00";
+
+    set_up(&fixture, "round_robin");
+    for (int i = 2; i < 64; i++) {
+        url[8] = (char)('0' + i / 10);
+        url[9] = (char)('0' + i % 10);
+        CU_ASSERT_EQUAL(add(&fixture, url), SGL_OK);
+    }
+    CU_ASSERT_EQUAL(change(&fixture, SGL_INPUT_REMOVE_WORKER, 0, 5, true), SGL_OK);
+    ASSERT_REFUSED(&fixture, add(&fixture, "http://one-more"), "64 workers were added");
+    tear_down(&fixture);
+}
+
+/* An allocator that fails at the n-th call, to try every n. */
+struct failing {
+    uint64_t calls_left;
+    int64_t blocks;
+};
+
+static void *resize_failing(void *context, void *memory, size_t size)
+{
+    struct failing *failing = context;
+
+    if (size == 0) {
+        failing->blocks -= memory != NULL;
+        free(memory);
+        return NULL;
+    }
+    if (failing->calls_left == 0)
+        return NULL;
+    failing->calls_left--;
+    void *resized = realloc(memory, size);
+    failing->blocks += memory == NULL && resized != NULL;
+    return resized;
+}
+
+static void without_memory_it_fails_cleanly_at_every_call(void)
+{
+    struct sgl_policy_spec policy = sgl_world_policy("marginal_utility");
+    uint64_t calls = 0;
+    bool is_done = false;
+
+    for (; !is_done && calls < 1000; calls++) {
+        struct failing failing = {.calls_left = calls};
+        const struct sgl_allocator allocator = {resize_failing, &failing};
+        const struct sgl_router_options options = {
+            .policy = {&policy}, .worker_max = 8, .allocator = &allocator};
+        struct sgl_failure failure = {.text = ""};
+        struct sgl_router *router;
+        int status = sgl_router_create(&router, &options, &failure);
+        if (status == SGL_OK)
+            status = sgl_router_feed(
+                router,
+                &(struct sgl_input){.kind = SGL_INPUT_ADD_WORKER, .added = {"http://a", "model"}},
+                NULL, &failure);
+        for (int64_t number = 0; status == SGL_OK && number < 200; number++) {
+            const struct sgl_request request = {.request = number};
+            status = sgl_router_feed(router,
+                                     &(struct sgl_input){.kind = SGL_INPUT_ROUTE,
+                                                         .request = number,
+                                                         .route = {&request, NULL, 0}},
+                                     NULL, &failure);
+            CU_ASSERT_EQUAL(sgl_router_outstanding(router), (uint64_t)number + (status == SGL_OK));
+        }
+        CU_ASSERT_TRUE(status == SGL_OK || status == SGL_ENOMEM);
+        CU_ASSERT_TRUE(status == SGL_OK || strstr(failure.text, "out of memory") != NULL);
+        is_done = status == SGL_OK;
+        sgl_router_destroy(router);
+        CU_ASSERT_EQUAL(failing.blocks, 0);
+    }
+    CU_ASSERT_TRUE(calls > 10 && calls < 1000);
+    sgl_policy_release(&policy);
+}
+
+SGL_SUITE(router) = {
+    {"impossible inputs are refused and change nothing", impossible_inputs_are_refused},
+    {"every input is told once and in order", every_input_is_told_once_and_in_order},
+    {"only healthy workers that stay are candidates",
+     only_healthy_workers_that_stay_are_candidates},
+    {"an answer of a removed worker still counts back",
+     an_answer_of_a_removed_worker_still_counts_back},
+    {"nothing is learned from a cancelled request", nothing_is_learned_from_a_cancelled_request},
+    {"the worker limit holds for all ever added", the_worker_limit_holds_for_all_ever_added},
+    {"without memory it fails cleanly at every call",
+     without_memory_it_fails_cleanly_at_every_call},
+    CU_TEST_INFO_NULL,
+};
