@@ -41,6 +41,7 @@ struct sgl_outcome_record {
     uint64_t sequence;          /* that of the complete, cancel or reject input */
     uint64_t decision_sequence; /* that of the decision it answers; 0 for a reject */
     int64_t now_ns;
+    int64_t sent_ns; /* when its worker was decided; SGL_ABSENT for a reject */
     int64_t request;
     uint32_t attempt;
     enum sgl_pool pool;

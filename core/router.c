@@ -278,8 +278,8 @@ static int first_token(struct sgl_router *router, const struct sgl_input *input,
     return SGL_OK;
 }
 
-/* Counts and durations are absent or within what a double holds exactly, so that sums and scores
- * made of them neither overflow nor round. */
+/* Counts are absent or within what a double holds exactly, so that sums and scores made of them
+ * neither overflow nor round. */
 #define COUNT_MAX (INT64_C(1) << 53)
 
 static bool is_count(int64_t value)
@@ -287,12 +287,17 @@ static bool is_count(int64_t value)
     return value == SGL_ABSENT || (value >= 0 && value <= COUNT_MAX);
 }
 
+static bool is_duration(int64_t value)
+{
+    return value == SGL_ABSENT || value >= 0;
+}
+
 static int check_outcome(const struct sgl_input *input, struct sgl_failure *failure)
 {
     const struct sgl_outcome *outcome = &input->outcome;
 
-    if (!is_count(outcome->queue_time_ns) || !is_count(outcome->ttft_ns) ||
-        !is_count(outcome->e2e_ns) || !is_count(outcome->prompt_tokens) ||
+    if (!is_duration(outcome->queue_time_ns) || !is_duration(outcome->ttft_ns) ||
+        !is_duration(outcome->e2e_ns) || !is_count(outcome->prompt_tokens) ||
         !is_count(outcome->output_tokens) || !is_count(outcome->cached_tokens) ||
         !is_count(outcome->queue_length))
         return sgl_fail(failure, SGL_EINVAL, "%s: request %lld has an impossible time or count",
@@ -333,12 +338,16 @@ static void explain_after(struct sgl_router *router, enum sgl_pool pool, uint32_
     explain(router, pool, &view, low, 1, &router->record.after);
 }
 
-static void file_outcome(struct sgl_router *router, const struct sgl_input *input, uint32_t worker,
-                         uint64_t decision_sequence)
+/* `flight` is NULL for a reject. */
+static void file_outcome(struct sgl_router *router, const struct sgl_input *input,
+                         const struct sgl_flight *flight)
 {
+    const uint32_t worker = flight != NULL ? flight->worker : SGL_NO_WORKER;
+
     router->record = (struct sgl_outcome_record){
         .sequence = router->sequence + 1,
-        .decision_sequence = decision_sequence,
+        .decision_sequence = flight != NULL ? flight->decision_sequence : 0,
+        .sent_ns = flight != NULL ? flight->sent_ns : SGL_ABSENT,
         .now_ns = input->now_ns,
         .request = input->request,
         .attempt = input->attempt,
@@ -395,7 +404,7 @@ static int land(struct sgl_router *router, const struct sgl_input *input,
                                                .latency_ns = input->now_ns - landed.sent_ns,
                                                .worker = landed.worker,
                                                .outcome = outcome});
-    file_outcome(router, input, landed.worker, landed.decision_sequence);
+    file_outcome(router, input, &landed);
     return SGL_OK;
 }
 
@@ -409,7 +418,7 @@ static int reject(struct sgl_router *router, const struct sgl_input *input,
     if (sgl_flights_find(&router->flights, input->request, input->attempt, input->pool) != NULL)
         return sgl_fail(failure, SGL_EINVAL, "reject: request %lld is outstanding at a worker",
                         (long long)input->request);
-    file_outcome(router, input, SGL_NO_WORKER, 0);
+    file_outcome(router, input, NULL);
     return SGL_OK;
 }
 
