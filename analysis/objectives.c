@@ -1,0 +1,85 @@
+/* Reading service level objectives: `ttft:500ms,tpot:50ms`. */
+#include "core/text.h"
+#include "summary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    double nanoseconds;
+} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+
+/* A positive number and a unit. */
+static bool read_duration(const char *text, size_t length, double *nanoseconds_out)
+{
+    char copy[32];
+    char *unit;
+
+    if (length == 0 || length >= sizeof copy || strspn(text, "0123456789.") == 0)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    const double number = strtod(copy, &unit);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(unit, units[i].name) == 0 && isfinite(number) && number > 0) {
+            *nanoseconds_out = number * units[i].nanoseconds;
+            return true;
+        }
+    return false;
+}
+
+static int read_one(struct sgl_objectives *objectives, const char *text, size_t length,
+                    struct sgl_failure *failure)
+{
+    const char *colon = memchr(text, ':', length);
+    const size_t name_length = colon != NULL ? (size_t)(colon - text) : length;
+    const int shown = length > 60 ? 60 : (int)length;
+
+    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+        const char *name = sgl_metric_name((enum sgl_metric)m);
+        if (strlen(name) != name_length || memcmp(name, text, name_length) != 0)
+            continue;
+        if (colon == NULL ||
+            !read_duration(colon + 1, length - name_length - 1, &objectives->limit_ns[m]))
+            return sgl_fail(failure, SGL_EINVAL,
+                            "--slo %.*s, expected METRIC:LIMIT such as %s:500ms (units ns us ms s)",
+                            shown, text, name);
+        return SGL_OK;
+    }
+    char wanted[64];
+    char hint[128];
+    snprintf(wanted, sizeof wanted, "%.*s", name_length > 60 ? 60 : (int)name_length, text);
+    struct sgl_nearest nearest = {.wanted = wanted};
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        sgl_nearest_offer(&nearest, sgl_metric_name((enum sgl_metric)m));
+    return sgl_fail(failure, SGL_EINVAL,
+                    "--slo: unknown metric '%s'%s, expected queue_time, ttft, tpot or e2e", wanted,
+                    sgl_nearest_hint(&nearest, hint, sizeof hint));
+}
+
+int sgl_objectives_parse(struct sgl_objectives *objectives, const char *text,
+                         struct sgl_failure *failure)
+{
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        objectives->limit_ns[m] = SGL_ABSENT_REAL;
+    for (const char *at = text; at != NULL && *at != '\0';) {
+        const size_t length = strcspn(at, ",");
+        const int status = read_one(objectives, at, length, failure);
+        if (status != SGL_OK)
+            return status;
+        at += length;
+        at += *at == ',';
+    }
+    return SGL_OK;
+}
+
+bool sgl_objectives_any(const struct sgl_objectives *objectives)
+{
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        if (!isnan(objectives->limit_ns[m]))
+            return true;
+    return false;
+}

@@ -1,0 +1,36 @@
+/*
+ * samples.h - many measurements of one thing, and their exact quantiles.
+ *
+ * Values are finite, at least 0, in one unit; 8 bytes each are kept, so memory grows with n.
+ * Sorting is a radix sort over the bits of the doubles (for values from 0 up these order as
+ * integers), a pass per byte that differs: linear in n. Quantiles are linear between order
+ * statistics (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996).
+ */
+#ifndef SGL_ANALYSIS_SAMPLES_H
+#define SGL_ANALYSIS_SAMPLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sgl_samples {
+    double *values; /* owned */
+    size_t count;
+    size_t capacity;
+    double sum;
+    bool is_sorted;
+};
+
+/* SGL_OK, or SGL_ENOMEM and nothing was added. */
+int sgl_samples_add(struct sgl_samples *samples, double value);
+
+/* SGL_OK or SGL_ENOMEM (the order is then as it was). */
+int sgl_samples_sort(struct sgl_samples *samples);
+
+/* Of sorted samples, q from 0 to 1; NaN when there are none. */
+double sgl_samples_quantile(const struct sgl_samples *samples, double q);
+
+double sgl_samples_mean(const struct sgl_samples *samples);
+
+void sgl_samples_release(struct sgl_samples *samples);
+
+#endif

@@ -1,0 +1,291 @@
+#include "summary.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sgl_summary {
+    struct sgl_sink sink;
+    struct sgl_objectives objectives;
+    bool is_out_of_memory;
+
+    uint64_t requests;
+    uint64_t succeeded;
+    uint64_t failed;
+    uint64_t good;
+    struct sgl_error_count errors[SGL_ERROR_WORDS_MAX];
+    uint32_t error_count;
+    int64_t first_arrival_ns;
+    int64_t last_arrival_ns;
+    int64_t last_finish_ns;
+    double input_tokens;
+    double output_tokens;
+    struct sgl_samples metrics[SGL_METRIC_COUNT];
+    struct sgl_summary_worker *workers;
+    uint32_t worker_count;
+    uint32_t worker_capacity;
+    uint64_t decisions;
+    uint64_t reasons[SGL_REASON_COUNT];
+    double propensity_min;
+    double propensity_max;
+    struct sgl_saturation saturation;
+};
+
+const char *sgl_metric_name(enum sgl_metric metric)
+{
+    static const char *const names[] = {
+#define NAME(upper, lower) #lower,
+        SGL_METRIC_MAP(NAME)
+#undef NAME
+    };
+
+    return names[metric];
+}
+
+static void add_worker(struct sgl_summary *summary, const char *url)
+{
+    if (summary->worker_count == summary->worker_capacity) {
+        const uint32_t capacity = summary->worker_capacity > 0 ? 2 * summary->worker_capacity : 16;
+        struct sgl_summary_worker *workers = realloc(summary->workers, capacity * sizeof *workers);
+        if (workers == NULL) {
+            summary->is_out_of_memory = true;
+            return;
+        }
+        summary->workers = workers;
+        summary->worker_capacity = capacity;
+    }
+    struct sgl_summary_worker *worker = &summary->workers[summary->worker_count];
+    *worker = (struct sgl_summary_worker){.url = strdup(url)};
+    if (worker->url == NULL)
+        summary->is_out_of_memory = true;
+    else
+        summary->worker_count++;
+}
+
+static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sgl_input *input)
+{
+    struct sgl_summary *summary = (struct sgl_summary *)self;
+
+    (void)sequence;
+    if (input->kind == SGL_INPUT_ADD_WORKER)
+        add_worker(summary, input->added.url);
+    if (input->kind != SGL_INPUT_ROUTE || input->attempt > 0 || input->pool == SGL_POOL_DECODE)
+        return;
+    const int64_t arrival_ns = input->route.request->arrival_ns;
+    if (summary->requests == 0 || arrival_ns < summary->first_arrival_ns)
+        summary->first_arrival_ns = arrival_ns;
+    if (summary->requests == 0 || arrival_ns > summary->last_arrival_ns)
+        summary->last_arrival_ns = arrival_ns;
+    summary->requests++;
+}
+
+static void hear_decision(struct sgl_sink *self, const struct sgl_decision *decision,
+                          const struct sgl_candidate *candidates, uint32_t candidate_count)
+{
+    struct sgl_summary *summary = (struct sgl_summary *)self;
+
+    (void)candidates;
+    (void)candidate_count;
+    summary->decisions++;
+    summary->reasons[decision->reason]++;
+    if (decision->worker == SGL_NO_WORKER || decision->worker >= summary->worker_count)
+        return;
+    summary->workers[decision->worker].requests++;
+    /* fmin and fmax take the other value when one is NaN, as both are at the start. */
+    summary->propensity_min = fmin(summary->propensity_min, decision->propensity);
+    summary->propensity_max = fmax(summary->propensity_max, decision->propensity);
+}
+
+static void count_error(struct sgl_summary *summary, const char *word)
+{
+    const char *text = word != NULL ? word : "unknown";
+    uint32_t i = 0;
+
+    while (i < summary->error_count &&
+           strncmp(summary->errors[i].word, text, sizeof summary->errors[i].word - 1) != 0)
+        i++;
+    if (i == summary->error_count) {
+        if (i == SGL_ERROR_WORDS_MAX - 1)
+            text = "other";
+        if (i < SGL_ERROR_WORDS_MAX) {
+            memcpy(summary->errors[i].word, text,
+                   strnlen(text, sizeof summary->errors[i].word - 1));
+            summary->error_count++;
+        } else {
+            i = SGL_ERROR_WORDS_MAX - 1;
+        }
+    }
+    summary->errors[i].count++;
+}
+
+/* The request's value of a metric in ns, NaN when it has none. */
+static double value_of(enum sgl_metric metric, const struct sgl_outcome *outcome)
+{
+    int64_t value = SGL_ABSENT;
+
+    switch (metric) {
+    case SGL_METRIC_QUEUE_TIME:
+        value = outcome->queue_time_ns;
+        break;
+    case SGL_METRIC_TTFT:
+        value = outcome->ttft_ns;
+        break;
+    case SGL_METRIC_E2E:
+        value = outcome->e2e_ns;
+        break;
+    case SGL_METRIC_TPOT:
+        if (outcome->ttft_ns == SGL_ABSENT || outcome->e2e_ns == SGL_ABSENT ||
+            outcome->output_tokens == SGL_ABSENT || outcome->output_tokens < 2)
+            return SGL_ABSENT_REAL;
+        return (double)(outcome->e2e_ns - outcome->ttft_ns) / (double)(outcome->output_tokens - 1);
+    case SGL_METRIC_COUNT:
+        break;
+    }
+    return value != SGL_ABSENT ? (double)value : SGL_ABSENT_REAL;
+}
+
+static void count_success(struct sgl_summary *summary, const struct sgl_outcome_record *record)
+{
+    const struct sgl_outcome *outcome = record->outcome;
+    bool is_good = true;
+
+    summary->succeeded++;
+    if (outcome->prompt_tokens != SGL_ABSENT)
+        summary->input_tokens += (double)outcome->prompt_tokens;
+    if (outcome->output_tokens != SGL_ABSENT)
+        summary->output_tokens += (double)outcome->output_tokens;
+    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+        const double value = value_of((enum sgl_metric)m, outcome);
+        const double limit = summary->objectives.limit_ns[m];
+        if (!isnan(value) && sgl_samples_add(&summary->metrics[m], value) != SGL_OK)
+            summary->is_out_of_memory = true;
+        if (!isnan(limit) && !(value <= limit) && !(m == SGL_METRIC_TPOT && isnan(value)))
+            is_good = false;
+    }
+    summary->good += is_good;
+}
+
+static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record *record)
+{
+    struct sgl_summary *summary = (struct sgl_summary *)self;
+    const struct sgl_outcome *outcome = record->outcome;
+
+    if (record->now_ns > summary->last_finish_ns)
+        summary->last_finish_ns = record->now_ns;
+    if (record->sent_ns != SGL_ABSENT && outcome->queue_time_ns != SGL_ABSENT)
+        sgl_saturation_add(&summary->saturation, record->sent_ns,
+                           record->sent_ns + outcome->queue_time_ns);
+    if (outcome->success) {
+        count_success(summary, record);
+    } else {
+        summary->failed++;
+        count_error(summary, outcome->error);
+    }
+}
+
+static const struct sgl_sink_ops summary_ops = {
+    .input = hear_input,
+    .decision = hear_decision,
+    .outcome = hear_outcome,
+};
+
+int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_objectives *objectives,
+                       struct sgl_failure *failure)
+{
+    struct sgl_summary *summary = calloc(1, sizeof *summary);
+
+    *summary_out = summary;
+    if (summary == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
+    summary->sink = (struct sgl_sink){.ops = &summary_ops};
+    summary->objectives = *objectives;
+    summary->propensity_min = SGL_ABSENT_REAL;
+    summary->propensity_max = SGL_ABSENT_REAL;
+    sgl_saturation_init(&summary->saturation);
+    return SGL_OK;
+}
+
+struct sgl_sink *sgl_summary_sink(struct sgl_summary *summary)
+{
+    return &summary->sink;
+}
+
+static struct sgl_distribution distribution_of(const struct sgl_samples *samples)
+{
+    return (struct sgl_distribution){
+        .count = samples->count,
+        .mean = sgl_samples_mean(samples),
+        .p50 = sgl_samples_quantile(samples, 0.5),
+        .p90 = sgl_samples_quantile(samples, 0.9),
+        .p95 = sgl_samples_quantile(samples, 0.95),
+        .p99 = sgl_samples_quantile(samples, 0.99),
+        .max = sgl_samples_quantile(samples, 1),
+    };
+}
+
+static double jain_index(const struct sgl_summary *summary)
+{
+    double sum = 0;
+    double squares = 0;
+
+    for (uint32_t w = 0; w < summary->worker_count; w++) {
+        const double requests = (double)summary->workers[w].requests;
+        sum += requests;
+        squares += requests * requests;
+    }
+    return squares > 0 ? sum * sum / (summary->worker_count * squares) : SGL_ABSENT_REAL;
+}
+
+int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *result,
+                       struct sgl_failure *failure)
+{
+    const double span_ns = (double)summary->last_finish_ns - (double)summary->first_arrival_ns;
+    const double duration_s =
+        summary->succeeded > 0 && span_ns > 0 ? span_ns / 1e9 : SGL_ABSENT_REAL;
+
+    *result = (struct sgl_summary_result){
+        .requests = summary->requests,
+        .succeeded = summary->succeeded,
+        .failed = summary->failed,
+        .unfinished = summary->requests - summary->succeeded - summary->failed,
+        .error_count = summary->error_count,
+        .duration_s = duration_s,
+        .requests_per_s = (double)summary->succeeded / duration_s,
+        .input_tokens_per_s = summary->input_tokens / duration_s,
+        .output_tokens_per_s = summary->output_tokens / duration_s,
+        .objectives = summary->objectives,
+        .good = summary->good,
+        .goodput_per_s = (double)summary->good / duration_s,
+        .workers = summary->workers,
+        .worker_count = summary->worker_count,
+        .jain_index = jain_index(summary),
+        .decisions = summary->decisions,
+        .propensity_min = summary->propensity_min,
+        .propensity_max = summary->propensity_max,
+        .saturation = sgl_saturation_test(&summary->saturation, summary->first_arrival_ns,
+                                          summary->last_arrival_ns, summary->requests),
+    };
+    memcpy(result->errors, summary->errors, sizeof result->errors);
+    memcpy(result->reasons, summary->reasons, sizeof result->reasons);
+    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+        if (sgl_samples_sort(&summary->metrics[m]) != SGL_OK)
+            summary->is_out_of_memory = true;
+        else
+            result->metrics[m] = distribution_of(&summary->metrics[m]);
+    }
+    if (summary->is_out_of_memory)
+        return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
+    return SGL_OK;
+}
+
+void sgl_summary_destroy(struct sgl_summary *summary)
+{
+    if (summary == NULL)
+        return;
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        sgl_samples_release(&summary->metrics[m]);
+    for (uint32_t w = 0; w < summary->worker_count; w++)
+        free(summary->workers[w].url);
+    free(summary->workers);
+    free(summary);
+}

@@ -1,0 +1,107 @@
+/*
+ * summary.h - the figures of one run, gathered while it runs.
+ *
+ *     router --sink--> sgl_summary --finish--> sgl_summary_result --> table (summary_text.h)
+ *                                                                 \-> JSON  (summary_json.h)
+ *
+ * It is a sink like the log writer, so it sees what the log holds and nothing else. Latencies are
+ * kept as ns in doubles; a quantity nobody measured is not counted: every figure has its own n.
+ *
+ * Definitions (field-standard; times from arrival at the router):
+ *   queue_time  prefill start - arrival at the worker      ttft   first token - arrival
+ *   e2e         last token - arrival                       tpot   (e2e - ttft) / (output tokens -
+ * 1), from 2 output tokens on throughput  of successful requests and their tokens, from first
+ * arrival to last finish goodput     successful requests that meet every stated objective, over the
+ * same time; a tpot that does not exist meets its objective, any other missing quantity does not
+ *   Jain index  (sum x)^2 / (n sum x^2) over requests per worker, 1 when even (Jain, Chiu, Hawe
+ * 1984)
+ */
+#ifndef SGL_ANALYSIS_SUMMARY_H
+#define SGL_ANALYSIS_SUMMARY_H
+
+#include "analysis/samples.h"
+#include "analysis/saturation.h"
+#include "core/failure.h"
+#include "core/sink.h"
+
+#define SGL_METRIC_MAP(X) X(QUEUE_TIME, queue_time) X(TTFT, ttft) X(TPOT, tpot) X(E2E, e2e)
+
+enum sgl_metric {
+#define SGL_METRIC_ENUM(upper, lower) SGL_METRIC_##upper,
+    SGL_METRIC_MAP(SGL_METRIC_ENUM)
+#undef SGL_METRIC_ENUM
+        SGL_METRIC_COUNT
+};
+
+const char *sgl_metric_name(enum sgl_metric metric);
+
+/* Service level objectives: a limit in ns per metric, NaN where none is stated. */
+struct sgl_objectives {
+    double limit_ns[SGL_METRIC_COUNT];
+};
+
+/* "ttft:500ms,tpot:50ms"; units ns, us, ms, s. NULL and "" state none. */
+int sgl_objectives_parse(struct sgl_objectives *objectives, const char *text,
+                         struct sgl_failure *failure);
+
+bool sgl_objectives_any(const struct sgl_objectives *objectives);
+
+struct sgl_distribution {
+    uint64_t count;
+    double mean; /* ns, as the rest; NaN when count is 0 */
+    double p50;
+    double p90;
+    double p95;
+    double p99;
+    double max;
+};
+
+#define SGL_ERROR_WORDS_MAX 8 /* more kinds of error are counted together, as "other" */
+
+struct sgl_error_count {
+    char word[32];
+    uint64_t count;
+};
+
+struct sgl_summary_worker {
+    char *url; /* owned by the summary */
+    uint64_t requests;
+};
+
+struct sgl_summary_result {
+    uint64_t requests; /* first routes */
+    uint64_t succeeded;
+    uint64_t failed; /* outcomes that were no success, cancelled and rejected ones included */
+    uint64_t unfinished;
+    struct sgl_error_count errors[SGL_ERROR_WORDS_MAX];
+    uint32_t error_count;
+    double duration_s; /* first arrival to last finish; NaN when nothing finished */
+    double requests_per_s;
+    double input_tokens_per_s;
+    double output_tokens_per_s;
+    struct sgl_distribution metrics[SGL_METRIC_COUNT];
+    struct sgl_objectives objectives;
+    uint64_t good; /* requests that met every objective */
+    double goodput_per_s;
+    const struct sgl_summary_worker *workers; /* the summary's */
+    uint32_t worker_count;
+    double jain_index; /* NaN when nothing was assigned */
+    uint64_t decisions;
+    uint64_t reasons[SGL_REASON_COUNT];
+    double propensity_min; /* over decisions that chose a worker; NaN when there were none */
+    double propensity_max;
+    struct sgl_saturation_verdict saturation;
+};
+
+struct sgl_summary;
+
+int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_objectives *objectives,
+                       struct sgl_failure *failure);
+struct sgl_sink *sgl_summary_sink(struct sgl_summary *summary);
+
+/* After the run. Fails when memory ran out during it. */
+int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *result,
+                       struct sgl_failure *failure);
+void sgl_summary_destroy(struct sgl_summary *summary);
+
+#endif

@@ -1,0 +1,101 @@
+#include "summary_json.h"
+
+#include <math.h>
+
+/* A number, or null. Integers stay integers. */
+static json_t *real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *integer(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *distribution(const struct sgl_distribution *metric)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n", integer(metric->count), "mean_ms",
+                     real(metric->mean / 1e6), "p50_ms", real(metric->p50 / 1e6), "p90_ms",
+                     real(metric->p90 / 1e6), "p95_ms", real(metric->p95 / 1e6), "p99_ms",
+                     real(metric->p99 / 1e6), "max_ms", real(metric->max / 1e6));
+}
+
+static json_t *metrics(const struct sgl_summary_result *result)
+{
+    json_t *object = json_object();
+
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        json_object_set_new(object, sgl_metric_name((enum sgl_metric)m),
+                            distribution(&result->metrics[m]));
+    return object;
+}
+
+static json_t *goodput(const struct sgl_summary_result *result)
+{
+    if (!sgl_objectives_any(&result->objectives))
+        return json_null();
+    json_t *limits = json_object();
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        if (!isnan(result->objectives.limit_ns[m]))
+            json_object_set_new(limits, sgl_metric_name((enum sgl_metric)m),
+                                real(result->objectives.limit_ns[m] / 1e6));
+    return json_pack("{s:o, s:o, s:o}", "requests", integer(result->good), "requests_per_s",
+                     real(result->goodput_per_s), "limits_ms", limits);
+}
+
+static json_t *workers(const struct sgl_summary_result *result)
+{
+    json_t *array = json_array();
+
+    for (uint32_t w = 0; w < result->worker_count; w++)
+        json_array_append_new(array, json_pack("{s:s, s:o}", "url", result->workers[w].url,
+                                               "requests", integer(result->workers[w].requests)));
+    return array;
+}
+
+static json_t *errors(const struct sgl_summary_result *result)
+{
+    json_t *object = json_object();
+
+    for (uint32_t i = 0; i < result->error_count; i++)
+        json_object_set_new(object, result->errors[i].word, integer(result->errors[i].count));
+    return object;
+}
+
+static json_t *reasons(const struct sgl_summary_result *result)
+{
+    json_t *object = json_object();
+
+    for (int r = 0; r < SGL_REASON_COUNT; r++)
+        if (result->reasons[r] > 0)
+            json_object_set_new(object, sgl_reason_name((enum sgl_reason)r),
+                                integer(result->reasons[r]));
+    return object;
+}
+
+static json_t *saturation(const struct sgl_saturation_verdict *verdict)
+{
+    if (!verdict->is_known)
+        return json_null();
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s}", "is_saturated", verdict->is_saturated,
+                     "mean_waiting", real(verdict->mean_waiting), "growth", real(verdict->growth),
+                     "slope_per_s", real(verdict->slope_per_s), "p_value", real(verdict->p_value),
+                     "method", "least squares over 20 parts of the second half of the arrivals");
+}
+
+json_t *sgl_summary_json(const struct sgl_summary_result *result)
+{
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o}",
+        "requests", integer(result->requests), "succeeded", integer(result->succeeded), "failed",
+        integer(result->failed), "unfinished", integer(result->unfinished), "errors",
+        errors(result), "duration_s", real(result->duration_s), "requests_per_s",
+        real(result->requests_per_s), "input_tokens_per_s", real(result->input_tokens_per_s),
+        "output_tokens_per_s", real(result->output_tokens_per_s), "saturation",
+        saturation(&result->saturation), "latency", metrics(result), "goodput", goodput(result),
+        "workers", workers(result), "jain_index", real(result->jain_index), "decisions",
+        integer(result->decisions), "reasons", reasons(result), "propensity_min",
+        real(result->propensity_min), "propensity_max", real(result->propensity_max));
+}

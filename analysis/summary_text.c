@@ -1,0 +1,165 @@
+#include "summary_text.h"
+
+#include <math.h>
+#include <string.h>
+
+#define WORKERS_SHOWN 16
+#define BAR_CELLS 40
+
+/* ns as ms with four digits or more, or "-" when there is none. */
+static const char *milliseconds(double nanoseconds, char *out, size_t size)
+{
+    const double value = nanoseconds / 1e6;
+
+    if (isnan(value))
+        snprintf(out, size, "-");
+    else if (value < 10)
+        snprintf(out, size, "%.3f", value);
+    else if (value < 100)
+        snprintf(out, size, "%.2f", value);
+    else
+        snprintf(out, size, "%.1f", value);
+    return out;
+}
+
+static void print_requests(FILE *out, const struct sgl_summary_result *result)
+{
+    fprintf(out, "requests     %llu, succeeded %llu, failed %llu",
+            (unsigned long long)result->requests, (unsigned long long)result->succeeded,
+            (unsigned long long)result->failed);
+    for (uint32_t i = 0; i < result->error_count; i++)
+        fprintf(out, "%s%s %llu", i == 0 ? " (" : ", ", result->errors[i].word,
+                (unsigned long long)result->errors[i].count);
+    fprintf(out, "%s", result->error_count > 0 ? ")" : "");
+    if (result->unfinished > 0)
+        fprintf(out, ", unfinished %llu", (unsigned long long)result->unfinished);
+    fprintf(out, "\n");
+    if (isnan(result->duration_s))
+        fprintf(out, "throughput   none: nothing finished\n");
+    else
+        fprintf(
+            out,
+            "throughput   %.3f requests/s, %.1f input tokens/s, %.1f output tokens/s over %.3f s\n",
+            result->requests_per_s, result->input_tokens_per_s, result->output_tokens_per_s,
+            result->duration_s);
+}
+
+static void print_saturation(FILE *out, const struct sgl_summary_result *result)
+{
+    char text[160];
+
+    fprintf(out, "saturated    %s\n", sgl_saturation_text(&result->saturation, text, sizeof text));
+}
+
+const char *sgl_saturation_text(const struct sgl_saturation_verdict *verdict, char *out,
+                                size_t size)
+{
+    if (!verdict->is_known)
+        snprintf(out, size, "unknown: too few arrivals to tell");
+    else if (verdict->is_saturated)
+        snprintf(out, size,
+                 "YES: waiting grew by %.1f (mean %.1f) over the second half; latencies are a "
+                 "matter of length",
+                 verdict->growth, verdict->mean_waiting);
+    else
+        snprintf(out, size, "no: waiting %+.2f (mean %.2f) over the second half of the arrivals",
+                 verdict->growth, verdict->mean_waiting);
+    return out;
+}
+
+static void print_latencies(FILE *out, const struct sgl_summary_result *result)
+{
+    fprintf(out, "\n%-12s %9s %11s %11s %11s %11s %11s %11s\n", "ms", "n", "mean", "p50", "p90",
+            "p95", "p99", "max");
+    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+        const struct sgl_distribution *metric = &result->metrics[m];
+        const double values[] = {metric->mean, metric->p50, metric->p90,
+                                 metric->p95,  metric->p99, metric->max};
+        fprintf(out, "%-12s %9llu", sgl_metric_name((enum sgl_metric)m),
+                (unsigned long long)metric->count);
+        for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+            char text[32];
+            fprintf(out, " %11s", milliseconds(values[i], text, sizeof text));
+        }
+        fprintf(out, "\n");
+    }
+    if (result->saturation.is_saturated)
+        fprintf(out, "             (of a saturated run: a longer trace would give longer times)\n");
+}
+
+static void print_goodput(FILE *out, const struct sgl_summary_result *result)
+{
+    const char *separator = "";
+
+    if (!sgl_objectives_any(&result->objectives))
+        return;
+    fprintf(out, "\ngoodput      ");
+    if (isnan(result->goodput_per_s))
+        fprintf(out, "none");
+    else
+        fprintf(out, "%.3f requests/s: %llu of %llu requests (%.2f %%)", result->goodput_per_s,
+                (unsigned long long)result->good, (unsigned long long)result->requests,
+                100.0 * (double)result->good / (double)result->requests);
+    fprintf(out, " meet ");
+    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+        if (isnan(result->objectives.limit_ns[m]))
+            continue;
+        fprintf(out, "%s%s <= %g ms", separator, sgl_metric_name((enum sgl_metric)m),
+                result->objectives.limit_ns[m] / 1e6);
+        separator = ", ";
+    }
+    fprintf(out, "%s\n", result->saturation.is_saturated ? " (saturated)" : "");
+}
+
+static void print_workers(FILE *out, const struct sgl_summary_result *result)
+{
+    static const char bar[BAR_CELLS + 1] = "########################################";
+    uint64_t most = 0;
+    uint64_t total = 0;
+
+    for (uint32_t w = 0; w < result->worker_count; w++) {
+        total += result->workers[w].requests;
+        if (result->workers[w].requests > most)
+            most = result->workers[w].requests;
+    }
+    fprintf(out, "\n%-32s %9s %9s\n", "worker", "requests", "share");
+    for (uint32_t w = 0; w < result->worker_count && w < WORKERS_SHOWN; w++) {
+        const uint64_t requests = result->workers[w].requests;
+        fprintf(out, "%-32.32s %9llu %7.2f %%  %.*s\n", result->workers[w].url,
+                (unsigned long long)requests,
+                total > 0 ? 100.0 * (double)requests / (double)total : 0.0,
+                most > 0 ? (int)(BAR_CELLS * requests / most) : 0, bar);
+    }
+    if (result->worker_count > WORKERS_SHOWN)
+        fprintf(out, "... and %u more (--json has all)\n", result->worker_count - WORKERS_SHOWN);
+    if (!isnan(result->jain_index))
+        fprintf(out, "Jain index   %.4f (1 = even)\n", result->jain_index);
+}
+
+static void print_decisions(FILE *out, const struct sgl_summary_result *result)
+{
+    if (result->decisions == 0)
+        return;
+    fprintf(out, "\nreasons     ");
+    for (int r = 0; r < SGL_REASON_COUNT; r++)
+        if (result->reasons[r] > 0)
+            fprintf(out, " %s %.2f %%", sgl_reason_name((enum sgl_reason)r),
+                    100.0 * (double)result->reasons[r] / (double)result->decisions);
+    fprintf(out, "  (n = %llu)\n", (unsigned long long)result->decisions);
+    if (isnan(result->propensity_min))
+        return;
+    fprintf(out, "propensity   %.6g to %.6g%s\n", result->propensity_min, result->propensity_max,
+            result->propensity_min == 1 ? " (deterministic: no off-policy estimate from this log)"
+                                        : "");
+}
+
+static void (*const sections[])(FILE *, const struct sgl_summary_result *) = {
+    print_requests, print_saturation, print_latencies,
+    print_goodput,  print_workers,    print_decisions,
+};
+
+void sgl_summary_print(FILE *out, const struct sgl_summary_result *result)
+{
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+        sections[i](out, result);
+}
