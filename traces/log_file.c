@@ -1,0 +1,274 @@
+#include "log_file.h"
+
+#include "log_schema.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define INTERRUPTED_MAX 1000
+
+/* The SQLite file format: a magic text, the versions that say "WAL" when they are 2, and the
+ * application id (https://www.sqlite.org/fileformat2.html, section 1.3). */
+#define HEADER_SIZE 100
+#define HEADER_MAGIC "SQLite format 3"
+#define HEADER_WRITE_VERSION 18
+#define HEADER_APPLICATION 68
+#define WRITE_VERSION_WAL 2
+
+static const char *const side_suffixes[] = {"-wal", "-journal"};
+
+static int fail_errno(struct sgl_failure *failure, const char *what, const char *path)
+{
+    const int error = errno;
+    char text[128];
+
+    if (strerror_r(error, text, sizeof text) != 0)
+        snprintf(text, sizeof text, "error %d", error);
+    return sgl_fail(failure, SGL_EIO, "%s: %s: %s", path, what, text);
+}
+
+static char *join(const char *left, const char *right)
+{
+    const size_t size = strlen(left) + strlen(right) + 1;
+    char *text = malloc(size);
+
+    if (text != NULL)
+        snprintf(text, size, "%s%s", left, right);
+    return text;
+}
+
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL)
+        return join(".", "");
+    char *folder = join(path, "");
+    if (folder != NULL)
+        folder[slash == path ? 1 : slash - path] = '\0';
+    return folder;
+}
+
+/* The header of an SQLite database; false when the file is none. */
+static bool read_header(int descriptor, unsigned char header[static HEADER_SIZE])
+{
+    return pread(descriptor, header, HEADER_SIZE, 0) == HEADER_SIZE &&
+           memcmp(header, HEADER_MAGIC, sizeof HEADER_MAGIC) == 0;
+}
+
+int sgl_log_file_is_log(const char *path, struct sgl_failure *failure)
+{
+    unsigned char header[HEADER_SIZE];
+    /* A pipe must not be waited for. */
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (descriptor < 0)
+        return errno == ENOENT ? 0 : fail_errno(failure, "cannot read", path);
+    const bool is_database = read_header(descriptor, header);
+    close(descriptor);
+    if (!is_database)
+        return 0;
+    uint32_t application = 0;
+    for (int i = 0; i < 4; i++)
+        application = application << 8 | header[HEADER_APPLICATION + i];
+    return application == SGL_LOG_APPLICATION;
+}
+
+/* May the final name be replaced? */
+static int check_replaceable(const struct sgl_log_file *file, struct sgl_failure *failure)
+{
+    struct stat info;
+
+    if (stat(file->folder, &info) != 0 || !S_ISDIR(info.st_mode))
+        return sgl_fail(failure, SGL_EINVAL, "%s: there is no folder %s (create it first)",
+                        file->path, file->folder);
+    if (lstat(file->path, &info) != 0)
+        return errno == ENOENT ? SGL_OK : fail_errno(failure, "cannot look at it", file->path);
+    if (S_ISDIR(info.st_mode))
+        return sgl_fail(failure, SGL_EINVAL, "%s: is a folder, expected a file name", file->path);
+    const int is_log = sgl_log_file_is_log(file->path, failure);
+    if (is_log < 0)
+        return is_log;
+    if (is_log == 0)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%s: exists and is not an sglsim log (choose another name)", file->path);
+    for (size_t i = 0; i < sizeof side_suffixes / sizeof side_suffixes[0]; i++) {
+        char *side = join(file->path, side_suffixes[i]);
+        if (side == NULL)
+            return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
+        const bool is_there = access(side, F_OK) == 0;
+        free(side);
+        if (is_there)
+            return sgl_fail(failure, SGL_EINVAL,
+                            "%s: %s%s exists, so a program is writing to it or was killed (close "
+                            "it, or open the log once with sqlite3)",
+                            file->path, file->path, side_suffixes[i]);
+    }
+    return SGL_OK;
+}
+
+/* Gives the file and its side file another name, or removes both when `target` is NULL. */
+static int move_aside(const struct sgl_log_file *file, const char *target,
+                      struct sgl_failure *failure)
+{
+    char *side = join(file->partial, "-wal");
+    char *side_target = target != NULL ? join(target, "-wal") : NULL;
+    int status = SGL_OK;
+
+    if (side == NULL || (target != NULL && side_target == NULL)) {
+        status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
+    } else if (target == NULL) {
+        if (unlink(file->partial) != 0)
+            status = fail_errno(failure, "cannot remove what a killed run left", file->partial);
+        unlink(side);
+    } else {
+        /* The side file first: alone it means nothing, and the database never goes without it. */
+        if ((rename(side, side_target) != 0 && errno != ENOENT) ||
+            rename(file->partial, target) != 0)
+            status = fail_errno(failure, "cannot rename what a killed run left", file->partial);
+    }
+    free(side);
+    free(side_target);
+    return status;
+}
+
+/* The partial file is locked and was left by a killed run: out of the way with it. */
+static int clear_stale(const struct sgl_log_file *file, struct sgl_failure *failure)
+{
+    unsigned char header[HEADER_SIZE];
+    char suffix[32];
+
+    if (!read_header(file->lock, header) || header[HEADER_WRITE_VERSION] != WRITE_VERSION_WAL)
+        return move_aside(file, NULL, failure);
+    for (int i = 1; i <= INTERRUPTED_MAX; i++) {
+        snprintf(suffix, sizeof suffix, i > 1 ? ".interrupted-%d" : ".interrupted", i);
+        char *target = join(file->path, suffix);
+        if (target == NULL)
+            return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
+        int status = 1;
+        if (access(target, F_OK) != 0)
+            status = move_aside(file, target, failure);
+        free(target);
+        if (status <= 0)
+            return status;
+    }
+    return sgl_fail(failure, SGL_EINVAL, "%s: %d interrupted logs stand beside it (remove some)",
+                    file->path, INTERRUPTED_MAX);
+}
+
+/* One try at owning the partial name. 1: owned and empty; 0: somebody was faster, or a stale file
+ * has been cleared: try again. */
+static int try_lock(struct sgl_log_file *file, struct sgl_failure *failure)
+{
+    struct stat opened;
+    struct stat named;
+
+    file->lock = open(file->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file->lock < 0)
+        return fail_errno(failure, "cannot create", file->partial);
+    int status = 0;
+    if (flock(file->lock, LOCK_EX | LOCK_NB) != 0)
+        status = errno == EWOULDBLOCK
+                     ? sgl_fail(failure, SGL_EINVAL, "%s: another run is writing it", file->path)
+                     : fail_errno(failure, "cannot lock", file->partial);
+    else if (fstat(file->lock, &opened) != 0)
+        status = fail_errno(failure, "cannot look at it", file->partial);
+    else if (lstat(file->partial, &named) != 0 || named.st_ino != opened.st_ino ||
+             named.st_dev != opened.st_dev)
+        status = 0;
+    else if (opened.st_size == 0)
+        status = fchmod(file->lock, 0600) == 0 ? 1 : fail_errno(failure, "chmod", file->partial);
+    else
+        status = clear_stale(file, failure);
+    if (status != 1) {
+        close(file->lock);
+        file->lock = -1;
+    }
+    return status;
+}
+
+static void release(struct sgl_log_file *file)
+{
+    if (file->lock >= 0)
+        close(file->lock);
+    free(file->path);
+    free(file->partial);
+    free(file->folder);
+    *file = (struct sgl_log_file){.lock = -1};
+}
+
+int sgl_log_file_open(struct sgl_log_file *file, const char *path, struct sgl_failure *failure)
+{
+    int status;
+
+    *file = (struct sgl_log_file){.path = join(path, ""),
+                                  .partial = join(path, ".partial"),
+                                  .folder = folder_of(path),
+                                  .lock = -1};
+    if (file->path == NULL || file->partial == NULL || file->folder == NULL)
+        status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", path);
+    else
+        status = check_replaceable(file, failure);
+    while (status == SGL_OK)
+        status = try_lock(file, failure);
+    if (status == 1)
+        return SGL_OK;
+    release(file);
+    return status;
+}
+
+static int sync_folder(const struct sgl_log_file *file, struct sgl_failure *failure)
+{
+    const int descriptor = open(file->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (descriptor < 0)
+        return fail_errno(failure, "cannot open the folder", file->folder);
+    /* Some file systems cannot sync a folder and say EINVAL: the rename stands all the same. */
+    const int status = fsync(descriptor) == 0 || errno == EINVAL
+                           ? SGL_OK
+                           : fail_errno(failure, "cannot sync the folder", file->folder);
+    close(descriptor);
+    return status;
+}
+
+int sgl_log_file_publish(struct sgl_log_file *file, struct sgl_failure *failure)
+{
+    struct sgl_failure reason = {""};
+    int status;
+
+    if (fsync(file->lock) != 0) {
+        status = fail_errno(failure, "cannot sync", file->partial);
+        sgl_log_file_discard(file);
+        return status;
+    }
+    status = check_replaceable(file, &reason);
+    if (status == SGL_OK && rename(file->partial, file->path) != 0)
+        status = fail_errno(&reason, "cannot rename to it", file->path);
+    if (status != SGL_OK)
+        status = sgl_fail(failure, status, "%.250s; the finished log is left in %.200s",
+                          reason.text, file->partial);
+    else
+        status = sync_folder(file, failure);
+    release(file);
+    return status;
+}
+
+void sgl_log_file_discard(struct sgl_log_file *file)
+{
+    if (file->lock >= 0) {
+        unlink(file->partial);
+        for (size_t i = 0; i < sizeof side_suffixes / sizeof side_suffixes[0]; i++) {
+            char *side = join(file->partial, side_suffixes[i]);
+            if (side != NULL)
+                unlink(side);
+            free(side);
+        }
+    }
+    release(file);
+}

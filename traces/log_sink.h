@@ -1,0 +1,69 @@
+/*
+ * log_sink.h - the decision log as a router's sink.
+ *
+ *     router --input, decision, outcome--> struct sgl_log --rows--> store (log_store.h): SQLite
+ *                                          rows, counts, digests
+ *
+ * Give sgl_log_sink() to the router (or to a tee), run, then close: only then does the log appear
+ * under its name, complete. discard gives it up. A log that fails (disk full) cannot fail the run:
+ * it remembers its first failure, goes quiet, and close reports it and leaves the old file alone.
+ *
+ * Everything is copied or written at once; nothing passed is kept but the options' policies until
+ * sgl_log_open returns. One thread at a time.
+ *
+ * Facts in `run`, all text:
+ *     version, build         of the program, and the compiler and machine it was built by and for
+ *     seed, worker_max, candidates (all | chosen), policy.regular, policy.prefill, policy.decode
+ *                            what a fresh router needs; a policy with every parameter resolved
+ *     epoch_ns, times        Unix time in ns of the run's start; absolute, or relative (epoch_ns is
+ *                            then 0, for the trace has no date)
+ *     rows.TABLE, digest.TABLE, is_complete
+ *                            written by close: a log without them was interrupted
+ *     any other              what the caller states with sgl_log_fact
+ */
+#ifndef SGL_TRACES_LOG_SINK_H
+#define SGL_TRACES_LOG_SINK_H
+
+#include "core/policy.h"
+#include "core/sink.h"
+#include "log_store.h"
+
+struct sgl_log;
+
+enum sgl_log_candidates {
+    SGL_LOG_CANDIDATES_ALL,
+    SGL_LOG_CANDIDATES_CHOSEN, /* the chosen worker's row only: for huge fleets */
+};
+
+struct sgl_log_options {
+    uint64_t seed;
+    uint32_t worker_max;                                  /* as the router's: 0 is the standard */
+    const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* as the router's */
+    int64_t epoch_ns;                                     /* SGL_ABSENT: the times are relative */
+    enum sgl_log_candidates candidates;
+    bool is_durable; /* commits every second of the run's time, for a process that may be killed */
+};
+
+int sgl_log_open(struct sgl_log **log_out, const char *path, const struct sgl_log_options *options,
+                 struct sgl_failure *failure);
+
+/* A log into any store, which it takes over, also on failure. */
+int sgl_log_open_store(struct sgl_log **log_out, struct sgl_log_store *store,
+                       const struct sgl_log_options *options, struct sgl_failure *failure);
+
+struct sgl_sink *sgl_log_sink(struct sgl_log *log);
+
+/* States a fact of the run, each key once. Fails like everything else here: quietly, until close.
+ */
+void sgl_log_fact(struct sgl_log *log, const char *key, const char *value);
+
+/* One line, or NULL while all is well. */
+const char *sgl_log_failure(const struct sgl_log *log);
+
+/* Finishes the log and frees it. On failure there is no new log, and `failure` has the first. */
+int sgl_log_close(struct sgl_log *log, struct sgl_failure *failure);
+
+/* Frees it and removes what was written. Accepts NULL. */
+void sgl_log_discard(struct sgl_log *log);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * log_store.h - what a kind of log file offers, to write and to read. One kind = one file that
+ * defines these two tables of functions; log_sink.h and log_reader.h choose by the path.
+ *
+ * Rows are values in the order of the table's columns (log_schema.h). A store knows nothing of what
+ * they mean.
+ */
+#ifndef SGL_TRACES_LOG_STORE_H
+#define SGL_TRACES_LOG_STORE_H
+
+#include "log_row.h"
+
+struct sgl_log_store {
+    const struct sgl_log_store_ops *ops;
+};
+
+struct sgl_log_store_ops {
+    /* Adds a row. The values are borrowed for the call. */
+    int (*put)(struct sgl_log_store *self, enum sgl_log_table table,
+               const struct sgl_log_value *values, struct sgl_failure *failure);
+    /* ? What was put so far belongs together: a good moment to hand it to the disk. */
+    int (*commit)(struct sgl_log_store *self, struct sgl_failure *failure);
+    /* Makes it a finished log under its name. No call but destroy may follow. */
+    int (*finish)(struct sgl_log_store *self, struct sgl_failure *failure);
+    /* Frees the store, and removes what it wrote unless it was finished. Accepts NULL. */
+    void (*destroy)(struct sgl_log_store *self);
+};
+
+struct sgl_log_store_options {
+    bool is_durable; /* a killed process leaves what was committed, readable */
+};
+
+/* A log file to read. Tables are read each at its own pace. The bytes of a row live until the next
+ * call for the same table. */
+struct sgl_log_source {
+    const struct sgl_log_source_ops *ops;
+};
+
+struct sgl_log_source_ops {
+    /* The next row in the table's order. 1: `values` has it; 0: the end; negative: failure.
+     * SGL_EINVAL: it holds what no writer writes. SGL_EIO: it cannot be read. */
+    int (*next)(struct sgl_log_source *self, enum sgl_log_table table, struct sgl_log_value *values,
+                struct sgl_failure *failure);
+    /* The row with that number in the first column. 1, 0 or negative as above; what next() gave of
+     * the table stays valid. */
+    int (*find)(struct sgl_log_source *self, enum sgl_log_table table, int64_t key,
+                struct sgl_log_value *values, struct sgl_failure *failure);
+    void (*destroy)(struct sgl_log_source *self);
+};
+
+/* log_sqlite.c and log_sqlite_read.c */
+int sgl_log_sqlite_create(struct sgl_log_store **store_out, const char *path,
+                          const struct sgl_log_store_options *options, struct sgl_failure *failure);
+int sgl_log_sqlite_open(struct sgl_log_source **source_out, const char *path,
+                        struct sgl_failure *failure);
+
+#endif
