@@ -4,9 +4,25 @@
  *     source --arrival--> route --> worker model --first token, finish--> first_token, complete
  *                         (core)    (worker_model.h)                      (core)
  *
- * Within one instant (one integer nanosecond) the order is: events of all workers (in worker order),
- * then deliveries to the router, then arrivals, then scheduling of new work. So the result is a
- * function of options, source and seed alone.
+ * Within one instant (one integer nanosecond) the order is: events of all workers (in worker
+ * order), then deliveries to the router (answers in the order they were sent, then load reports),
+ * then arrivals (in the order of the source), then, after everything else, scheduling of new work.
+ * So a completion at T is known to the decision for a request that arrives at T, when answers take
+ * no time, and the result is a function of options, source and seed alone.
+ *
+ * Inputs fed to the router: add_worker for each worker at time 0; then route for each row of the
+ * source, first_token where the model knows it, and complete; reject where no worker was to be had
+ * (error "no_worker"); report_load. What the client measures is measured at the router, in its
+ * time:
+ *
+ *     queue_time = prefill start - arrival at the worker
+ *     ttft, e2e  = arrival of the first token, of the answer, at the router - arrival of the
+ * request
+ *
+ * The true output length goes to the worker, never to the router. Memory is bounded by the requests
+ * in flight and the workers, not by the length of the trace.
+ *
+ * Errors: SGL_EINVAL names the request or the option; the totals are then what was done so far.
  */
 #ifndef SGL_SIM_SIMULATION_H
 #define SGL_SIM_SIMULATION_H
@@ -16,29 +32,36 @@
 #include "sim/worker_model.h"
 #include "traces/trace.h"
 
+/* Virtual time ends here, 146 years after it began; a run that gets there fails. */
+#define SGL_SIMULATION_NS_MAX (INT64_C(1) << 62)
+
 struct sgl_simulation_worker {
     const char *url;
-    const char *model;                         /* NULL when not stated */
-    const struct sgl_worker_model_spec *spec;  /* which model, with its parameters */
+    const char *model;                        /* NULL when not stated */
+    const struct sgl_worker_model_spec *spec; /* which model, with its parameters */
 };
 
+/* Everything is borrowed for the call. */
 struct sgl_simulation_options {
     uint64_t seed;
     const struct sgl_policy_spec *policy;
     const struct sgl_simulation_worker *workers;
     uint32_t worker_count;
-    int64_t max_new_tokens; /* for requests that state no max_tokens; DESIGN: 2048 */
-    double rate_scale;      /* arrival times are divided by it; 1: as the trace has them */
+    int64_t max_new_tokens; /* for requests that state no max_tokens, as if they stated it; DESIGN:
+                               2048 */
+    double rate_scale; /* arrival times are divided by it, as doubles, and rounded to the nearest
+                          nanosecond (halves away from zero); 1: exactly as the source has them */
 
     /* Staleness: how late the router learns what a worker knows. */
-    int64_t response_delay_ns; /* worker's answer -> router */
-    int64_t load_interval_ns;  /* each worker reports its load that often; 0: never */
+    int64_t response_delay_ns; /* worker's answer -> router: first_token and complete */
+    int64_t load_interval_ns;  /* each worker reports its load that often; 0: never. reports.h says
+                                  what happens while nothing is in the system */
     int64_t load_delay_ns;     /* and the report takes that long */
     bool completions_report;   /* answers carry the worker's queue length, as meta_info does */
 
     bool stepwise; /* one engine step at a time, for proof: the same results, slower */
 
-    struct sgl_sink *sink; /* borrowed; NULL: nobody listens */
+    struct sgl_sink *sink; /* NULL: nobody listens */
     /* ? Called now and then with the requests finished and the virtual time. */
     void (*progress)(void *context, uint64_t finished, int64_t now_ns);
     void *progress_context;
@@ -48,11 +71,12 @@ struct sgl_simulation_options {
 struct sgl_simulation_totals {
     uint64_t arrived;
     uint64_t succeeded;
-    uint64_t failed;
+    uint64_t failed;             /* no_worker, over_capacity */
     uint64_t without_max_tokens; /* requests that got max_new_tokens */
-    uint64_t cut_to_max_tokens;  /* true output longer than max_tokens: ended there */
-    uint64_t steps;              /* engine steps simulated, leapt over ones counted */
-    int64_t last_ns;             /* time of the last event */
+    uint64_t
+        cut_to_max_tokens; /* answers shorter than the true output: the model ended them there */
+    uint64_t steps;        /* engine steps simulated, leapt over ones counted */
+    int64_t last_ns;       /* time of the last event */
 };
 
 int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source *source,

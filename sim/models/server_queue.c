@@ -1,0 +1,133 @@
+#include "sim/models/server_queue.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { FIRST_TOKEN, FINISH, EVENTS_OF_A_JOB };
+
+int64_t sgl_service_ns(double seconds)
+{
+    const double ns = seconds * (double)SGL_NANOSECONDS_PER_SECOND;
+
+    return ns < (double)SGL_SERVICE_NS_MAX ? llround(ns) : SGL_SERVICE_NS_MAX;
+}
+
+void sgl_server_queue_init(struct sgl_server_queue *queue,
+                           const struct sgl_worker_model_setup *setup, int64_t server_count)
+{
+    queue->emit = setup->emit;
+    queue->emit_context = setup->context;
+    queue->server_count = server_count;
+}
+
+void sgl_server_queue_destroy(void *state)
+{
+    struct sgl_server_queue *self = state;
+
+    free(self->jobs);
+    sgl_slots_release(&self->slots);
+    sgl_event_queue_release(&self->events);
+}
+
+static int grow(struct sgl_server_queue *queue)
+{
+    const uint32_t capacity = sgl_slots_next_capacity(&queue->slots);
+
+    if (capacity == 0 ||
+        sgl_event_queue_reserve(&queue->events, EVENTS_OF_A_JOB * capacity) != SGL_OK)
+        return SGL_ENOMEM;
+    struct sgl_server_job *jobs = realloc(queue->jobs, capacity * sizeof *jobs);
+    if (jobs == NULL)
+        return SGL_ENOMEM;
+    queue->jobs = jobs;
+    return sgl_slots_grow(&queue->slots);
+}
+
+int sgl_server_queue_arrive(struct sgl_server_queue *queue, const struct sgl_job *job,
+                            int64_t service_ns, int64_t first_token_ns, struct sgl_failure *failure)
+{
+    if (sgl_slots_are_full(&queue->slots) && grow(queue) != SGL_OK)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    const uint32_t index = sgl_slots_take(&queue->slots);
+    queue->jobs[index] = (struct sgl_server_job){
+        .handle = job->handle,
+        .service_ns = service_ns,
+        .first_token_ns = first_token_ns,
+        .output_tokens = job->output_tokens,
+    };
+    sgl_slot_list_push(&queue->waiting, &queue->slots, index);
+    return SGL_OK;
+}
+
+int64_t sgl_server_queue_next_event_ns(const void *state)
+{
+    const struct sgl_server_queue *self = state;
+    const struct sgl_event *top = sgl_event_queue_top(&self->events);
+
+    return top != NULL ? top->time : SGL_NEVER;
+}
+
+void sgl_server_queue_advance(void *state, int64_t now_ns)
+{
+    struct sgl_server_queue *self = state;
+    const struct sgl_event *top;
+
+    while ((top = sgl_event_queue_top(&self->events)) != NULL && top->time <= now_ns) {
+        const uint32_t index = top->item / EVENTS_OF_A_JOB;
+        const struct sgl_server_job *job = &self->jobs[index];
+        const bool is_finish = top->kind == FINISH;
+        const struct sgl_worker_event event = {
+            .kind = is_finish ? SGL_WORKER_FINISH : SGL_WORKER_FIRST_TOKEN,
+            .handle = job->handle,
+            .time_ns = top->time,
+            .started_ns = is_finish ? job->started_ns : SGL_ABSENT,
+            .output_tokens = is_finish ? job->output_tokens : SGL_ABSENT,
+            .cached_tokens = SGL_ABSENT,
+        };
+        sgl_event_queue_remove(&self->events, top->item);
+        if (is_finish) {
+            self->busy_count--;
+            sgl_slots_give(&self->slots, index);
+        }
+        self->emit(self->emit_context, &event);
+    }
+}
+
+int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *failure)
+{
+    struct sgl_server_queue *self = state;
+
+    (void)failure;
+    while (self->waiting.count > 0 &&
+           (self->server_count == 0 || self->busy_count < self->server_count)) {
+        const uint32_t index = sgl_slot_list_pop(&self->waiting, &self->slots);
+        struct sgl_server_job *job = &self->jobs[index];
+        self->busy_count++;
+        job->started_ns = now_ns;
+        struct sgl_event event = {
+            .time = now_ns + job->service_ns,
+            .index = self->starts++,
+            .kind = FINISH,
+            .item = EVENTS_OF_A_JOB * index + FINISH,
+        };
+        sgl_event_queue_set(&self->events, &event);
+        if (job->first_token_ns != SGL_ABSENT) {
+            assert(job->first_token_ns >= 0 && job->first_token_ns <= job->service_ns);
+            event.time = now_ns + job->first_token_ns;
+            event.kind = FIRST_TOKEN;
+            event.item = EVENTS_OF_A_JOB * index + FIRST_TOKEN;
+            sgl_event_queue_set(&self->events, &event);
+        }
+    }
+    return SGL_OK;
+}
+
+void sgl_server_queue_load(const void *state, struct sgl_worker_load *load_out)
+{
+    const struct sgl_server_queue *self = state;
+
+    load_out->queue_length = self->waiting.count;
+    load_out->running = self->busy_count;
+    load_out->token_usage = SGL_ABSENT_REAL;
+}

@@ -1,0 +1,61 @@
+/*
+ * server_queue.h - c equal servers behind one queue, first come first served: what the models
+ * without tokens have in common. They differ in how long a job is served.
+ *
+ *     arrive -> waiting  O -> O -> O  -> [ server ]    busy: heap of (finish, first token) by
+ *                        head            [ server ]          (time, first token before finish,
+ *                                        [  ...   ]           order of start)
+ *
+ * The number of servers may be unlimited (0); then nothing waits. A service time of 0 ns is fine:
+ * the job finishes in the instant it starts in. Ownership and errors as in worker_model.h, whose
+ * calls these are, but for arrive, which takes the service time too.
+ */
+#ifndef SGL_SIM_MODELS_SERVER_QUEUE_H
+#define SGL_SIM_MODELS_SERVER_QUEUE_H
+
+#include "sim/event_queue.h"
+#include "sim/slots.h"
+#include "sim/worker_model.h"
+
+struct sgl_server_job {
+    uint32_t handle;
+    int64_t started_ns;
+    int64_t service_ns;
+    int64_t first_token_ns; /* from the start; SGL_ABSENT when the model does not know */
+    int64_t output_tokens;
+};
+
+struct sgl_server_queue {
+    void (*emit)(void *context, const struct sgl_worker_event *event);
+    void *emit_context;
+    int64_t server_count; /* 0: unlimited */
+    int64_t busy_count;
+
+    struct sgl_server_job *jobs; /* by slot */
+    struct sgl_slots slots;
+    struct sgl_slot_list waiting;
+
+    struct sgl_event_queue events; /* items 2 job (its first token) and 2 job + 1 (its finish) */
+    uint64_t starts;
+};
+
+void sgl_server_queue_init(struct sgl_server_queue *queue,
+                           const struct sgl_worker_model_setup *setup, int64_t server_count);
+int sgl_server_queue_arrive(struct sgl_server_queue *queue, const struct sgl_job *job,
+                            int64_t service_ns, int64_t first_token_ns,
+                            struct sgl_failure *failure);
+
+/* Members of an ops table, for states that begin with a struct sgl_server_queue. */
+void sgl_server_queue_destroy(void *state);
+int64_t sgl_server_queue_next_event_ns(const void *state);
+void sgl_server_queue_advance(void *state, int64_t now_ns);
+int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *failure);
+void sgl_server_queue_load(const void *state, struct sgl_worker_load *load_out);
+
+/* Service times longer than this (2^60 ns, 36 years) are refused. */
+#define SGL_SERVICE_NS_MAX (INT64_C(1) << 60)
+
+/* Seconds to whole nanoseconds, to the nearest; at most SGL_SERVICE_NS_MAX. */
+int64_t sgl_service_ns(double seconds);
+
+#endif

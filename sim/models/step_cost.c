@@ -1,0 +1,82 @@
+#include "sim/models/step_cost.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define PS_PER_NS 1000
+
+int64_t sgl_step_ps(const struct sgl_step_cost *cost, const struct sgl_step_load *load)
+{
+    int64_t constant = load->has_prefill ? cost->prefill_ps : cost->decode_ps;
+
+    if (load->has_decode && cost->decode_ps > constant)
+        constant = cost->decode_ps;
+    const double rough = (double)constant + (double)cost->request_ps * (double)load->requests +
+                         (double)cost->prefill_token_ps * (double)load->prefill_tokens +
+                         (double)cost->prefill_half_pair_ps * (double)load->prefill_half_pairs +
+                         (double)cost->kv_token_ps * (double)load->context;
+    if (rough > (double)SGL_STEP_PS_MAX)
+        return -1;
+    return constant + cost->request_ps * load->requests +
+           cost->prefill_token_ps * load->prefill_tokens +
+           cost->prefill_half_pair_ps * load->prefill_half_pairs +
+           cost->kv_token_ps * load->context;
+}
+
+int64_t sgl_leap_ps(struct sgl_leap leap, int64_t k)
+{
+    const int64_t pairs = k % 2 == 0 ? k / 2 * (k - 1) : (k - 1) / 2 * k;
+
+    return leap.base_ps * k + leap.slope_ps * pairs;
+}
+
+/* The real k with T(k) = target: the positive root of slope/2 k^2 + (base - slope/2) k = target, in
+ * the form that neither cancels nor divides by a zero slope. */
+static double root(struct sgl_leap leap, double target)
+{
+    const double linear = (double)leap.base_ps - (double)leap.slope_ps / 2;
+
+    return 2 * target / (linear + sqrt(linear * linear + 2 * (double)leap.slope_ps * target));
+}
+
+int64_t sgl_leap_limit(struct sgl_leap leap, int64_t k)
+{
+    const double steps = (double)k;
+    const double rough =
+        (double)leap.base_ps * steps + (double)leap.slope_ps * steps * (steps - 1) / 2;
+
+    if (rough <= (double)SGL_STEP_PS_MAX)
+        return k;
+    const double most = floor(root(leap, (double)SGL_STEP_PS_MAX));
+    return most > 1 ? (int64_t)most : 1;
+}
+
+int64_t sgl_leap_reach(struct sgl_leap leap, int64_t target_ps, int64_t k)
+{
+    if (target_ps <= leap.base_ps)
+        return 1;
+    const double guess = floor(root(leap, (double)target_ps));
+    int64_t reach = guess < 1 ? 1 : guess > (double)k ? k : (int64_t)guess;
+
+    while (reach < k && sgl_leap_ps(leap, reach) < target_ps)
+        reach++;
+    while (reach > 1 && sgl_leap_ps(leap, reach - 1) >= target_ps)
+        reach--;
+    assert(sgl_leap_ps(leap, reach) >= target_ps);
+    return reach;
+}
+
+struct sgl_moment sgl_moment_after(struct sgl_moment start, int64_t duration_ps)
+{
+    const int64_t ps = start.ps + duration_ps % PS_PER_NS;
+
+    return (struct sgl_moment){
+        .ns = start.ns + duration_ps / PS_PER_NS + ps / PS_PER_NS,
+        .ps = ps % PS_PER_NS,
+    };
+}
+
+int64_t sgl_moment_ns(struct sgl_moment moment)
+{
+    return moment.ns + (moment.ps > 0);
+}

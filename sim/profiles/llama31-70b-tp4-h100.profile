@@ -1,0 +1,19 @@
+# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
+# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+model = meta-llama/Meta-Llama-3.1-70B
+gpu = H100 SXM 80 GB
+tp = 4
+source = aic_sglang_affine_fits.csv of ../shared/data, row meta-llama/Meta-Llama-3.1-70B, 4, h100_sxm; ms made us
+fit_error = decode 1.0 % MAPE, prefill 9.8 % MAPE
+
+# The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.
+c_step_prefill_us = 13676.6
+c_step_decode_us = 15147.1
+c_request_us = 32.2192
+c_prefill_token_us = 54.0594
+c_prefill_context_us = 0.00154585
+c_kv_token_us = 0.0270309
+
+# SGLang's default for a GPU under 160 GiB: 8192.
+chunked_prefill_size = 8192
+# kv_tokens is not known for this row: unlimited.

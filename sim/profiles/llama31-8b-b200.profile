@@ -1,0 +1,19 @@
+# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
+# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+model = meta-llama/Meta-Llama-3.1-8B
+gpu = B200 SXM 180 GB
+tp = 1
+source = aic_sglang_affine_fits.csv of ../shared/data, row meta-llama/Meta-Llama-3.1-8B, 1, b200_sxm; ms made us
+fit_error = decode 1.4 % MAPE, prefill 6.1 % MAPE
+
+# The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.
+c_step_prefill_us = 3301.89
+c_step_decode_us = 3435.47
+c_request_us = 4.64726
+c_prefill_token_us = 9.06329
+c_prefill_context_us = 0.000434327
+c_kv_token_us = 0.0181875
+
+# SGLang's default for a GPU from 160 GiB: 16384.
+chunked_prefill_size = 16384
+# kv_tokens is not known for this row: unlimited.

@@ -1,0 +1,19 @@
+# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
+# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+model = meta-llama/Meta-Llama-3.1-8B
+gpu = H200 SXM 141 GB
+tp = 1
+source = aic_sglang_affine_fits.csv of ../shared/data, row meta-llama/Meta-Llama-3.1-8B, 1, h200_sxm; ms made us
+fit_error = decode 2.3 % MAPE, prefill 8.6 % MAPE
+
+# The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.
+c_step_prefill_us = 4228.16
+c_step_decode_us = 4767.03
+c_request_us = 10.9206
+c_prefill_token_us = 18.0416
+c_prefill_context_us = 0.00103395
+c_kv_token_us = 0.0296184
+
+# SGLang's default for a GPU under 160 GiB: 8192.
+chunked_prefill_size = 8192
+# kv_tokens is not known for this row: unlimited.

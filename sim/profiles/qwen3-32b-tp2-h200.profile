@@ -1,0 +1,19 @@
+# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
+# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+model = Qwen/Qwen3-32B
+gpu = H200 SXM 141 GB
+tp = 2
+source = aic_sglang_affine_fits.csv of ../shared/data, row Qwen/Qwen3-32B, 2, h200_sxm; ms made us
+fit_error = decode 1.8 % MAPE, prefill 9.1 % MAPE
+
+# The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.
+c_step_prefill_us = 10508.7
+c_step_decode_us = 10162.6
+c_request_us = 25.0121
+c_prefill_token_us = 43.9575
+c_prefill_context_us = 0.0021704
+c_kv_token_us = 0.0293388
+
+# SGLang's default for a GPU under 160 GiB: 8192.
+chunked_prefill_size = 8192
+# kv_tokens is not known for this row: unlimited.

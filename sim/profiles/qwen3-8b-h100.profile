@@ -1,0 +1,19 @@
+# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
+# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+model = Qwen/Qwen3-8B
+gpu = H100 SXM 80 GB
+tp = 1
+source = aic_sglang_affine_fits.csv of ../shared/data, row Qwen/Qwen3-8B, 1, h100_sxm; ms made us
+fit_error = decode 1.2 % MAPE, prefill 10.0 % MAPE
+
+# The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.
+c_step_prefill_us = 6665.78
+c_step_decode_us = 6595.86
+c_request_us = 8.78814
+c_prefill_token_us = 17.0145
+c_prefill_context_us = 0.00116608
+c_kv_token_us = 0.0471459
+
+# SGLang's default for a GPU under 160 GiB: 8192.
+chunked_prefill_size = 8192
+# kv_tokens is not known for this row: unlimited.

@@ -1,0 +1,70 @@
+#include "sim/reports.h"
+
+#include "core/failure.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define CAPACITY_FIRST 64
+
+int64_t sgl_reports_next_poll_ns(const struct sgl_reports *reports, int64_t now_ns, bool is_idle,
+                                 int64_t next_arrival_ns)
+{
+    const int64_t interval = reports->interval_ns;
+
+    if (interval == 0 || (is_idle && next_arrival_ns == SGL_ABSENT))
+        return SGL_ABSENT;
+    const int64_t next = (now_ns / interval + 1) * interval;
+    if (!is_idle || next_arrival_ns - reports->delay_ns < next)
+        return next;
+    return (next_arrival_ns - reports->delay_ns) / interval * interval;
+}
+
+static int grow(struct sgl_reports *reports)
+{
+    const uint32_t capacity = reports->capacity > 0 ? 2 * reports->capacity : CAPACITY_FIRST;
+    struct sgl_pending_report *ring =
+        capacity > reports->capacity ? malloc(capacity * sizeof *ring) : NULL;
+
+    if (ring == NULL)
+        return SGL_ENOMEM;
+    for (uint32_t i = 0; i < reports->count; i++)
+        ring[i] = reports->ring[(reports->first + i) & (reports->capacity - 1)];
+    free(reports->ring);
+    reports->ring = ring;
+    reports->capacity = capacity;
+    reports->first = 0;
+    return SGL_OK;
+}
+
+int sgl_reports_push(struct sgl_reports *reports, uint32_t worker,
+                     const struct sgl_load_report *report)
+{
+    if (reports->count == reports->capacity && grow(reports) != SGL_OK)
+        return SGL_ENOMEM;
+    reports->ring[(reports->first + reports->count++) & (reports->capacity - 1)] =
+        (struct sgl_pending_report){
+            .due_ns = report->reported_ns + reports->delay_ns,
+            .worker = worker,
+            .report = *report,
+        };
+    return SGL_OK;
+}
+
+const struct sgl_pending_report *sgl_reports_top(const struct sgl_reports *reports)
+{
+    return reports->count > 0 ? &reports->ring[reports->first] : NULL;
+}
+
+void sgl_reports_pop(struct sgl_reports *reports)
+{
+    assert(reports->count > 0);
+    reports->first = (reports->first + 1) & (reports->capacity - 1);
+    reports->count--;
+}
+
+void sgl_reports_release(struct sgl_reports *reports)
+{
+    free(reports->ring);
+    *reports = (struct sgl_reports){0};
+}

@@ -1,0 +1,419 @@
+#include "sim/simulation_state.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+static uint32_t poll_item(const struct sgl_simulation *self)
+{
+    return self->options->worker_count;
+}
+
+static uint32_t report_item(const struct sgl_simulation *self)
+{
+    return self->options->worker_count + 1;
+}
+
+static int add_workers(struct sgl_simulation *self)
+{
+    for (uint32_t i = 0; i < self->options->worker_count; i++) {
+        struct sgl_input input = {
+            .kind = SGL_INPUT_ADD_WORKER,
+            .pool = SGL_POOL_REGULAR,
+            .worker = i,
+            .added = {.url = self->options->workers[i].url,
+                      .model = self->options->workers[i].model},
+        };
+        const int status = sgl_simulation_feed(self, &input, NULL);
+        if (status != SGL_OK)
+            return status;
+    }
+    return SGL_OK;
+}
+
+/* ---- workers ---------------------------------------------------------------------------- */
+
+static void touch(struct sgl_simulation *self, uint32_t index)
+{
+    if (self->workers[index].is_touched)
+        return;
+    self->workers[index].is_touched = true;
+    self->touched[self->touched_count++] = index;
+}
+
+/* Puts what a model says of a request into a text that names both. */
+static int worker_failure(struct sgl_simulation *self, uint32_t index, int status,
+                          const struct sgl_failure *inner, int64_t request)
+{
+    const char *url = self->options->workers[index].url;
+
+    if (request == SGL_ABSENT)
+        return sgl_fail(self->failure, status, "worker %s: %s", url, inner->text);
+    return sgl_fail(self->failure, status, "request %lld at worker %s: %s", (long long)request, url,
+                    inner->text);
+}
+
+/* The end of an instant: workers to which something happened start new work. */
+static int schedule_touched(struct sgl_simulation *self)
+{
+    struct sgl_failure inner;
+
+    for (uint32_t i = 0; i < self->touched_count; i++) {
+        const uint32_t index = self->touched[i];
+        struct sgl_simulated_worker *worker = &self->workers[index];
+        worker->is_touched = false;
+        const int status = worker->ops->schedule(worker->state, self->now_ns, &inner);
+        if (status != SGL_OK)
+            return worker_failure(self, index, status, &inner, SGL_ABSENT);
+        const struct sgl_event event = {
+            .time = worker->ops->next_event_ns(worker->state),
+            .index = index,
+            .kind = SGL_EVENT_WORKER_EVENT,
+            .item = index,
+        };
+        assert(event.time >= self->now_ns);
+        if (event.time == SGL_NEVER)
+            sgl_event_queue_remove(&self->events, index);
+        else
+            sgl_event_queue_set(&self->events, &event);
+    }
+    self->touched_count = 0;
+    return SGL_OK;
+}
+
+/* ---- load reports ----------------------------------------------------------------------- */
+
+static void set_poll(struct sgl_simulation *self)
+{
+    const struct sgl_event event = {
+        .time = sgl_reports_next_poll_ns(&self->reports, self->now_ns, self->slots.used == 0,
+                                         self->has_row ? self->arrival_ns : SGL_ABSENT),
+        .kind = SGL_EVENT_POLL,
+        .item = poll_item(self),
+    };
+
+    if (event.time == SGL_ABSENT)
+        sgl_event_queue_remove(&self->events, event.item);
+    else
+        sgl_event_queue_set(&self->events, &event);
+}
+
+static void set_report(struct sgl_simulation *self)
+{
+    const struct sgl_pending_report *top = sgl_reports_top(&self->reports);
+
+    if (top == NULL) {
+        sgl_event_queue_remove(&self->events, report_item(self));
+        return;
+    }
+    const struct sgl_event event = {
+        .time = top->due_ns, .kind = SGL_EVENT_REPORT, .item = report_item(self)};
+    sgl_event_queue_set(&self->events, &event);
+}
+
+static int poll_workers(struct sgl_simulation *self)
+{
+    for (uint32_t i = 0; i < self->options->worker_count; i++) {
+        struct sgl_worker_load load;
+        self->workers[i].ops->load(self->workers[i].state, &load);
+        const struct sgl_load_report report = {
+            .queue_length = load.queue_length,
+            .running = load.running,
+            .token_usage = load.token_usage,
+            .reported_ns = self->now_ns,
+        };
+        if (sgl_reports_push(&self->reports, i, &report) != SGL_OK)
+            return sgl_simulation_no_memory(self);
+    }
+    set_poll(self);
+    set_report(self);
+    return SGL_OK;
+}
+
+static int deliver_report(struct sgl_simulation *self)
+{
+    const struct sgl_pending_report *top = sgl_reports_top(&self->reports);
+    struct sgl_input input = {
+        .kind = SGL_INPUT_REPORT_LOAD,
+        .worker = top->worker,
+        .report = top->report,
+    };
+
+    sgl_reports_pop(&self->reports);
+    set_report(self);
+    return sgl_simulation_feed(self, &input, NULL);
+}
+
+/* ---- arrivals --------------------------------------------------------------------------- */
+
+static int64_t scale_time(int64_t time_ns, double rate_scale)
+{
+    if (rate_scale == 1)
+        return time_ns;
+    const double scaled = round((double)time_ns / rate_scale);
+    return scaled < (double)SGL_SIMULATION_NS_MAX ? (int64_t)scaled : SGL_SIMULATION_NS_MAX;
+}
+
+static int read_row(struct sgl_simulation *self)
+{
+    const int status = self->source->ops->next(self->source, &self->row, self->failure);
+
+    if (status < 0)
+        return status;
+    self->has_row = status == 1;
+    if (!self->has_row)
+        return SGL_OK;
+    const struct sgl_request *request = &self->row.request;
+    const int64_t arrival_ns =
+        request->arrival_ns < 0 ? -1 : scale_time(request->arrival_ns, self->options->rate_scale);
+    if (arrival_ns < self->arrival_ns)
+        return sgl_fail(self->failure, SGL_EINVAL,
+                        "request %lld arrives before the one before it, expected rows in order",
+                        (long long)request->request);
+    if (arrival_ns >= SGL_SIMULATION_NS_MAX)
+        return sgl_fail(
+            self->failure, SGL_EINVAL,
+            "request %lld arrives %lld ns after the first, expected less than 146 years",
+            (long long)request->request, (long long)arrival_ns);
+    self->arrival_ns = arrival_ns;
+    return SGL_OK;
+}
+
+static int dispatch(struct sgl_simulation *self, const struct sgl_request *request, uint32_t index)
+{
+    struct sgl_simulated_worker *worker = &self->workers[index];
+    struct sgl_failure inner;
+
+    uint32_t slot;
+
+    int status = sgl_simulation_take_off(self, &slot);
+    if (status != SGL_OK)
+        return status;
+    const struct sgl_job job = {
+        .handle = slot,
+        .arrival_ns = self->now_ns,
+        .max_tokens = request->max_tokens,
+        .output_tokens = self->row.output_tokens,
+        .request = request,
+        .recorded = &self->row.recorded,
+    };
+    touch(self, index);
+    status = worker->ops->arrive(worker->state, &job, &inner);
+    return status == SGL_OK ? SGL_OK
+                            : worker_failure(self, index, status, &inner, request->request);
+}
+
+static int arrive(struct sgl_simulation *self)
+{
+    struct sgl_request request = self->row.request;
+    struct sgl_input input = {
+        .kind = SGL_INPUT_ROUTE,
+        .pool = SGL_POOL_REGULAR,
+        .request = request.request,
+        .route = {.request = &request},
+    };
+    struct sgl_result result;
+
+    self->totals->arrived++;
+    request.arrival_ns = self->now_ns;
+    if (request.max_tokens == SGL_ABSENT) {
+        request.max_tokens = self->options->max_new_tokens;
+        self->totals->without_max_tokens++;
+    }
+    int status = sgl_simulation_feed(self, &input, &result);
+    if (status != SGL_OK)
+        return status;
+    assert(result.action_count == 1);
+    const struct sgl_action *action = &result.actions[0];
+    status = action->kind == SGL_ACTION_DISPATCH ? dispatch(self, &request, action->decision.worker)
+                                                 : sgl_simulation_refuse(self, &request);
+    return status == SGL_OK ? read_row(self) : status;
+}
+
+/* ---- the run ---------------------------------------------------------------------------- */
+
+static int handle(struct sgl_simulation *self, const struct sgl_event *event)
+{
+    const uint32_t item = event->item;
+    const uint32_t worker_count = self->options->worker_count;
+
+    if (item < worker_count) {
+        struct sgl_simulated_worker *worker = &self->workers[item];
+        sgl_event_queue_remove(&self->events, item);
+        touch(self, item);
+        worker->ops->advance(worker->state, self->now_ns);
+        return SGL_OK;
+    }
+    if (item == poll_item(self))
+        return poll_workers(self);
+    if (item == report_item(self))
+        return deliver_report(self);
+    return sgl_simulation_deliver(self, item);
+}
+
+/* Everything of one instant but the scheduling. */
+static int run_instant(struct sgl_simulation *self)
+{
+    const struct sgl_event *top;
+    int status = SGL_OK;
+
+    while (status == SGL_OK) {
+        if ((top = sgl_event_queue_top(&self->events)) != NULL && top->time == self->now_ns)
+            status = handle(self, top);
+        else if (self->has_row && self->arrival_ns == self->now_ns)
+            status = arrive(self);
+        else
+            break;
+    }
+    return status;
+}
+
+static int run(struct sgl_simulation *self)
+{
+    int status = read_row(self);
+
+    if (status != SGL_OK)
+        return status;
+    set_poll(self);
+    while (self->has_row || self->slots.used > 0) {
+        const struct sgl_event *top = sgl_event_queue_top(&self->events);
+        if (top == NULL && !self->has_row)
+            return sgl_fail(self->failure, SGL_EINVAL,
+                            "simulation: %u requests are in flight and nothing will happen",
+                            self->slots.used);
+        int64_t next_ns = self->has_row ? self->arrival_ns : SGL_NEVER;
+        if (top != NULL && top->time < next_ns)
+            next_ns = top->time;
+        assert(next_ns >= self->now_ns);
+        if (next_ns >= SGL_SIMULATION_NS_MAX)
+            return sgl_fail(self->failure, SGL_EINVAL,
+                            "simulation: virtual time passed 146 years with %u requests in flight",
+                            self->slots.used);
+        self->now_ns = next_ns;
+        if ((status = run_instant(self)) != SGL_OK || (status = schedule_touched(self)) != SGL_OK)
+            return status;
+    }
+    return SGL_OK;
+}
+
+/* Every request must have come out again, and every worker must be empty. */
+static int check_conservation(const struct sgl_simulation *self)
+{
+    const struct sgl_simulation_totals *totals = self->totals;
+    bool is_empty = sgl_router_outstanding(self->router) == 0;
+
+    for (uint32_t i = 0; i < self->options->worker_count; i++) {
+        struct sgl_worker_load load;
+        self->workers[i].ops->load(self->workers[i].state, &load);
+        is_empty = is_empty && load.queue_length == 0 && load.running == 0 &&
+                   (isnan(load.token_usage) || load.token_usage == 0);
+    }
+    if (totals->arrived != totals->succeeded + totals->failed || !is_empty)
+        return sgl_fail(self->failure, SGL_EINVAL,
+                        "simulation: requests were lost: %llu arrived, %llu succeeded, %llu failed",
+                        (unsigned long long)totals->arrived, (unsigned long long)totals->succeeded,
+                        (unsigned long long)totals->failed);
+    return SGL_OK;
+}
+
+static int check_options(const struct sgl_simulation_options *options, struct sgl_failure *failure)
+{
+    const int64_t times[] = {options->response_delay_ns, options->load_interval_ns,
+                             options->load_delay_ns};
+
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        if (times[i] < 0 || times[i] >= SGL_SIMULATION_NS_MAX / 2)
+            return sgl_fail(failure, SGL_EINVAL,
+                            "simulation: a delay or interval of %lld ns, expected 0 to 73 years",
+                            (long long)times[i]);
+    if (!(options->rate_scale > 0) || isinf(options->rate_scale))
+        return sgl_fail(failure, SGL_EINVAL, "simulation: rate scale %g, expected more than 0",
+                        options->rate_scale);
+    if (options->max_new_tokens < 1)
+        return sgl_fail(failure, SGL_EINVAL, "simulation: max_new_tokens %lld, expected at least 1",
+                        (long long)options->max_new_tokens);
+    return sgl_policy_fits(options->policy, options->worker_count, failure);
+}
+
+static int create_workers(struct sgl_simulation *self)
+{
+    const uint32_t worker_count = self->options->worker_count;
+
+    self->workers = calloc(worker_count + 1, sizeof *self->workers);
+    self->touched = calloc(worker_count + 1, sizeof *self->touched);
+    if (self->workers == NULL || self->touched == NULL ||
+        sgl_event_queue_reserve(&self->events, worker_count + 2) != SGL_OK)
+        return sgl_simulation_no_memory(self);
+    for (uint32_t i = 0; i < worker_count; i++) {
+        struct sgl_simulated_worker *worker = &self->workers[i];
+        const struct sgl_worker_model_spec *spec = self->options->workers[i].spec;
+        const struct sgl_worker_model_setup setup = {
+            .spec = spec,
+            .seed = self->options->seed,
+            .stepwise = self->options->stepwise,
+            .emit = sgl_simulation_hear,
+            .context = worker,
+        };
+        worker->simulation = self;
+        worker->ops = spec->ops;
+        worker->state = calloc(1, spec->ops->state_size);
+        if (worker->state == NULL)
+            return sgl_simulation_no_memory(self);
+        const int status = worker->ops->create(worker->state, &setup, self->failure);
+        if (status != SGL_OK)
+            return status;
+    }
+    return SGL_OK;
+}
+
+static void release(struct sgl_simulation *self)
+{
+    for (uint32_t i = 0; self->workers != NULL && i < self->options->worker_count; i++) {
+        const struct sgl_simulated_worker *worker = &self->workers[i];
+        if (worker->state == NULL)
+            continue;
+        if (worker->ops->steps != NULL)
+            self->totals->steps += worker->ops->steps(worker->state);
+        worker->ops->destroy(worker->state);
+        free(worker->state);
+    }
+    free(self->workers);
+    free(self->touched);
+    free(self->flights);
+    sgl_slots_release(&self->slots);
+    sgl_reports_release(&self->reports);
+    sgl_event_queue_release(&self->events);
+    sgl_router_destroy(self->router);
+}
+
+int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source *source,
+                 struct sgl_simulation_totals *totals, struct sgl_failure *failure)
+{
+    struct sgl_simulation self = {
+        .options = options,
+        .source = source,
+        .totals = totals,
+        .failure = failure,
+        .reports = {.interval_ns = options->load_interval_ns, .delay_ns = options->load_delay_ns},
+    };
+    const struct sgl_router_options router_options = {
+        .seed = options->seed,
+        .worker_max = options->worker_count > SGL_WORKER_MAX_STANDARD ? options->worker_count : 0,
+        .policy = {[SGL_POOL_REGULAR] = options->policy},
+        .sink = options->sink,
+    };
+
+    *totals = (struct sgl_simulation_totals){0};
+    int status = check_options(options, failure);
+    if (status != SGL_OK)
+        return status;
+    if ((status = sgl_router_create(&self.router, &router_options, failure)) != SGL_OK ||
+        (status = create_workers(&self)) != SGL_OK || (status = add_workers(&self)) != SGL_OK ||
+        (status = run(&self)) != SGL_OK)
+        goto out;
+    status = check_conservation(&self);
+out:
+    totals->last_ns = self.now_ns;
+    release(&self);
+    return status;
+}

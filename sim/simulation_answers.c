@@ -1,0 +1,186 @@
+#include "sim/simulation_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define PROGRESS_EVERY 8192 /* requests finished */
+
+static uint32_t answer_item(const struct sgl_simulation *self, uint32_t slot, bool is_last)
+{
+    return self->options->worker_count + 2 + 2 * slot + (is_last ? 1 : 0);
+}
+
+int sgl_simulation_no_memory(struct sgl_simulation *self)
+{
+    return sgl_fail(self->failure, SGL_ENOMEM, "simulation: out of memory");
+}
+
+int sgl_simulation_feed(struct sgl_simulation *self, struct sgl_input *input,
+                        struct sgl_result *result)
+{
+    struct sgl_result ignored;
+
+    input->now_ns = self->now_ns;
+    return sgl_router_feed(self->router, input, result != NULL ? result : &ignored, self->failure);
+}
+
+static int grow(struct sgl_simulation *self)
+{
+    const uint32_t capacity = sgl_slots_next_capacity(&self->slots);
+
+    if (capacity == 0 || capacity > (UINT32_MAX - self->options->worker_count) / 2 - 2 ||
+        sgl_event_queue_reserve(&self->events, answer_item(self, capacity, false)) != SGL_OK)
+        return sgl_simulation_no_memory(self);
+    struct sgl_flight *flights = realloc(self->flights, capacity * sizeof *flights);
+    if (flights == NULL)
+        return sgl_simulation_no_memory(self);
+    self->flights = flights;
+    return sgl_slots_grow(&self->slots) == SGL_OK ? SGL_OK : sgl_simulation_no_memory(self);
+}
+
+int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t *slot_out)
+{
+    const int status = sgl_slots_are_full(&self->slots) ? grow(self) : SGL_OK;
+
+    if (status != SGL_OK)
+        return status;
+    *slot_out = sgl_slots_take(&self->slots);
+    self->flights[*slot_out] = (struct sgl_flight){
+        .request = self->row.request.request,
+        .arrival_ns = self->now_ns,
+        .prompt_tokens = self->row.request.prompt_tokens,
+        .true_output_tokens = self->row.output_tokens,
+        .first_token_ns = SGL_ABSENT,
+        .queue_length = SGL_ABSENT,
+        .reported_ns = SGL_ABSENT,
+    };
+    return SGL_OK;
+}
+
+/* A request has left: its outcome is with the router. */
+static void count_outcome(struct sgl_simulation *self, int64_t request, bool success)
+{
+    struct sgl_simulation_totals *totals = self->totals;
+
+    if (success)
+        totals->succeeded++;
+    else
+        totals->failed++;
+    if (self->source->ops->finished != NULL)
+        self->source->ops->finished(self->source, request);
+    const uint64_t done = totals->succeeded + totals->failed;
+    if (self->options->progress != NULL && done % PROGRESS_EVERY == 0)
+        self->options->progress(self->options->progress_context, done, self->now_ns);
+}
+
+int sgl_simulation_refuse(struct sgl_simulation *self, const struct sgl_request *request)
+{
+    struct sgl_input input = {
+        .kind = SGL_INPUT_REJECT,
+        .pool = SGL_POOL_REGULAR,
+        .request = request->request,
+        .outcome = sgl_outcome_absent(),
+    };
+
+    input.outcome.prompt_tokens = request->prompt_tokens;
+    input.outcome.error = "no_worker";
+    const int status = sgl_simulation_feed(self, &input, NULL);
+    if (status == SGL_OK)
+        count_outcome(self, request->request, false);
+    return status;
+}
+
+static int deliver_first_token(struct sgl_simulation *self, const struct sgl_flight *flight)
+{
+    struct sgl_input input = {
+        .kind = SGL_INPUT_FIRST_TOKEN,
+        .pool = SGL_POOL_REGULAR,
+        .request = flight->request,
+    };
+
+    return sgl_simulation_feed(self, &input, NULL);
+}
+
+static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
+{
+    const struct sgl_flight *flight = &self->flights[slot];
+    struct sgl_input input = {
+        .kind = SGL_INPUT_COMPLETE,
+        .pool = SGL_POOL_REGULAR,
+        .request = flight->request,
+        .outcome =
+            {
+                .queue_time_ns = flight->started_ns != SGL_ABSENT
+                                     ? flight->started_ns - flight->arrival_ns
+                                     : SGL_ABSENT,
+                .ttft_ns = flight->first_token_ns != SGL_ABSENT
+                               ? flight->first_token_ns + self->options->response_delay_ns -
+                                     flight->arrival_ns
+                               : SGL_ABSENT,
+                .e2e_ns = self->now_ns - flight->arrival_ns,
+                .prompt_tokens = flight->prompt_tokens,
+                .output_tokens = flight->output_tokens,
+                .cached_tokens = flight->cached_tokens,
+                .queue_length = flight->queue_length,
+                .reported_ns = flight->reported_ns,
+                .success = flight->error == NULL,
+                .error = flight->error,
+            },
+    };
+    const int status = sgl_simulation_feed(self, &input, NULL);
+
+    if (status != SGL_OK)
+        return status;
+    if (flight->error == NULL && flight->output_tokens < flight->true_output_tokens)
+        self->totals->cut_to_max_tokens++;
+    count_outcome(self, flight->request, flight->error == NULL);
+    sgl_slots_give(&self->slots, slot);
+    return SGL_OK;
+}
+
+static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last)
+{
+    const struct sgl_event event = {
+        .time = self->now_ns + self->options->response_delay_ns,
+        .index = self->answers++,
+        .kind = SGL_EVENT_ANSWER,
+        .item = answer_item(self, slot, is_last),
+    };
+
+    sgl_event_queue_set(&self->events, &event);
+}
+
+/* A worker's model says that something happened to one of its jobs. */
+void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
+{
+    const struct sgl_simulated_worker *worker = context;
+    struct sgl_simulation *self = worker->simulation;
+    struct sgl_flight *flight = &self->flights[event->handle];
+    struct sgl_worker_load load;
+
+    assert(event->time_ns == self->now_ns);
+    if (event->kind == SGL_WORKER_FIRST_TOKEN) {
+        flight->first_token_ns = event->time_ns;
+        send_answer(self, event->handle, false);
+        return;
+    }
+    flight->error = event->error;
+    flight->started_ns = event->started_ns;
+    flight->output_tokens = event->output_tokens;
+    flight->cached_tokens = event->cached_tokens;
+    if (self->options->completions_report) {
+        worker->ops->load(worker->state, &load);
+        flight->queue_length = load.queue_length;
+        flight->reported_ns = self->now_ns;
+    }
+    send_answer(self, event->handle, true);
+}
+
+int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
+{
+    const uint32_t answer = item - answer_item(self, 0, false);
+
+    sgl_event_queue_remove(&self->events, item);
+    return answer % 2 == 0 ? deliver_first_token(self, &self->flights[answer / 2])
+                           : deliver_answer(self, answer / 2);
+}

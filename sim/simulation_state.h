@@ -1,0 +1,92 @@
+/*
+ * simulation_state.h - the inside of a simulation, shared by its files: simulation.c (the clock,
+ * the workers, arrivals) and simulation_answers.c (requests in flight, and what the router hears of
+ * them).
+ */
+#ifndef SGL_SIM_SIMULATION_STATE_H
+#define SGL_SIM_SIMULATION_STATE_H
+
+#include "core/router.h"
+#include "sim/event_queue.h"
+#include "sim/reports.h"
+#include "sim/simulation.h"
+#include "sim/slots.h"
+
+/* Order of events within one instant. */
+enum { SGL_EVENT_WORKER_EVENT, SGL_EVENT_ANSWER, SGL_EVENT_POLL, SGL_EVENT_REPORT };
+
+/* A request between its arrival and its outcome. Its slot number is its handle at the worker. */
+struct sgl_flight {
+    int64_t request;
+    int64_t arrival_ns;
+    int64_t prompt_tokens;
+    int64_t true_output_tokens;
+
+    /* What the worker sent. */
+    int64_t first_token_ns;
+    int64_t started_ns;
+    int64_t output_tokens;
+    int64_t cached_tokens;
+    int64_t queue_length;
+    int64_t reported_ns;
+    const char *error; /* NULL: it was served */
+};
+
+struct sgl_simulation;
+
+struct sgl_simulated_worker {
+    struct sgl_simulation *simulation;
+    const struct sgl_worker_model_ops *ops;
+    void *state;
+    bool is_touched; /* something happened to it in this instant: it must be scheduled */
+};
+
+/*
+ *   items of the queue    0 .. W-1   workers: their next event
+ *                         W          the next poll of all workers
+ *                         W+1        the next report to reach the router
+ *                         W+2+2s     flight in slot s: its first token on its way to the router
+ *                         W+3+2s     its answer
+ */
+struct sgl_simulation {
+    const struct sgl_simulation_options *options;
+    struct sgl_source *source;
+    struct sgl_simulation_totals *totals;
+    struct sgl_failure *failure;
+    struct sgl_router *router;
+    struct sgl_event_queue events;
+    struct sgl_reports reports;
+    int64_t now_ns;
+
+    struct sgl_simulated_worker *workers;
+    uint32_t *touched;
+    uint32_t touched_count;
+
+    struct sgl_flight *flights; /* by slot */
+    struct sgl_slots slots;
+    uint64_t answers; /* sent so far: their order */
+
+    struct sgl_trace_row row; /* the next to arrive, when has_row */
+    bool has_row;
+    int64_t arrival_ns; /* of that row, scaled */
+};
+
+/* Gives the router an input of this instant. The result may be NULL. */
+int sgl_simulation_feed(struct sgl_simulation *self, struct sgl_input *input,
+                        struct sgl_result *result);
+
+int sgl_simulation_no_memory(struct sgl_simulation *self);
+
+/* A slot for the row that arrives, filled. */
+int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t *slot_out);
+
+/* The row that arrives got no worker. */
+int sgl_simulation_refuse(struct sgl_simulation *self, const struct sgl_request *request);
+
+/* A model's emit: `context` is its struct sgl_simulated_worker. Sends the answer on its way. */
+void sgl_simulation_hear(void *context, const struct sgl_worker_event *event);
+
+/* The answer of this item has reached the router. */
+int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item);
+
+#endif

@@ -1,0 +1,159 @@
+/*
+ * worker_model.h - what a simulated worker is. One model = one file in sim/models/ + one line in
+ * sim/models.def.
+ *
+ *                 arrive(job)        next_event_ns()   "wake me then"
+ *      driver  ---------------->  model  ------------------------>  driver
+ *              advance(now)                emit(first token, finish, reject)
+ *              schedule(now)
+ *
+ * A model knows neither the router nor the clock: it is told times and asked for its next event. So
+ * the simulator drives it in virtual time, and an emulator can drive the same code in real time:
+ * late drivers call advance and schedule with each next_event_ns() that has passed, in order,
+ * before they hand over new jobs. For one instant `now` (whole ns) the driver calls, in this order:
+ *
+ *     advance(now)    when next_event_ns() == now: what was under way ends, events are emitted
+ *     arrive(job)     for each job that comes at `now`; nothing is started yet
+ *     schedule(now)   once, after everything else of the instant: new work starts
+ *
+ * after which next_event_ns() says when to come back. Events carry the instant they happen in;
+ * those of one advance come in a fixed order.
+ *
+ * A job carries the true output length: the model is the world, which knows. Nothing a model emits
+ * or reports may show it before the request is finished.
+ *
+ * Memory: the driver gives state_size zeroed bytes, calls create once and destroy once (also after
+ * a failed create), and frees them itself. All calls come one at a time. Members marked ? may be
+ * NULL.
+ */
+#ifndef SGL_SIM_WORKER_MODEL_H
+#define SGL_SIM_WORKER_MODEL_H
+
+#include "core/parameters.h"
+#include "core/request.h"
+#include "sim/profile.h"
+#include "traces/trace.h"
+
+/* A request as it reaches a worker. Pointers are borrowed for the call. */
+struct sgl_job {
+    uint32_t handle;       /* the driver's name for it, unique among jobs in the worker */
+    int64_t arrival_ns;    /* at the worker */
+    int64_t max_tokens;    /* never absent: the driver has put its default where there was none */
+    int64_t output_tokens; /* the truth */
+    const struct sgl_request *request;   /* what the router knows of it */
+    const struct sgl_recorded *recorded; /* what was measured when the trace was taken */
+};
+
+enum sgl_worker_event_kind {
+    SGL_WORKER_FIRST_TOKEN,
+    SGL_WORKER_FINISH,
+    SGL_WORKER_REJECT, /* it can never be served here */
+};
+
+/* What a model does not know is SGL_ABSENT. */
+struct sgl_worker_event {
+    enum sgl_worker_event_kind kind;
+    uint32_t handle;
+    int64_t time_ns;       /* when it happened; the instant of the call that emitted it */
+    int64_t started_ns;    /* finish: prefill (or service) start */
+    int64_t output_tokens; /* finish */
+    int64_t cached_tokens; /* finish: prompt tokens found in a cache */
+    const char *error;     /* reject: a static word such as "over_capacity" */
+};
+
+/* What a worker would say of itself now. */
+struct sgl_worker_load {
+    int64_t queue_length; /* requests waiting, running ones not */
+    int64_t running;
+    double token_usage; /* used fraction of the KV memory; NaN when unlimited or not modelled */
+};
+
+struct sgl_worker_model_spec;
+
+struct sgl_worker_model_setup {
+    const struct sgl_worker_model_spec *spec; /* outlives the state */
+    uint64_t seed;
+    bool stepwise; /* one step at a time instead of leaps, with the same results */
+    void (*emit)(void *context, const struct sgl_worker_event *event); /* may call load, no more */
+    void *context;
+};
+
+struct sgl_worker_model_ops {
+    const char *name;
+    const char *aliases;                    /* ? separated by spaces */
+    const char *summary;                    /* one line, under 80 columns */
+    const struct sgl_parameter *parameters; /* ? */
+    bool takes_profile;                     /* its table is the one profiles are written in */
+    size_t state_size;
+
+    /* Called after each key=value: lets a key stand for several others. */
+    void (*spread)(struct sgl_parameters *parameters); /* ? */
+    /* Do the values fit together? */
+    int (*check)(const struct sgl_parameters *parameters, struct sgl_failure *failure); /* ? */
+    /* The index-th thing a user should know about figures from this spec, in `out`; NULL past the
+     * last one. */
+    const char *(*caveat)(const struct sgl_worker_model_spec *spec, uint32_t index, char *out,
+                          size_t size); /* ? */
+
+    int (*create)(void *state, const struct sgl_worker_model_setup *setup,
+                  struct sgl_failure *failure);
+    void (*destroy)(void *state);
+    int (*arrive)(void *state, const struct sgl_job *job, struct sgl_failure *failure);
+    int64_t (*next_event_ns)(const void *state); /* SGL_NEVER when it waits for a job */
+    void (*advance)(void *state, int64_t now_ns);
+    int (*schedule)(void *state, int64_t now_ns, struct sgl_failure *failure);
+    void (*load)(const void *state, struct sgl_worker_load *load_out);
+    uint64_t (*steps)(const void *state); /* ? engine steps done, leapt over ones counted */
+};
+
+#define SGL_WORKER_MODEL(name) extern const struct sgl_worker_model_ops sgl_worker_model_##name;
+#include "sim/models.def"
+#undef SGL_WORKER_MODEL
+
+#define SGL_NEVER INT64_MAX
+
+/* Requests with more tokens than this (2^30) are refused: products of two counts fit in 64 bits. */
+#define SGL_JOB_TOKENS_MAX (INT64_C(1) << 30)
+
+/* A model with every parameter resolved. */
+struct sgl_worker_model_spec {
+    const struct sgl_worker_model_ops *ops;
+    struct sgl_parameters parameters;
+    struct sgl_profile_identity profile; /* all empty when the model takes none */
+};
+
+/*
+ * "name" or "name:key=value,key=value". Values come from the table's defaults, then from a profile,
+ * then from the text. For a model that takes one, the key `profile` names a built-in profile or a
+ * file; the default is SGL_PROFILE_STANDARD. On failure the spec holds nothing to release.
+ */
+int sgl_worker_model_parse(struct sgl_worker_model_spec *spec, const char *text,
+                           struct sgl_failure *failure);
+
+/*
+ * The same from three places: `service` as above, then `profile` (NULL: not given), then
+ * `overrides` "key=value,..." (NULL: none). Later places win; a `profile` key in the texts wins
+ * over `profile`.
+ */
+int sgl_worker_model_resolve(struct sgl_worker_model_spec *spec, const char *service,
+                             const char *profile, const char *overrides,
+                             struct sgl_failure *failure);
+
+/* The spec with every parameter resolved; parses back to the same values bit for bit (the profile's
+ * name is not part of it: its values are). Caller frees; NULL without memory. */
+char *sgl_worker_model_format(const struct sgl_worker_model_spec *spec);
+
+void sgl_worker_model_release(struct sgl_worker_model_spec *spec);
+
+/* What a run with this spec should say beside its figures: one line per index from 0, NULL past the
+ * last. The text lies in `out`. */
+const char *sgl_worker_model_caveat(const struct sgl_worker_model_spec *spec, uint32_t index,
+                                    char *out, size_t size);
+
+/* The table, in the order of models.def; NULL past its end. */
+const struct sgl_worker_model_ops *sgl_worker_model_at(uint32_t index);
+
+/* By name or alias; NULL when there is none. `length` bytes count. */
+const struct sgl_worker_model_ops *sgl_worker_model_named(const char *name, size_t length);
+
+#endif
