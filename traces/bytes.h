@@ -1,0 +1,40 @@
+/*
+ * bytes.h - the bytes of a trace, from front to back, read once: a file, a pipe, or memory.
+ *
+ *      [ ..... taken ..... | at ....... not yet taken ....... end ]   then sgl_bytes_more()
+ *
+ * After opening, [at, end) is the head of the file: its first 64 KiB, or all of it. Formats are
+ * told apart by it, and because a reader goes on from there, a pipe can be a trace.
+ *
+ * The struct is the caller's; close it. Memory is borrowed and must outlive it.
+ */
+#ifndef SGL_TRACES_BYTES_H
+#define SGL_TRACES_BYTES_H
+
+#include "core/failure.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#define SGL_BYTES_CHUNK ((size_t)64 * 1024)
+
+struct sgl_bytes {
+    const char *name; /* borrowed: the file as messages call it */
+    FILE *file;       /* NULL when the bytes are in memory */
+    unsigned char *chunk;
+    const unsigned char *at;
+    const unsigned char *end;
+};
+
+int sgl_bytes_open(struct sgl_bytes *bytes, const char *path, const char *name,
+                   struct sgl_failure *failure);
+void sgl_bytes_of_memory(struct sgl_bytes *bytes, const void *memory, size_t size,
+                         const char *name);
+
+/* Call with at == end. 1: there is more in [at, end); 0: that was all; negative: failure. */
+int sgl_bytes_more(struct sgl_bytes *bytes, struct sgl_failure *failure);
+
+/* Closing twice, or a zeroed struct, is fine. */
+void sgl_bytes_close(struct sgl_bytes *bytes);
+
+#endif

@@ -1,0 +1,405 @@
+#include "row.h"
+
+#include "decimal.h"
+#include "utf8.h"
+#include "csv_parser.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT_MOST (INT64_C(1) << 31)
+
+/* The cell being packed: what failures need to know. */
+struct context {
+    const struct sgl_format_reader *reader;
+    const struct sgl_raw_row *raw;
+    enum sgl_column column;
+    const char *text;
+    size_t size;
+    struct sgl_failure *failure;
+};
+
+/* "t.csv:3:5", "t.db:requests:row 3". */
+static const char *cell_place(const struct context *context, char out[static SGL_PLACE_MAX])
+{
+    const struct sgl_raw_cell *cell = &context->raw->cells[context->column];
+
+    if (cell->line == 0)
+        snprintf(out, SGL_PLACE_MAX, "%s%llu", context->reader->place,
+                 (unsigned long long)context->raw->position);
+    else
+        snprintf(out, SGL_PLACE_MAX, "%s%llu:%llu", context->reader->place,
+                 (unsigned long long)cell->line, (unsigned long long)cell->column);
+    return out;
+}
+
+static int fail_cell(const struct context *context, const char *rest)
+{
+    char place[SGL_PLACE_MAX];
+    char excerpt[SGL_EXCERPT_MAX];
+
+    return sgl_fail(context->failure, SGL_EINVAL, "%s: %s is '%s'%s", cell_place(context, place),
+                    sgl_columns[context->column].name,
+                    sgl_excerpt(context->text, context->size, excerpt), rest);
+}
+
+static int fail_missing(const struct context *context, const char *what)
+{
+    char place[SGL_PLACE_MAX];
+
+    return sgl_fail(context->failure, SGL_EINVAL, "%s: %s is %s, expected a %s",
+                    cell_place(context, place), sgl_columns[context->column].name, what,
+                    context->column == SGL_COLUMN_ARRIVAL_TIME ? "time" : "number");
+}
+
+static int fail_memory(const struct context *context)
+{
+    char place[SGL_PLACE_MAX];
+
+    return sgl_fail(context->failure, SGL_ENOMEM, "%s: no memory for the row",
+                    cell_place(context, place));
+}
+
+static int fail_unit(const struct context *context, enum sgl_time_unit found,
+                     enum sgl_time_unit unit)
+{
+    char rest[128];
+
+    snprintf(rest, sizeof rest, ", which is %s, expected %s as in the first row",
+             sgl_time_unit_words(found), sgl_time_unit_words(unit));
+    return fail_cell(context, rest);
+}
+
+/* Room for `count` more words, or NULL. */
+static uint64_t *grow(struct sgl_packer *packer, size_t count)
+{
+    const size_t needed = packer->word_count + count;
+
+    if (needed > packer->word_capacity) {
+        uint64_t *grown = realloc(packer->words, needed * 2 * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        packer->words = grown;
+        packer->word_capacity = needed * 2;
+    }
+    packer->word_count = needed;
+    return packer->words + needed - count;
+}
+
+static int put(struct sgl_packer *packer, const struct context *context, uint64_t word)
+{
+    uint64_t *place = grow(packer, 1);
+
+    if (place == NULL)
+        return fail_memory(context);
+    *place = word;
+    return 1;
+}
+
+static int put_text(struct sgl_packer *packer, const struct context *context)
+{
+    const size_t count = context->size / sizeof(uint64_t) + 1; /* with its NUL */
+    uint64_t *place = grow(packer, 1 + count);
+
+    if (place == NULL)
+        return fail_memory(context);
+    place[0] = context->size;
+    memcpy(place + 1, context->text, context->size);
+    memset((char *)(place + 1) + context->size, 0, count * sizeof *place - context->size);
+    return 1;
+}
+
+static int read_time(struct sgl_packer *packer, const struct context *context, int64_t *ns_out)
+{
+    enum sgl_time_unit unit = packer->unit;
+
+    switch (sgl_instant_read(context->text, context->size, &unit, ns_out)) {
+    case SGL_INSTANT_SYNTAX:
+        return fail_cell(context, ", expected ISO 8601 or a number not below 0");
+    case SGL_INSTANT_CALENDAR:
+        return fail_cell(context, ", expected a day and time that exist (no leap seconds)");
+    case SGL_INSTANT_RANGE:
+        return fail_cell(context, ", expected a year from 1678 to 2261");
+    case SGL_INSTANT_UNIT:
+        return fail_unit(context, unit, packer->unit);
+    case SGL_INSTANT_OK:
+        break;
+    }
+    packer->unit = unit;
+    return 0;
+}
+
+static int pack_duration(struct sgl_packer *packer, const struct context *context)
+{
+    struct sgl_decimal number;
+    int64_t ns;
+
+    if (!sgl_decimal_read(&number, context->text, context->size) ||
+        sgl_decimal_scale(&number, 9, &ns) == SGL_DECIMAL_TOO_LARGE)
+        return fail_cell(context, ", expected seconds, from 0 to 292 years");
+    return put(packer, context, (uint64_t)ns);
+}
+
+static int pack_count(struct sgl_packer *packer, const struct context *context)
+{
+    struct sgl_decimal number;
+    int64_t value = 0;
+
+    if (!sgl_decimal_read(&number, context->text, context->size))
+        return fail_cell(context, ", expected a whole number not below 0");
+    const enum sgl_decimal_fit fit = sgl_decimal_scale(&number, 0, &value);
+    if (fit == SGL_DECIMAL_TOO_LARGE || value > COUNT_MOST)
+        return fail_cell(context, ", expected at most 2147483648 (no prompt or answer is longer)");
+    if (fit != SGL_DECIMAL_EXACT)
+        return fail_cell(context, ", expected a whole number");
+    return put(packer, context, (uint64_t)value);
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
+}
+
+/* "1234" or "0x4d2", at most 64 bits. */
+static bool read_hash(const char *at, const char *end, uint64_t *hash_out)
+{
+    const bool is_hex = end - at > 2 && at[0] == '0' && (at[1] == 'x' || at[1] == 'X');
+    const unsigned base = is_hex ? 16 : 10;
+    uint64_t value = 0;
+
+    for (at += is_hex ? 2 : 0; at < end; at++) {
+        const unsigned digit = (unsigned)digit_of(*at);
+        if (digit >= base || value > (UINT64_MAX - digit) / base)
+            return false;
+        value = value * base + digit;
+    }
+    *hash_out = value;
+    return true;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static int pack_hashes(struct sgl_packer *packer, const struct context *context)
+{
+    const size_t head = packer->word_count;
+    const char *const end = context->text + context->size;
+    uint64_t hash;
+
+    int code = put(packer, context, 0);
+    for (const char *at = context->text; code > 0 && at < end;) {
+        const char *last = at;
+        while (last < end && !is_space(*last))
+            last++;
+        if (!read_hash(at, last, &hash))
+            return fail_cell(context, ", expected 64-bit numbers separated by spaces");
+        code = put(packer, context, hash);
+        at = last;
+        while (at < end && is_space(*at))
+            at++;
+    }
+    if (code > 0)
+        packer->words[head] = packer->word_count - head - 1;
+    return code;
+}
+
+static bool is_word(const struct context *context, const char *word)
+{
+    if (strlen(word) != context->size)
+        return false;
+    for (size_t i = 0; i < context->size; i++) {
+        const char c = context->text[i];
+        if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != word[i])
+            return false;
+    }
+    return true;
+}
+
+static int pack_priority(struct sgl_packer *packer, const struct context *context)
+{
+    for (enum sgl_priority i = 0; i < SGL_PRIORITY_COUNT; i++)
+        if (is_word(context, sgl_priority_name(i)))
+            return i == SGL_PRIORITY_NORMAL ? 0 : put(packer, context, i);
+    return fail_cell(context, ", expected high, normal or low");
+}
+
+static int pack_boolean(struct sgl_packer *packer, const struct context *context)
+{
+    if (is_word(context, "true") || is_word(context, "1"))
+        return put(packer, context, 1);
+    if (is_word(context, "false") || is_word(context, "0"))
+        return put(packer, context, 0);
+    return fail_cell(context, ", expected true, false, 1 or 0");
+}
+
+/* 1: the column was added; 0: the cell says nothing; negative: failure. */
+static int pack_cell(struct sgl_packer *packer, const struct context *context)
+{
+    int64_t ns;
+    int code;
+
+    switch (sgl_columns[context->column].kind) {
+    case SGL_KIND_TIME:
+        code = read_time(packer, context, &ns);
+        return code < 0 ? code : put(packer, context, (uint64_t)ns);
+    case SGL_KIND_DURATION:
+        return pack_duration(packer, context);
+    case SGL_KIND_COUNT:
+        return pack_count(packer, context);
+    case SGL_KIND_TEXT:
+        return put_text(packer, context);
+    case SGL_KIND_HASHES:
+        return pack_hashes(packer, context);
+    case SGL_KIND_PRIORITY:
+        return pack_priority(packer, context);
+    case SGL_KIND_BOOLEAN:
+        return pack_boolean(packer, context);
+    }
+    return 0;
+}
+
+/* The cell's text without the spaces around it; a text keeps those its quotes protect. */
+static void trim(struct context *context)
+{
+    if (sgl_columns[context->column].kind == SGL_KIND_TEXT)
+        return;
+    while (context->size > 0 && is_space(context->text[0])) {
+        context->text++;
+        context->size--;
+    }
+    while (context->size > 0 && is_space(context->text[context->size - 1]))
+        context->size--;
+}
+
+int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *reader,
+                 const struct sgl_raw_row *raw, struct sgl_packed_row **row_out,
+                 struct sgl_failure *failure)
+{
+    struct context context = {.reader = reader, .raw = raw, .failure = failure};
+    struct sgl_packed_row head = {.position = raw->position};
+
+    packer->word_count = 0;
+    for (enum sgl_column column = 0; column < SGL_COLUMN_COUNT; column++) {
+        const bool is_required = column < SGL_COLUMN_REQUIRED_COUNT;
+        context.column = column;
+        context.text = raw->cells[column].text;
+        context.size = raw->cells[column].size;
+        if (context.text == NULL) {
+            if (is_required)
+                return fail_missing(&context, "NULL");
+            continue;
+        }
+        trim(&context);
+        if (context.size == 0) {
+            if (is_required)
+                return fail_missing(&context, "empty");
+            continue;
+        }
+        const int code = column == SGL_COLUMN_ARRIVAL_TIME
+                             ? read_time(packer, &context, &head.arrival_ns)
+                             : pack_cell(packer, &context);
+        if (code < 0)
+            return code;
+        head.columns |= (uint32_t)(code > 0) << column;
+    }
+    head.word_count = (uint32_t)packer->word_count;
+    struct sgl_packed_row *row = malloc(sgl_packed_size(&head));
+    if (row == NULL)
+        return fail_memory(&context);
+    *row = head;
+    memcpy(row->words, packer->words, packer->word_count * sizeof row->words[0]);
+    *row_out = row;
+    return 0;
+}
+
+void sgl_packer_release(struct sgl_packer *packer)
+{
+    free(packer->words);
+    *packer = (struct sgl_packer){0};
+}
+
+/* *ns -= base_ns; false when that overflows or hits the value that means absent. */
+static bool rebase(int64_t *ns, int64_t base_ns)
+{
+    if (base_ns > 0 ? *ns < -INT64_MAX + base_ns : *ns > INT64_MAX + base_ns)
+        return false;
+    *ns -= base_ns;
+    return true;
+}
+
+static const struct sgl_trace_row nothing = {
+    .request = {.prompt_tokens = SGL_ABSENT,
+                .max_tokens = SGL_ABSENT,
+                .priority = SGL_PRIORITY_NORMAL},
+    .output_tokens = SGL_ABSENT,
+    .recorded = {.router_send_ns = SGL_ABSENT,
+                 .queue_start_ns = SGL_ABSENT,
+                 .queue_end_ns = SGL_ABSENT,
+                 .first_token_ns = SGL_ABSENT,
+                 .finish_ns = SGL_ABSENT,
+                 .server_latency_ns = SGL_ABSENT,
+                 .ttft_ns = SGL_ABSENT,
+                 .cached_tokens = SGL_ABSENT},
+};
+
+/* Puts one column into the row; returns the words it took. */
+static size_t unpack_column(const uint64_t *words, enum sgl_column column, int64_t number,
+                            struct sgl_trace_row *row, struct sgl_digest *digest)
+{
+    void *const member = (char *)row + sgl_columns[column].offset;
+
+    switch (sgl_columns[column].kind) {
+    case SGL_KIND_TIME:
+    case SGL_KIND_DURATION:
+    case SGL_KIND_COUNT:
+        *(int64_t *)member = number;
+        break;
+    case SGL_KIND_PRIORITY:
+        row->request.priority = (enum sgl_priority)number;
+        break;
+    case SGL_KIND_BOOLEAN:
+        row->recorded.has_success = true;
+        row->recorded.success = number != 0;
+        break;
+    case SGL_KIND_TEXT:
+        *(const char **)member = (const char *)(words + 1);
+        sgl_digest_text(digest, (const char *)(words + 1), words[0]);
+        return 1 + words[0] / sizeof *words + 1;
+    case SGL_KIND_HASHES:
+        row->request.prefix_ids = words + 1;
+        row->request.prefix_count = words[0];
+        for (size_t i = 0; i <= words[0]; i++)
+            sgl_digest_word(digest, words[i]);
+        return 1 + words[0];
+    }
+    sgl_digest_word(digest, (uint64_t)number);
+    return 1;
+}
+
+int sgl_row_unpack(const struct sgl_packed_row *packed, int64_t base_ns,
+                   struct sgl_trace_row *row_out, struct sgl_digest *digest)
+{
+    const uint64_t *words = packed->words;
+
+    *row_out = nothing;
+    row_out->request.arrival_ns = packed->arrival_ns;
+    if (!rebase(&row_out->request.arrival_ns, base_ns))
+        return SGL_EINVAL;
+    sgl_digest_word(digest, packed->columns);
+    sgl_digest_word(digest, (uint64_t)row_out->request.arrival_ns);
+    for (enum sgl_column column = 0; column < SGL_COLUMN_COUNT; column++) {
+        if ((packed->columns >> column & 1) == 0)
+            continue;
+        int64_t number = (int64_t)words[0];
+        if (sgl_columns[column].kind == SGL_KIND_TIME && !rebase(&number, base_ns))
+            return SGL_EINVAL;
+        words += unpack_column(words, column, number, row_out, digest);
+    }
+    return 0;
+}

@@ -1,0 +1,279 @@
+#include "open.h"
+
+#include "id_guard.h"
+#include "row.h"
+#include "sort_file.h"
+#include "trace_file.h"
+#include "window.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WARNING_MAX 4
+#define WARNING_SIZE 160
+
+struct sgl_trace {
+    struct sgl_source source;
+    struct sgl_trace_file file;
+    struct sgl_raw_row raw;
+    struct sgl_packer packer;
+    struct sgl_window window;
+    struct sgl_sort_file *sort_file; /* NULL: the window sorts */
+    struct sgl_id_guard *guard;      /* NULL: the trace has no ids */
+    struct sgl_packed_row *current;  /* the row given last: the user borrows it */
+
+    bool is_read;       /* the format has given its last row */
+    bool has_base;      /* base_ns is set */
+    int64_t base_ns;    /* first arrival, as the file has it */
+    int64_t latest_ns;  /* latest arrival read; with read_count > 0 */
+    int64_t emitted_ns; /* arrival of the last row given, as the file has it */
+    uint64_t read_count;
+
+    struct sgl_digest digest;
+    struct sgl_trace_facts facts;
+    char warnings[WARNING_MAX][WARNING_SIZE];
+    int code; /* what next() gives from now on; 1: rows */
+    struct sgl_failure failure;
+};
+
+/* Reads and packs one more row. 1, 0 at the end, or negative. */
+static int read_row(struct sgl_trace *self, struct sgl_packed_row **row_out)
+{
+    struct sgl_failure *failure = &self->failure;
+
+    int code = self->file.reader->ops->next(self->file.reader, &self->raw, failure);
+    if (code <= 0)
+        return code;
+    code = sgl_row_pack(&self->packer, self->file.reader, &self->raw, row_out, failure);
+    if (code < 0)
+        return code;
+    const int64_t arrival_ns = (*row_out)->arrival_ns;
+    if (self->read_count > 0 && arrival_ns < self->latest_ns)
+        self->facts.sorted_count++;
+    if (self->read_count == 0 || arrival_ns > self->latest_ns)
+        self->latest_ns = arrival_ns;
+    self->read_count++;
+    return 1;
+}
+
+static int fail_too_late(struct sgl_trace *self, const struct sgl_packed_row *row)
+{
+    return sgl_fail(&self->failure, SGL_EINVAL,
+                    "%s%llu: arrival_time is before that of a row more than %d rows earlier, "
+                    "expected rows nearly in order (use --sort)",
+                    self->file.reader->place, (unsigned long long)row->position, SGL_WINDOW_ROWS);
+}
+
+/* The next row in order, sorted in the window. 1, 0 at the end, or negative. */
+static int pop_from_window(struct sgl_trace *self, struct sgl_packed_row **row_out)
+{
+    while (!self->is_read && !sgl_window_is_full(&self->window)) {
+        struct sgl_packed_row *row;
+        int code = read_row(self, &row);
+        if (code < 0)
+            return code;
+        if (code == 0) {
+            self->is_read = true;
+            break;
+        }
+        if (self->has_base && row->arrival_ns < self->emitted_ns)
+            code = fail_too_late(self, row);
+        else if (sgl_window_push(&self->window, row) < 0)
+            code = sgl_fail(&self->failure, SGL_ENOMEM, "%s: no memory to sort its rows",
+                            self->file.name);
+        if (code < 0) {
+            free(row);
+            return code;
+        }
+    }
+    *row_out = sgl_window_pop(&self->window);
+    return *row_out != NULL;
+}
+
+/* The next row in order, sorted in a file. 1, 0 at the end, or negative. */
+static int pop_from_file(struct sgl_trace *self, struct sgl_packed_row **row_out)
+{
+    while (!self->is_read) {
+        struct sgl_packed_row *row;
+        int code = read_row(self, &row);
+        if (code < 0)
+            return code;
+        if (code == 0) {
+            self->is_read = true;
+            break;
+        }
+        code = sgl_sort_file_push(self->sort_file, row, &self->failure);
+        free(row);
+        if (code < 0)
+            return code;
+    }
+    return sgl_sort_file_pop(self->sort_file, row_out, &self->failure);
+}
+
+/* Says what the first row in order settles. */
+static void set_base(struct sgl_trace *self, int64_t base_ns)
+{
+    const int64_t epoch_ns = self->file.reader->epoch_ns;
+    const enum sgl_time_unit unit = self->packer.unit;
+
+    self->base_ns = base_ns;
+    self->has_base = true;
+    self->facts.time_unit = sgl_time_unit_words(unit);
+    if (unit != SGL_TIME_FROM_START)
+        self->facts.epoch_ns = base_ns;
+    else if (epoch_ns != SGL_ABSENT && epoch_ns <= INT64_MAX - base_ns)
+        self->facts.epoch_ns = epoch_ns + base_ns;
+}
+
+static int check_id(struct sgl_trace *self, const struct sgl_trace_row *row)
+{
+    uint64_t other = 0;
+    char excerpt[SGL_EXCERPT_MAX];
+
+    if (self->guard == NULL)
+        return 0;
+    const char *id = row->request.request_id;
+    const int code =
+        sgl_id_guard_add(self->guard, row->request.request, id, self->current->position, &other);
+    if (code < 0)
+        return sgl_fail(&self->failure, code, "%s: no memory for its request ids", self->file.name);
+    if (code == 0)
+        return 0;
+    return sgl_fail(&self->failure, SGL_EINVAL,
+                    "%s%llu: request_id '%s' is in use since %s %llu, expected another",
+                    self->file.reader->place, (unsigned long long)self->current->position,
+                    sgl_excerpt(id, strlen(id), excerpt), self->file.reader->position_word,
+                    (unsigned long long)other);
+}
+
+static void warn(struct sgl_trace *self, uint32_t *count, uint64_t rows, const char *what)
+{
+    if (rows == 0)
+        return;
+    snprintf(self->warnings[*count], WARNING_SIZE, "%llu of %llu rows %s", (unsigned long long)rows,
+             (unsigned long long)self->facts.row_count, what);
+    self->facts.warnings[*count] = self->warnings[*count];
+    ++*count;
+}
+
+static int end_rows(struct sgl_trace *self)
+{
+    uint32_t count = 0;
+
+    if (self->facts.row_count == 0)
+        return sgl_fail(&self->failure, SGL_EINVAL, "%s: no rows, expected at least one request",
+                        self->file.name);
+    self->facts.digest = self->digest.state;
+    warn(self, &count, self->facts.sorted_count,
+         "came after one with a later arrival_time and were sorted");
+    warn(self, &count, self->facts.zero_prompt_count, "have 0 prompt tokens");
+    warn(self, &count, self->facts.zero_output_count, "have 0 output tokens");
+    warn(self, &count, self->file.reader->skipped_count, self->file.reader->skipped_words);
+    return 0;
+}
+
+static int emit(struct sgl_trace *self, struct sgl_trace_row *row_out)
+{
+    if (!self->has_base)
+        set_base(self, self->current->arrival_ns);
+    self->emitted_ns = self->current->arrival_ns;
+    if (sgl_row_unpack(self->current, self->base_ns, row_out, &self->digest) < 0)
+        return sgl_fail(&self->failure, SGL_EINVAL,
+                        "%s%llu: a time is more than 292 years from the first, expected less",
+                        self->file.reader->place, (unsigned long long)self->current->position);
+    row_out->request.request = (int64_t)self->facts.row_count;
+    const int code = check_id(self, row_out);
+    if (code < 0)
+        return code;
+    self->facts.row_count++;
+    self->facts.zero_prompt_count += row_out->request.prompt_tokens == 0;
+    self->facts.zero_output_count += row_out->output_tokens == 0;
+    self->facts.without_max_tokens_count += row_out->request.max_tokens == SGL_ABSENT;
+    return 1;
+}
+
+static int next(struct sgl_source *source, struct sgl_trace_row *row_out,
+                struct sgl_failure *failure)
+{
+    struct sgl_trace *self = (struct sgl_trace *)source;
+
+    free(self->current);
+    self->current = NULL;
+    if (self->code > 0) {
+        self->code = self->sort_file != NULL ? pop_from_file(self, &self->current)
+                                             : pop_from_window(self, &self->current);
+        if (self->code > 0)
+            self->code = emit(self, row_out);
+        else if (self->code == 0)
+            self->code = end_rows(self);
+    }
+    return self->code < 0 ? sgl_fail(failure, self->code, "%s", self->failure.text) : self->code;
+}
+
+static void finished(struct sgl_source *source, int64_t request)
+{
+    struct sgl_trace *self = (struct sgl_trace *)source;
+
+    if (self->guard != NULL)
+        sgl_id_guard_finished(self->guard, request);
+}
+
+static const struct sgl_source_ops source_ops = {.next = next, .finished = finished};
+
+int sgl_trace_open(struct sgl_trace **trace_out, const struct sgl_trace_options *options,
+                   struct sgl_failure *failure)
+{
+    struct sgl_trace *self = calloc(1, sizeof *self);
+
+    if (self == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "%s: no memory to read it", options->path);
+    self->source.ops = &source_ops;
+    self->code = 1;
+    self->facts.epoch_ns = SGL_ABSENT;
+    int code = sgl_trace_file_open(&self->file, options, failure);
+    if (code == 0 && options->sorts_in_file)
+        code = sgl_sort_file_create(&self->sort_file, failure);
+    if (code == 0 && self->file.reader->headers[SGL_COLUMN_REQUEST_ID] != NULL) {
+        self->guard = sgl_id_guard_create(options->tracks_flights);
+        if (self->guard == NULL)
+            code = sgl_fail(failure, SGL_ENOMEM, "%s: no memory to read it", self->file.name);
+    }
+    if (code < 0) {
+        sgl_trace_close(self);
+        return code;
+    }
+    self->facts.format = self->file.reader->ops->name;
+    memcpy(self->facts.headers, self->file.reader->headers, sizeof self->facts.headers);
+    *trace_out = self;
+    return 0;
+}
+
+void sgl_trace_close(struct sgl_trace *trace)
+{
+    if (trace == NULL)
+        return;
+    sgl_trace_file_close(&trace->file);
+    sgl_packer_release(&trace->packer);
+    sgl_window_release(&trace->window);
+    sgl_sort_file_destroy(trace->sort_file);
+    sgl_id_guard_destroy(trace->guard);
+    free(trace->current);
+    free(trace);
+}
+
+struct sgl_source *sgl_trace_source(struct sgl_trace *trace)
+{
+    return &trace->source;
+}
+
+int sgl_trace_next(struct sgl_trace *trace, struct sgl_trace_row *row_out,
+                   struct sgl_failure *failure)
+{
+    return next(&trace->source, row_out, failure);
+}
+
+const struct sgl_trace_facts *sgl_trace_facts(const struct sgl_trace *trace)
+{
+    return &trace->facts;
+}
