@@ -109,8 +109,6 @@ done < <(list_code "$root" '*.c' '*.h' '*.def')
 
 if [ -n "$commands" ]; then
     while IFS= read -r file; do
-        # Sources of libFuzzer targets are compiled by the fuzz preset alone.
-        case $file in tests/fuzz/*) continue ;; esac
         grep -qF "/$file\"" "$commands" || fault "$file: in no target (list it in CMakeLists.txt)"
     done < <(list_code "$root" '*.c')
 fi
