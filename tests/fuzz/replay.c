@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define SIZE_MAX_FED 65536
-#define MUTATIONS 300
+#define MUTATIONS 2000
 #define EDITS_MOST 6
 
 /* Overwrites, deletes or doubles a few bytes. Returns the new size. */
