@@ -1,0 +1,31 @@
+/*
+ * cli.h - what the commands share: exit codes, complaints, and the commands themselves.
+ *
+ * A command = one file with `int sgl_command_x(int argument_count, char **arguments)` + one line in
+ * the table of main.c. Results go to stdout, talk and progress to stderr.
+ */
+#ifndef SGL_CLI_CLI_H
+#define SGL_CLI_CLI_H
+
+enum {
+    SGL_EXIT_DONE = 0,
+    SGL_EXIT_FAILED = 1,
+    SGL_EXIT_USAGE = 2,
+    SGL_EXIT_DIFFERENT = 3,        /* a gate failed, or verify found a difference */
+    SGL_EXIT_NOT_IDENTIFIABLE = 4, /* the question cannot be answered from what is there */
+};
+
+/* "sglsim: " and the text, on stderr. */
+void sgl_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The text alone, which begins with the place: "file:line: ...". */
+void sgl_complain_at(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A failure text: as it stands when it begins with that path, else after "sglsim: ". */
+void sgl_complain_of(const char *path, const char *text);
+
+int sgl_command_replay(int argument_count, char **arguments);
+int sgl_command_verify(int argument_count, char **arguments);
+int sgl_command_policies(int argument_count, char **arguments);
+
+#endif

@@ -1,0 +1,106 @@
+/* sglsim: a table of commands. */
+#include "cli.h"
+#include "core/text.h"
+#include "core/version.h"
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int command_help(int argument_count, char **arguments);
+
+static const struct sgl_command commands[] = {
+    {"replay", "run a trace through a policy and simulated workers, logging every decision",
+     sgl_command_replay},
+    {"policies", "list the policies, or explain one: rule, parameters, source",
+     sgl_command_policies},
+    {"help", "this text, or that of a command", command_help},
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static void print_help(void)
+{
+    printf("sglsim " SGL_VERSION
+           " - replay LLM inference traces through routing policies, decision by decision\n\n"
+           "usage: sglsim COMMAND [operands] [options]\n\n"
+           "commands:\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    printf("\nexamples:\n"
+           "  sglsim replay trace.csv --policy marginal_utility\n"
+           "  sglsim verify sglsim-run.db\n"
+           "  sglsim policies marginal_utility\n"
+           "  sglsim help replay\n\n"
+           "exit status: 0 done, 1 failed, 2 usage, 3 verify found a difference, 4 not identifiable\n");
+}
+
+static const struct sgl_command *find_command(const char *name)
+{
+    char hint[128];
+    struct sgl_nearest nearest = {.wanted = name};
+
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+        sgl_nearest_offer(&nearest, commands[i].name);
+    }
+    sgl_complain("unknown command '%.60s'%s (sglsim help lists them)", name,
+                 sgl_nearest_hint(&nearest, hint, sizeof hint));
+    return NULL;
+}
+
+static int command_help(int argument_count, char **arguments)
+{
+    static char help[] = "--help";
+
+    if (argument_count < 2 || strcmp(arguments[1], help) == 0 || strcmp(arguments[1], "-h") == 0) {
+        print_help();
+        return SGL_EXIT_DONE;
+    }
+    const struct sgl_command *command = find_command(arguments[1]);
+    if (command == NULL)
+        return SGL_EXIT_USAGE;
+    if (argument_count > 2) {
+        sgl_complain("'%.60s' is one operand too many (usage: sglsim help [COMMAND])",
+                     arguments[2]);
+        return SGL_EXIT_USAGE;
+    }
+    char *asked[] = {arguments[1], help, NULL};
+    return command->run == command_help ? command_help(1, asked) : command->run(2, asked);
+}
+
+/* A full disk under a redirected stdout must not pass for success. */
+static int flushed(int status)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    sgl_complain("cannot write the results: %s", strerror(errno));
+    return SGL_EXIT_FAILED;
+}
+
+int main(int argument_count, char **arguments)
+{
+    if (argument_count < 2) {
+        print_help();
+        return flushed(SGL_EXIT_USAGE);
+    }
+    const char *name = arguments[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help();
+        return flushed(SGL_EXIT_DONE);
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("sglsim " SGL_VERSION "\n");
+        return flushed(SGL_EXIT_DONE);
+    }
+    if (name[0] == '-') {
+        sgl_complain("'%.60s' comes before a command (usage: sglsim COMMAND [options])", name);
+        return SGL_EXIT_USAGE;
+    }
+    const struct sgl_command *command = find_command(name);
+    if (command == NULL)
+        return SGL_EXIT_USAGE;
+    return flushed(command->run(argument_count - 1, arguments + 1));
+}

@@ -1,0 +1,340 @@
+#include "options.h"
+
+#include "cli/cli.h"
+#include "core/text.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPTION_MAX 48
+#define CONFIG_SIZE_MAX (64 * 1024)
+
+/* Values of getopt's `val`: rows of the table from ROW_FIRST on. */
+enum { VALUE_HELP = 1, VALUE_CONFIG, ROW_FIRST = 256 };
+
+static bool read_duration(const char *text, int64_t *value_out)
+{
+    static const struct {
+        const char *name;
+        double nanoseconds;
+    } units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+    char *end;
+
+    if (strspn(text, "0123456789.") == 0)
+        return false;
+    const double number = strtod(text, &end);
+    double scale = number == 0 && *end == '\0' ? 1 : 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(end, units[i].name) == 0)
+            scale = units[i].nanoseconds;
+    if (scale == 0 || !(number * scale < 1e18))
+        return false;
+    *value_out = (int64_t)llround(number * scale);
+    return true;
+}
+
+static bool read_natural(const char *text, uint64_t least, uint64_t *value_out)
+{
+    char *end;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    *value_out = strtoull(text, &end, 10);
+    return errno == 0 && *end == '\0' && *value_out >= least;
+}
+
+/* What the kind expects, for a message. */
+static const char *expected(const struct sgl_option *option, char *out, size_t size)
+{
+    switch (option->kind) {
+    case SGL_OPTION_FLAG:
+        return "on or off";
+    case SGL_OPTION_TEXT:
+        return "a text";
+    case SGL_OPTION_CHOICE:
+        snprintf(out, size, "one of %s", option->argument);
+        return out;
+    case SGL_OPTION_NATURAL:
+        snprintf(out, size, "a whole number from %llu", (unsigned long long)option->least);
+        return out;
+    case SGL_OPTION_POSITIVE:
+        return "a number above 0";
+    case SGL_OPTION_DURATION:
+        return "a duration such as 5ms (units ns us ms s)";
+    }
+    return "";
+}
+
+static bool set_option(const struct sgl_option *option, const char *value)
+{
+    switch (option->kind) {
+    case SGL_OPTION_FLAG:
+        if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+            return false;
+        *(bool *)option->target = strcmp(value, "on") == 0;
+        return true;
+    case SGL_OPTION_TEXT:
+        *(const char **)option->target = value;
+        return true;
+    case SGL_OPTION_CHOICE:
+        *(const char **)option->target = value;
+        return sgl_list_has(option->argument, '|', value, strlen(value), NULL);
+    case SGL_OPTION_NATURAL:
+        return read_natural(value, option->least, option->target);
+    case SGL_OPTION_POSITIVE: {
+        char *end;
+        double *target = option->target;
+        if (strspn(value, "0123456789.") == 0)
+            return false;
+        *target = strtod(value, &end);
+        return *end == '\0' && isfinite(*target) && *target > 0;
+    }
+    case SGL_OPTION_DURATION:
+        return read_duration(value, option->target);
+    }
+    return false;
+}
+
+static const struct sgl_option *find_option(const struct sgl_usage *usage, const char *name)
+{
+    for (const struct sgl_option *option = usage->options; option->name != NULL; option++)
+        if (strcmp(option->name, name) == 0)
+            return option;
+    return NULL;
+}
+
+/* Says that there is no option of that name, and which one may have been meant. */
+static void refuse_unknown(const struct sgl_usage *usage, const char *where, const char *prefix,
+                           const char *name)
+{
+    char hint[128];
+    struct sgl_nearest nearest = {.wanted = name};
+
+    for (const struct sgl_option *option = usage->options; option->name != NULL; option++)
+        sgl_nearest_offer(&nearest, option->name);
+    sgl_complain("%sunknown option %s%.60s%s (--help lists them)", where, prefix, name,
+                 sgl_nearest_hint(&nearest, hint, sizeof hint));
+}
+
+/* The part of a line between blanks, in place. */
+static char *trimmed(char *text)
+{
+    text += strspn(text, " \t\r");
+    size_t length = strlen(text);
+    while (length > 0 && strchr(" \t\r", text[length - 1]) != NULL)
+        text[--length] = '\0';
+    return text;
+}
+
+/* One `name = value` line. */
+static bool read_config_line(const struct sgl_usage *usage, const char *path, int number,
+                             char *line)
+{
+    char where[300];
+    char text[64];
+    char *equals = strchr(line, '=');
+
+    snprintf(where, sizeof where, "%.250s:%d: ", path, number);
+    if (equals == NULL) {
+        sgl_complain_at("%sno '=', expected name = value", where);
+        return false;
+    }
+    *equals = '\0';
+    const char *name = trimmed(line);
+    const struct sgl_option *option = find_option(usage, name);
+    if (option == NULL) {
+        refuse_unknown(usage, where, "", name);
+        return false;
+    }
+    const char *value = trimmed(equals + 1);
+    if (set_option(option, value))
+        return true;
+    sgl_complain_at("%s%s = %.60s, expected %s", where, name, value,
+                    expected(option, text, sizeof text));
+    return false;
+}
+
+/* Reads a configuration. Values point into its text, which therefore lives until the program ends.
+ */
+static int read_config(const struct sgl_usage *usage, const char *path)
+{
+    static char text[CONFIG_SIZE_MAX + 1];
+    FILE *file = fopen(path, "r");
+
+    if (file == NULL) {
+        sgl_complain("%.300s: %s (--config takes a file of name = value lines)", path,
+                     strerror(errno));
+        return SGL_EXIT_FAILED;
+    }
+    const size_t size = fread(text, 1, sizeof text, file);
+    const bool is_read = ferror(file) == 0;
+    fclose(file);
+    if (!is_read || size > CONFIG_SIZE_MAX || memchr(text, '\0', size) != NULL) {
+        sgl_complain("%.300s: cannot be read as text of at most %d bytes", path, CONFIG_SIZE_MAX);
+        return SGL_EXIT_FAILED;
+    }
+    text[size] = '\0';
+    int number = 0;
+    for (char *line = text; line != NULL;) {
+        char *end = strchr(line, '\n');
+        if (end != NULL)
+            *end = '\0';
+        line[strcspn(line, "#")] = '\0';
+        char *content = trimmed(line);
+        number++;
+        if (*content != '\0' && !read_config_line(usage, path, number, content))
+            return SGL_EXIT_USAGE;
+        line = end != NULL ? end + 1 : NULL;
+    }
+    return SGL_OPTIONS_RUN;
+}
+
+/* The table as getopt_long wants it. Letters are not offered to getopt's abbreviations. */
+static void make_long_options(const struct sgl_usage *usage, struct option *rows, char *letters)
+{
+    size_t count = 0;
+    size_t letter_count = 0;
+
+    rows[count++] = (struct option){"help", no_argument, NULL, VALUE_HELP};
+    rows[count++] = (struct option){"config", required_argument, NULL, VALUE_CONFIG};
+    letters[letter_count++] = ':'; /* a missing argument is told apart */
+    letters[letter_count++] = 'h';
+    for (size_t i = 0; usage->options[i].name != NULL; i++) {
+        const struct sgl_option *option = &usage->options[i];
+        const bool takes_value = option->kind != SGL_OPTION_FLAG;
+        rows[count++] = (struct option){option->name, takes_value ? required_argument : no_argument,
+                                        NULL, ROW_FIRST + (int)i};
+        if (option->letter != 0) {
+            letters[letter_count++] = option->letter;
+            if (takes_value)
+                letters[letter_count++] = ':';
+        }
+    }
+    rows[count] = (struct option){0};
+    letters[letter_count] = '\0';
+}
+
+static const struct sgl_option *option_of(const struct sgl_usage *usage, int value)
+{
+    if (value >= ROW_FIRST)
+        return &usage->options[value - ROW_FIRST];
+    for (const struct sgl_option *option = usage->options; option->name != NULL; option++)
+        if (option->letter == value)
+            return option;
+    return NULL;
+}
+
+/* One pass over argv. `config` gathers --config when it is asked for, else options are set. */
+static int scan(const struct sgl_usage *usage, int argument_count, char **arguments,
+                const char **config)
+{
+    struct option rows[OPTION_MAX];
+    char letters[2 * OPTION_MAX];
+    char text[64];
+    int value;
+
+    make_long_options(usage, rows, letters);
+    optind = 0; /* GNU: scan anew, and move operands to the end */
+    opterr = 0;
+    while ((value = getopt_long(argument_count, arguments, letters, rows, NULL)) != -1) {
+        const char *word = arguments[optind - 1];
+        if (value == VALUE_HELP || value == 'h') {
+            sgl_usage_print(usage);
+            return SGL_EXIT_DONE;
+        }
+        if (value == ':') {
+            sgl_complain("option %.60s needs a value (--help says which)", word);
+            return SGL_EXIT_USAGE;
+        }
+        if (value == '?') {
+            char name[64];
+            if (optopt != 0 && optopt < ROW_FIRST && optopt > VALUE_CONFIG)
+                snprintf(name, sizeof name, "-%c", optopt);
+            else
+                snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+            const size_t dashes = strspn(name, "-");
+            if (optopt >= ROW_FIRST)
+                sgl_complain("option %.60s takes no value", name);
+            else
+                refuse_unknown(usage, "", dashes > 1 ? "--" : "-", name + dashes);
+            return SGL_EXIT_USAGE;
+        }
+        if (value == VALUE_CONFIG) {
+            if (config != NULL)
+                *config = optarg;
+            continue;
+        }
+        const struct sgl_option *option = option_of(usage, value);
+        if (config != NULL || option == NULL)
+            continue;
+        if (option->kind == SGL_OPTION_FLAG) {
+            *(bool *)option->target = true;
+        } else if (!set_option(option, optarg)) {
+            sgl_complain("--%s %.60s, expected %s", option->name, optarg,
+                         expected(option, text, sizeof text));
+            return SGL_EXIT_USAGE;
+        }
+    }
+    return SGL_OPTIONS_RUN;
+}
+
+int sgl_options_parse(const struct sgl_usage *usage, int argument_count, char **arguments,
+                      size_t *operand_count_out)
+{
+    const char *config = NULL;
+    int parsed = scan(usage, argument_count, arguments, &config);
+
+    if (parsed == SGL_OPTIONS_RUN && config != NULL)
+        parsed = read_config(usage, config);
+    if (parsed == SGL_OPTIONS_RUN)
+        parsed = scan(usage, argument_count, arguments, NULL);
+    if (parsed != SGL_OPTIONS_RUN)
+        return parsed;
+    const size_t count = (size_t)(argument_count - optind);
+    for (size_t i = 0; i < count; i++)
+        arguments[1 + i] = arguments[(size_t)optind + i];
+    *operand_count_out = count;
+    if (count >= usage->operands_least && count <= usage->operands_most)
+        return SGL_OPTIONS_RUN;
+    if (count < usage->operands_least)
+        sgl_complain("an operand is missing (usage: %s)", usage->synopsis);
+    else
+        sgl_complain("'%.60s' is one operand too many (usage: %s)",
+                     arguments[1 + usage->operands_most], usage->synopsis);
+    return SGL_EXIT_USAGE;
+}
+
+void sgl_usage_print(const struct sgl_usage *usage)
+{
+    printf("usage: %s\n\n%s", usage->synopsis, usage->text);
+    printf("\noptions:\n");
+    for (const struct sgl_option *option = usage->options; option->name != NULL; option++) {
+        char left[64];
+        const bool takes_value = option->kind != SGL_OPTION_FLAG;
+        snprintf(left, sizeof left, "--%s%s%s", option->name, takes_value ? " " : "",
+                 takes_value ? option->argument : "");
+        if (option->letter != 0)
+            printf("  -%c, %-26s", option->letter, left);
+        else
+            printf("  %-30s", left);
+        if (strlen(left) > (option->letter != 0 ? 25 : 29))
+            printf("\n  %30s", "");
+        /* A newline in a help text continues under the text. */
+        for (const char *c = option->help; *c != '\0'; c++)
+            if (*c == '\n')
+                printf("\n%32s", "");
+            else
+                putchar(*c);
+        putchar('\n');
+    }
+    printf("  %-30s%s\n", "--config FILE",
+           "options as `name = value` lines; the command line wins");
+    printf("  -h, %-26s%s\n", "--help", "this text");
+    if (usage->examples != NULL)
+        printf("\nexamples:\n%s", usage->examples);
+}

@@ -1,0 +1,66 @@
+/*
+ * options.h - options of a command as a table. One row = name, letter, argument, help, target.
+ *
+ *     static const struct sgl_option table[] = {
+ *         {"seed", 0, SGL_OPTION_NATURAL, "N", &options.seed, "which luck: ...", .least = 0},
+ *         {0},
+ *     };
+ *
+ * The same table reads argv, reads a --config file (`name = value` lines), prints --help and
+ * answers a misspelt option with the nearest name. Texts are borrowed from argv or from the
+ * configuration.
+ */
+#ifndef SGL_CLI_OPTIONS_H
+#define SGL_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sgl_option_kind {
+    SGL_OPTION_FLAG,     /* bool *: set by its presence; in a file: on | off */
+    SGL_OPTION_TEXT,     /* const char ** */
+    SGL_OPTION_CHOICE,   /* const char **: one of the words of `argument`, "on|off" */
+    SGL_OPTION_NATURAL,  /* uint64_t *: a whole number from `least` */
+    SGL_OPTION_POSITIVE, /* double *: a finite number above 0 */
+    SGL_OPTION_DURATION, /* int64_t *: ns from "5ms"; 0 needs no unit */
+};
+
+struct sgl_option {
+    const char *name; /* NULL ends the table */
+    char letter;      /* 0: none */
+    enum sgl_option_kind kind;
+    const char *argument; /* what --help calls it; the words of a choice */
+    void *target;
+    const char *help;
+    uint64_t least;
+};
+
+/* What a command is, for help and messages. */
+struct sgl_command {
+    const char *name;
+    const char *summary;
+    int (*run)(int argument_count, char **arguments); /* arguments[0] is the command's name */
+};
+
+struct sgl_usage {
+    const char *synopsis; /* "sglsim replay TRACE --policy P [options]" */
+    const char *text;     /* what it does */
+    const char *examples; /* lines to be typed */
+    const struct sgl_option *options;
+    size_t operands_least;
+    size_t operands_most;
+};
+
+#define SGL_OPTIONS_RUN (-1) /* go on */
+
+/* Reads options wherever they stand; the operands are gathered at arguments[1 ... count], in order.
+ * `--config FILE` is understood for every command and applies before argv. Gives SGL_OPTIONS_RUN,
+ * or the exit code of a command that has been answered already: help printed, or a complaint made.
+ */
+int sgl_options_parse(const struct sgl_usage *usage, int argument_count, char **arguments,
+                      size_t *operand_count_out);
+
+void sgl_usage_print(const struct sgl_usage *usage);
+
+#endif

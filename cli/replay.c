@@ -1,0 +1,340 @@
+/* sglsim replay: a trace through a policy and simulated workers. */
+#include "replay.h"
+
+#include "cli.h"
+#include "core/router.h"
+#include "core/version.h"
+#include "options.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORKERS_STANDARD 4
+#define MAX_NEW_TOKENS_STANDARD 2048
+#define LOG_STANDARD "./sglsim-run.db"
+
+static const char description[] =
+    "Sends each request of a recorded or generated trace through a routing policy to simulated\n"
+    "workers, in virtual time, and prints what came of it. Every decision, with all candidates,\n"
+    "gradients and scores, goes to a log that `sglsim verify` re-executes bit for bit.\n"
+    "\n"
+    "TRACE is a CSV or SQLite file whose header names arrival_time, prompt_tokens and "
+    "output_tokens\n"
+    "(SGLang client CSV and Azure LLM traces are read as they are), or a decision log.\n";
+
+static const char examples[] =
+    "  sglsim replay trace.csv --policy marginal_utility\n"
+    "  sglsim replay trace.csv --policy power_of_two:base=queue --workers 8 --slo ttft:500ms\n"
+    "  sglsim replay trace.csv --policy round_robin --worker "
+    "scheduler=vllm,max_running_requests=64\n"
+    "  sglsim replay trace.csv --policy random --service exponential:mean_s=0.5,servers=8 --seed "
+    "7\n"
+    "  sglsim replay sglsim-run.db --policy least_outstanding --log other.db\n";
+
+static void set_standards(struct sgl_replay_options *options)
+{
+    *options = (struct sgl_replay_options){
+        .service = "batching",
+        .rate_scale = 1,
+        .max_new_tokens = MAX_NEW_TOKENS_STANDARD,
+        .seed = 1,
+        .log = LOG_STANDARD,
+        .log_candidates = "all",
+        .completions_report = "on",
+    };
+}
+
+static int parse_options(struct sgl_replay *replay, int argument_count, char **arguments)
+{
+    struct sgl_replay_options *o = &replay->options;
+    const struct sgl_option table[] = {
+        {"policy", 'p', SGL_OPTION_TEXT, "P[:k=v,...]", &o->policy,
+         "routing policy and its parameters (required; see sglsim policies)", 0},
+        {"workers", 'n', SGL_OPTION_NATURAL, "N", &o->workers,
+         "workers (default: the distinct worker_url of the trace, else 4)", 1},
+        {"service", 0, SGL_OPTION_TEXT, "NAME[:k=v]", &o->service,
+         "how workers serve: batching (default), recorded,\n"
+         "exponential:mean_s=,servers=, deterministic:mean_s=,servers=",
+         0},
+        {"profile", 0, SGL_OPTION_TEXT, "NAME|FILE", &o->profile,
+         "step times of batching (default " SGL_PROFILE_STANDARD ")", 0},
+        {"worker", 'w', SGL_OPTION_TEXT, "k=v,...", &o->worker,
+         "override worker or profile parameters, such as scheduler=vllm", 0},
+        {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &o->rate_scale,
+         "divide arrival times by X (default 1): 2 is twice the load", 0},
+        {"max-new-tokens", 0, SGL_OPTION_NATURAL, "N", &o->max_new_tokens,
+         "max_tokens of requests that state none (default 2048)", 1},
+        {"seed", 's', SGL_OPTION_NATURAL, "N", &o->seed,
+         "luck of the policy and of random service times (default 1)", 0},
+        {"log", 'l', SGL_OPTION_TEXT, "PATH|none", &o->log,
+         "the decision log (default " LOG_STANDARD ")", 0},
+        {"log-candidates", 0, SGL_OPTION_CHOICE, "all|chosen", &o->log_candidates,
+         "rows per decision in the log (default all)", 0},
+        {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
+         "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, e2e)", 0},
+        {"response-delay", 0, SGL_OPTION_DURATION, "TIME", &o->response_delay_ns,
+         "how late answers reach the router (default 0)", 0},
+        {"load-interval", 0, SGL_OPTION_DURATION, "TIME", &o->load_interval_ns,
+         "workers report their load that often (default 0: never)", 0},
+        {"load-delay", 0, SGL_OPTION_DURATION, "TIME", &o->load_delay_ns,
+         "how late those reports reach the router (default 0)", 0},
+        {"completions-report", 0, SGL_OPTION_CHOICE, "on|off", &o->completions_report,
+         "answers carry the worker's queue length (default on)", 0},
+        {"format", 0, SGL_OPTION_TEXT, "NAME", &o->format, "of TRACE (default: by its content)", 0},
+        {"table", 0, SGL_OPTION_TEXT, "NAME", &o->table, "of a SQLite TRACE (default requests)", 0},
+        {"sort", 0, SGL_OPTION_FLAG, NULL, &o->sort,
+         "sort a trace that is far out of order (in a temporary file)", 0},
+        {"stepwise", 0, SGL_OPTION_FLAG, NULL, &o->stepwise,
+         "simulate one engine step at a time: same results, slower", 0},
+        {"json", 'j', SGL_OPTION_FLAG, NULL, &o->json, "print the figures as JSON", 0},
+        {"quiet", 'q', SGL_OPTION_FLAG, NULL, &o->quiet, "no progress, no warnings", 0},
+        {0},
+    };
+    const struct sgl_usage usage = {
+        .synopsis = "sglsim replay TRACE --policy P[:k=v,...] [options]",
+        .text = description,
+        .examples = examples,
+        .options = table,
+        .operands_least = 1,
+        .operands_most = 1,
+    };
+    size_t operand_count;
+    const int exit_code = sgl_options_parse(&usage, argument_count, arguments, &operand_count);
+
+    if (exit_code != SGL_OPTIONS_RUN)
+        return exit_code;
+    replay->path = arguments[1];
+    if (o->policy != NULL)
+        return SGL_OPTIONS_RUN;
+    sgl_complain("--policy is missing (sglsim policies lists them)");
+    return SGL_EXIT_USAGE;
+}
+
+/* What the user wrote in little languages of its own: policy, service, objectives. */
+static int parse_specs(struct sgl_replay *replay, struct sgl_failure *failure)
+{
+    const struct sgl_replay_options *o = &replay->options;
+    int status = sgl_policy_parse(&replay->policy, o->policy, failure);
+
+    if (status == SGL_OK)
+        status = sgl_objectives_parse(&replay->objectives, o->slo, failure);
+    if (status == SGL_OK)
+        status =
+            sgl_worker_model_resolve(&replay->service, o->service, o->profile, o->worker, failure);
+    if (status != SGL_OK)
+        return status;
+    replay->policy_text = sgl_policy_format(&replay->policy);
+    replay->service_text = sgl_worker_model_format(&replay->service);
+    if (replay->policy_text == NULL || replay->service_text == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    return SGL_OK;
+}
+
+static struct sgl_trace_options trace_options(const struct sgl_replay *replay)
+{
+    return (struct sgl_trace_options){
+        .path = replay->path,
+        .format = replay->options.format,
+        .table = replay->options.table,
+        .sorts_in_file = replay->options.sort,
+        .tracks_flights = true,
+    };
+}
+
+/* The trace's workers by their urls; --workers with another number makes names up. */
+static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
+{
+    const struct sgl_trace_options options = trace_options(replay);
+    const uint64_t wanted = replay->options.workers;
+    int status = SGL_OK;
+
+    if (wanted > SGL_WORKER_MAX_STANDARD)
+        return sgl_fail(failure, SGL_EINVAL, "--workers %llu, expected at most %d",
+                        (unsigned long long)wanted, SGL_WORKER_MAX_STANDARD);
+    status = sgl_trace_workers(&replay->urls, &replay->url_count, &options, failure);
+    if (status != SGL_OK)
+        return status;
+    replay->worker_count = wanted > 0              ? (uint32_t)wanted
+                           : replay->url_count > 0 ? replay->url_count
+                                                   : WORKERS_STANDARD;
+    status = sgl_policy_fits(&replay->policy, replay->worker_count, failure);
+    if (status != SGL_OK)
+        return status;
+    const bool is_named = replay->url_count == replay->worker_count;
+    replay->workers = calloc(replay->worker_count, sizeof *replay->workers);
+    replay->names = calloc(replay->worker_count, sizeof *replay->names);
+    if (replay->workers == NULL || replay->names == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    for (uint32_t w = 0; w < replay->worker_count; w++) {
+        snprintf(replay->names[w], sizeof replay->names[w], "worker-%u", w);
+        replay->workers[w] = (struct sgl_simulation_worker){
+            .url = is_named ? replay->urls[w] : replay->names[w],
+            .spec = &replay->service,
+        };
+    }
+    return SGL_OK;
+}
+
+static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
+{
+    const struct sgl_replay_options *o = &replay->options;
+    const struct sgl_trace_facts *facts = sgl_trace_facts(replay->trace);
+
+    if (strcmp(o->log, "none") == 0)
+        return SGL_OK;
+    return sgl_log_open(&replay->log, o->log,
+                        &(struct sgl_log_options){
+                            .seed = o->seed,
+                            .policy = {&replay->policy},
+                            .epoch_ns = facts->epoch_ns,
+                            .candidates = strcmp(o->log_candidates, "chosen") == 0
+                                              ? SGL_LOG_CANDIDATES_CHOSEN
+                                              : SGL_LOG_CANDIDATES_ALL,
+                        },
+                        failure);
+}
+
+/* What the run was, beside what a router needs: for those who open the log later. */
+static void state_facts(struct sgl_replay *replay)
+{
+    const struct sgl_replay_options *o = &replay->options;
+    const struct sgl_trace_facts *facts = sgl_trace_facts(replay->trace);
+    char text[64];
+
+    if (replay->log == NULL)
+        return;
+    sgl_log_fact(replay->log, "command", "replay");
+    sgl_log_fact(replay->log, "kind", "sim");
+    sgl_log_fact(replay->log, "service", replay->service_text);
+    sgl_log_fact(replay->log, "profile", replay->service.profile.name);
+    snprintf(text, sizeof text, "%.17g", o->rate_scale);
+    sgl_log_fact(replay->log, "rate_scale", text);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)o->max_new_tokens);
+    sgl_log_fact(replay->log, "max_new_tokens", text);
+    snprintf(text, sizeof text, "%lld", (long long)o->response_delay_ns);
+    sgl_log_fact(replay->log, "response_delay_ns", text);
+    snprintf(text, sizeof text, "%lld", (long long)o->load_interval_ns);
+    sgl_log_fact(replay->log, "load_interval_ns", text);
+    snprintf(text, sizeof text, "%lld", (long long)o->load_delay_ns);
+    sgl_log_fact(replay->log, "load_delay_ns", text);
+    sgl_log_fact(replay->log, "completions_report", o->completions_report);
+    sgl_log_fact(replay->log, "trace_format", facts->format);
+    sgl_log_fact(replay->log, "trace_times", facts->time_unit);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)facts->row_count);
+    sgl_log_fact(replay->log, "trace_rows", text);
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)facts->digest);
+    sgl_log_fact(replay->log, "trace_digest", text);
+}
+
+static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
+{
+    const struct sgl_replay_options *o = &replay->options;
+    struct sgl_sink *sinks[2] = {sgl_summary_sink(replay->summary)};
+    uint32_t sink_count = 1;
+    struct sgl_tee tee;
+
+    if (replay->log != NULL)
+        sinks[sink_count++] = sgl_log_sink(replay->log);
+    sgl_tee_init(&tee, sinks, sink_count);
+    sgl_progress_start(&replay->progress, o->quiet);
+    const int status = sgl_simulate(
+        &(struct sgl_simulation_options){
+            .seed = o->seed,
+            .policy = &replay->policy,
+            .workers = replay->workers,
+            .worker_count = replay->worker_count,
+            .max_new_tokens = (int64_t)o->max_new_tokens,
+            .rate_scale = o->rate_scale,
+            .response_delay_ns = o->response_delay_ns,
+            .load_interval_ns = o->load_interval_ns,
+            .load_delay_ns = o->load_delay_ns,
+            .completions_report = strcmp(o->completions_report, "on") == 0,
+            .stepwise = o->stepwise,
+            .sink = sink_count > 1 ? &tee.sink : sinks[0],
+            .progress = sgl_progress_report,
+            .progress_context = &replay->progress,
+        },
+        sgl_trace_source(replay->trace), &replay->totals, failure);
+    sgl_progress_end(&replay->progress);
+    return status;
+}
+
+static int run(struct sgl_replay *replay, struct sgl_failure *failure)
+{
+    const struct sgl_trace_options options = trace_options(replay);
+    int status = make_workers(replay, failure);
+
+    if (status == SGL_OK)
+        status = sgl_trace_open(&replay->trace, &options, failure);
+    if (status == SGL_OK)
+        status = sgl_summary_create(&replay->summary, &replay->objectives, failure);
+    if (status == SGL_OK)
+        status = open_log(replay, failure);
+    if (status == SGL_OK)
+        status = simulate(replay, failure);
+    if (status == SGL_OK)
+        status = sgl_summary_finish(replay->summary, &replay->result, failure);
+    if (status == SGL_OK && replay->log != NULL) {
+        struct sgl_log *log = replay->log;
+        state_facts(replay);
+        replay->log = NULL; /* close frees it, whatever comes of it */
+        status = sgl_log_close(log, failure);
+    }
+    return status;
+}
+
+static void warn(const struct sgl_replay *replay)
+{
+    const struct sgl_trace_facts *facts = sgl_trace_facts(replay->trace);
+
+    if (replay->options.quiet)
+        return;
+    for (size_t i = 0;
+         i < sizeof facts->warnings / sizeof facts->warnings[0] && facts->warnings[i] != NULL; i++)
+        sgl_complain_of(replay->path, facts->warnings[i]);
+}
+
+static void release(struct sgl_replay *replay)
+{
+    sgl_log_discard(replay->log);
+    sgl_summary_destroy(replay->summary);
+    sgl_trace_close(replay->trace);
+    free(replay->workers);
+    free(replay->names);
+    free(replay->urls);
+    free(replay->policy_text);
+    free(replay->service_text);
+    sgl_policy_release(&replay->policy);
+    sgl_worker_model_release(&replay->service);
+}
+
+int sgl_command_replay(int argument_count, char **arguments)
+{
+    struct sgl_replay replay = {0};
+    struct sgl_failure failure = {.text = ""};
+
+    set_standards(&replay.options);
+    int exit_code = parse_options(&replay, argument_count, arguments);
+    if (exit_code != SGL_OPTIONS_RUN)
+        return exit_code;
+    exit_code = SGL_EXIT_DONE;
+    if (parse_specs(&replay, &failure) != SGL_OK) {
+        sgl_complain_of(replay.options.profile != NULL ? replay.options.profile : "", failure.text);
+        exit_code = SGL_EXIT_USAGE;
+    } else if (run(&replay, &failure) != SGL_OK) {
+        sgl_complain_of(replay.path, failure.text);
+        exit_code = SGL_EXIT_FAILED;
+    } else {
+        warn(&replay);
+        const int status =
+            replay.options.json ? sgl_replay_print_json(&replay) : sgl_replay_print(&replay);
+        if (status != SGL_OK) {
+            sgl_complain("out of memory");
+            exit_code = SGL_EXIT_FAILED;
+        }
+    }
+    release(&replay);
+    return exit_code;
+}

@@ -1,0 +1,66 @@
+/*
+ * replay.h - one replay, from options to what is reported.
+ *
+ *     replay.c         options -> struct sgl_replay -> run -> exit code
+ *     replay_report.c  struct sgl_replay + figures -> table or JSON
+ */
+#ifndef SGL_CLI_REPLAY_H
+#define SGL_CLI_REPLAY_H
+
+#include "analysis/summary.h"
+#include "cli/progress.h"
+#include "sim/simulation.h"
+#include "traces/log_sink.h"
+#include "traces/open.h"
+
+struct sgl_replay_options {
+    const char *policy;
+    uint64_t workers; /* 0: the trace's, else 4 */
+    const char *service;
+    const char *profile;
+    const char *worker; /* overrides, "k=v,k=v" */
+    double rate_scale;
+    uint64_t max_new_tokens;
+    uint64_t seed;
+    const char *log; /* a path, or "none" */
+    const char *log_candidates;
+    const char *slo;
+    const char *format;
+    const char *table;
+    bool sort;
+    int64_t response_delay_ns;
+    int64_t load_interval_ns;
+    int64_t load_delay_ns;
+    const char *completions_report;
+    bool stepwise;
+    bool json;
+    bool quiet;
+};
+
+/* Everything a replay holds. Zeroed, then filled; released as a whole whatever was filled. */
+struct sgl_replay {
+    const char *path;
+    struct sgl_replay_options options;
+    struct sgl_policy_spec policy;
+    char *policy_text;
+    struct sgl_worker_model_spec service;
+    char *service_text;
+    struct sgl_objectives objectives;
+    char **urls; /* of the trace; NULL: made up */
+    uint32_t url_count;
+    char (*names)[32]; /* made up */
+    struct sgl_simulation_worker *workers;
+    uint32_t worker_count;
+    struct sgl_trace *trace;
+    struct sgl_log *log;
+    struct sgl_summary *summary;
+    struct sgl_progress progress;
+    struct sgl_simulation_totals totals;
+    struct sgl_summary_result result;
+};
+
+/* Writes the report to stdout. SGL_OK or SGL_ENOMEM. */
+int sgl_replay_print(const struct sgl_replay *replay);
+int sgl_replay_print_json(const struct sgl_replay *replay);
+
+#endif
