@@ -197,7 +197,8 @@ static void play(struct sgl_router **routers, const uint8_t *bytes, size_t size)
         assert(sgl_router_feed(routers[1], &input, &result[1], NULL) == status);
         assert(outstanding_in_fleet(routers[0]) == sgl_router_outstanding(routers[0]));
         if (status == SGL_OK) {
-            assert(result[0].sequence == ++sequence && result[1].sequence == sequence);
+            sequence++;
+            assert(result[0].sequence == sequence && result[1].sequence == sequence);
             assert(result[0].action_count == result[1].action_count);
             if (input.kind == SGL_INPUT_ROUTE) {
                 assert_dispatch(routers[0], &input, &result[0]);
