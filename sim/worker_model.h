@@ -14,10 +14,10 @@
  *
  *     advance(now)    when next_event_ns() == now: what was under way ends, events are emitted
  *     arrive(job)     for each job that comes at `now`; nothing is started yet
- *     schedule(now)   once, after everything else of the instant: new work starts
+ *     schedule(now)   after everything else of the instant: new work starts
  *
- * after which next_event_ns() says when to come back. Events carry the instant they happen in;
- * those of one advance come in a fixed order.
+ * after which next_event_ns() says when to come back: at `now` once more, it may be. Events carry
+ * the instant they happen in; those of one advance come in a fixed order.
  *
  * A job carries the true output length: the model is the world, which knows. Nothing a model emits
  * or reports may show it before the request is finished.

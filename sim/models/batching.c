@@ -229,13 +229,11 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
     sgl_slot_list_push(&self->waiting, &self->slots, index);
 
     /* A leap starts with an empty queue or a head that cannot be admitted before a finish. In the
-     * first case the first arrival that could be admitted ends it at the next step boundary. */
+     * first case the first arrival that could be admitted ends it at the next step boundary, which
+     * may be this very instant. */
     if (self->is_stepping && self->chunk_count == 0 && self->waiting.count == 1 &&
-        self->scheduler->could_admit(self, &self->jobs[index])) {
+        self->scheduler->could_admit(self, &self->jobs[index]))
         sgl_engine_cut_leap(self, job->arrival_ns);
-        if (sgl_moment_ns(self->end) <= job->arrival_ns)
-            sgl_engine_end_step(self);
-    }
     return SGL_OK;
 }
 
