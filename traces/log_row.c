@@ -45,6 +45,27 @@ const char *sgl_log_value_text(const struct sgl_log_value *value,
     return out;
 }
 
+int sgl_log_row_check(enum sgl_log_table table, const struct sgl_log_value *values,
+                      const char *path, struct sgl_failure *failure)
+{
+    const struct sgl_log_layout *layout = &sgl_log_layouts[table];
+    char key[SGL_LOG_VALUE_TEXT_MAX];
+    char text[SGL_LOG_VALUE_TEXT_MAX];
+
+    for (uint32_t i = 0; i < layout->column_count; i++) {
+        const struct sgl_log_column *column = &layout->columns[i];
+        const struct sgl_log_value *value = &values[i];
+        const bool may_miss = column->constraint[0] == '\0';
+        if (value->kind == column->kind || (value->kind == SGL_LOG_NULL && may_miss))
+            continue;
+        return sgl_fail(failure, SGL_EINVAL, "%s: table %s, %s %s: %s is %s, expected %s%s", path,
+                        layout->name, layout->columns[0].name, sgl_log_value_text(&values[0], key),
+                        column->name, sgl_log_value_text(value, text),
+                        sgl_log_kind_name(column->kind), may_miss ? " or NULL" : "");
+    }
+    return SGL_OK;
+}
+
 /* One word into the hash: multiply by an odd constant and fold the high half, where the product
  * mixes best, into the low one. The constant is 2^64 divided by the golden ratio, made odd. */
 static uint64_t absorb(uint64_t hash, uint64_t word)

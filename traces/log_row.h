@@ -20,7 +20,7 @@ struct sgl_log_value {
     union {
         int64_t integer;
         double real;
-        const void *bytes; /* of a text too: no terminating 0 is promised */
+        const void *bytes; /* of a text too; a 0 follows those of a text, which are not counted */
     };
     size_t size; /* bytes; 0 unless text or blob */
 };
@@ -62,6 +62,11 @@ bool sgl_log_value_equal(const struct sgl_log_value *left, const struct sgl_log_
 #define SGL_LOG_VALUE_TEXT_MAX 80
 const char *sgl_log_value_text(const struct sgl_log_value *value,
                                char out[static SGL_LOG_VALUE_TEXT_MAX]);
+
+/* Does every value have the kind of its column, and every column that must have a value one?
+ * SGL_OK or SGL_EINVAL with a line that begins with `path`. */
+int sgl_log_row_check(enum sgl_log_table table, const struct sgl_log_value *values,
+                      const char *path, struct sgl_failure *failure);
 
 /* What a row adds to the digest of its table. */
 uint64_t sgl_log_row_hash(enum sgl_log_table table, const struct sgl_log_value *values);
