@@ -17,6 +17,7 @@ struct sgl_log_reader {
     struct sgl_log_source *source;
     struct sgl_log_run_fact *facts;
     size_t fact_count;
+    uint64_t run_digest;  /* of the facts that digest.run covers */
     uint64_t *prefix_ids; /* of the last route, as the next */
     size_t prefix_max;
     uint32_t *excluded;

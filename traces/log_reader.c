@@ -1,6 +1,7 @@
 #include "log_parse.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FACT_MAX 65536
@@ -137,6 +138,8 @@ static int add_fact(struct sgl_log_reader *reader, const struct sgl_log_value *v
             return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", reader->path);
         reader->facts = grown;
     }
+    if (strcmp(key->bytes, "rows.run") != 0 && strcmp(key->bytes, "digest.run") != 0)
+        reader->run_digest += sgl_log_row_hash(SGL_LOG_RUN, values);
     char *text = malloc(key->size + value->size + 2);
     if (text == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", reader->path);
@@ -228,4 +231,13 @@ int sgl_log_reader_number(const struct sgl_log_reader *reader, const char *key, 
 bool sgl_log_reader_is_complete(const struct sgl_log_reader *reader)
 {
     return sgl_log_reader_fact(reader, "is_complete") != NULL;
+}
+
+bool sgl_log_reader_is_run_intact(const struct sgl_log_reader *reader)
+{
+    const char *fact = sgl_log_reader_fact(reader, "digest.run");
+    char digest[24];
+
+    snprintf(digest, sizeof digest, "%016" PRIx64, reader->run_digest);
+    return fact != NULL && strcmp(fact, digest) == 0;
 }

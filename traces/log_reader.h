@@ -49,6 +49,9 @@ int sgl_log_reader_number(const struct sgl_log_reader *reader, const char *key, 
 /* Was the run finished, so that counts and digests are known? */
 bool sgl_log_reader_is_complete(const struct sgl_log_reader *reader);
 
+/* Of a complete log: are the facts those that its writer digested? */
+bool sgl_log_reader_is_run_intact(const struct sgl_log_reader *reader);
+
 int sgl_log_reader_next_input(struct sgl_log_reader *reader, struct sgl_logged_input *out,
                               struct sgl_failure *failure);
 int sgl_log_reader_next_decision(struct sgl_log_reader *reader, struct sgl_decision *out,

@@ -296,22 +296,26 @@ static const struct sgl_sink_ops sink_ops = {
 
 /* ---- life ---- */
 
-#ifdef __VERSION__
-#define COMPILER __VERSION__
+#if defined __clang__
+#define COMPILER __VERSION__ /* "Debian Clang 14.0.6" */
+#elif defined __GNUC__
+#define COMPILER "gcc " __VERSION__
 #else
 #define COMPILER "unknown compiler"
 #endif
 
-/* Doubles depend on libm and the machine, so a log names what it was made by. */
-static const char *build_text(void)
-{
 #if defined __x86_64__
-    return "gcc-compatible " COMPILER " x86_64";
+#define MACHINE "x86_64"
 #elif defined __aarch64__
-    return "gcc-compatible " COMPILER " aarch64";
+#define MACHINE "aarch64"
 #else
-    return COMPILER;
+#define MACHINE "other machine"
 #endif
+
+/* Doubles depend on compiler, libm and machine: a log names what it was made by. */
+const char *sgl_log_build(void)
+{
+    return COMPILER " " MACHINE;
 }
 
 void sgl_log_fact(struct sgl_log *log, const char *key, const char *value)
@@ -364,7 +368,7 @@ int sgl_log_open_store(struct sgl_log **log_out, struct sgl_log_store *store,
     log->is_durable = options->is_durable;
 
     sgl_log_fact(log, "version", SGL_VERSION);
-    sgl_log_fact(log, "build", build_text());
+    sgl_log_fact(log, "build", sgl_log_build());
     put_number(log, "seed", options->seed);
     put_number(log, "worker_max",
                options->worker_max > 0 ? options->worker_max : SGL_WORKER_MAX_STANDARD);

@@ -60,6 +60,9 @@ void sgl_log_fact(struct sgl_log *log, const char *key, const char *value);
 /* One line, or NULL while all is well. */
 const char *sgl_log_failure(const struct sgl_log *log);
 
+/* What `build` says of this program. Static. */
+const char *sgl_log_build(void);
+
 /* Finishes the log and frees it. On failure there is no new log, and `failure` has the first. */
 int sgl_log_close(struct sgl_log *log, struct sgl_failure *failure);
 
