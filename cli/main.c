@@ -13,6 +13,7 @@ static int command_help(int argument_count, char **arguments);
 static const struct sgl_command commands[] = {
     {"replay", "run a trace through a policy and simulated workers, logging every decision",
      sgl_command_replay},
+    {"verify", "re-execute a decision log and prove it bit for bit", sgl_command_verify},
     {"policies", "list the policies, or explain one: rule, parameters, source",
      sgl_command_policies},
     {"help", "this text, or that of a command", command_help},
@@ -33,7 +34,8 @@ static void print_help(void)
            "  sglsim verify sglsim-run.db\n"
            "  sglsim policies marginal_utility\n"
            "  sglsim help replay\n\n"
-           "exit status: 0 done, 1 failed, 2 usage, 3 verify found a difference, 4 not identifiable\n");
+           "exit status: 0 done, 1 failed, 2 usage, 3 verify found a difference, 4 not "
+           "identifiable\n");
 }
 
 static const struct sgl_command *find_command(const char *name)
