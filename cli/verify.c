@@ -26,9 +26,10 @@ static const int exit_codes[] = {
 
 static void print_report(const struct sgl_verify_report *report)
 {
-    printf("%s: %s\n", status_names[report->status], report->text);
-    printf("re-executed and found identical: %llu inputs, %llu decisions, %llu candidates, "
-           "%llu outcomes\n",
+    printf("%s\n", report->text);
+    if (report->status == SGL_VERIFY_IDENTICAL)
+        return; /* the text has the counts */
+    printf("identical before that: %llu inputs, %llu decisions, %llu candidates, %llu outcomes\n",
            (unsigned long long)report->input_count, (unsigned long long)report->decision_count,
            (unsigned long long)report->candidate_count, (unsigned long long)report->outcome_count);
 }
