@@ -191,9 +191,9 @@ static void open_cell(struct sgl_csv_parser *self, size_t size)
 }
 
 /* Counts lines: LF, CRLF and a CR alone each end one. */
-static void count_line(struct sgl_csv_parser *self, unsigned char last)
+static void count_line(struct sgl_csv_parser *self, unsigned char last, size_t size)
 {
-    if (last == '\n' && self->was_return) {
+    if (last == '\n' && size == 1 && self->was_return) {
         self->column = 1;
     } else if (last == '\n' || last == '\r') {
         self->line++;
@@ -240,7 +240,7 @@ static int step(struct sgl_csv_parser *self, struct sgl_failure *failure)
     open_cell(self, size);
     code = feed(self, size, failure);
     if (code == 0)
-        count_line(self, last);
+        count_line(self, last, size);
     return code;
 }
 

@@ -10,6 +10,7 @@
 
 #define MAGIC "SQLite format 3" /* with its NUL: the first 16 bytes of a database */
 #define PATH_SIZE 4096
+#define HASH_TEXT_SIZE 19 /* "0x", 16 digits, a space */
 
 bool sgl_sqlite_is_head(const struct sgl_bytes *bytes)
 {
@@ -106,6 +107,47 @@ static int fail_value(const struct sgl_sqlite_reader *self, enum sgl_column colu
                     (unsigned long long)self->row_count, sgl_columns[column].name, what);
 }
 
+/* Integer ns as seconds: "12.000000345". */
+static void write_seconds(int64_t ns, char out[static SGL_REAL_TEXT_MAX])
+{
+    const uint64_t size = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+
+    snprintf(out, SGL_REAL_TEXT_MAX, "%s%llu.%09llu", ns < 0 ? "-" : "",
+             (unsigned long long)(size / 1000000000), (unsigned long long)(size % 1000000000));
+}
+
+/* "0x1122334455667788 0x..." of a blob of numbers. */
+static int read_hashes(struct sgl_sqlite_reader *self, int index, struct sgl_raw_cell *cell,
+                       struct sgl_failure *failure)
+{
+    const unsigned char *bytes = sqlite3_column_blob(self->statement, index);
+    const size_t size = (size_t)sqlite3_column_bytes(self->statement, index);
+    const size_t needed = size / 8 * HASH_TEXT_SIZE + 1;
+
+    if (size % 8 != 0)
+        return fail_value(self, SGL_COLUMN_PREFIX_HASHES, "is cut short, expected 8 bytes each",
+                          failure);
+    if (needed > self->hashes_capacity) {
+        char *grown = realloc(self->hashes, needed);
+        if (grown == NULL)
+            return sgl_fail(failure, SGL_ENOMEM, "%s%llu: no memory for the row",
+                            self->reader.place, (unsigned long long)self->row_count);
+        self->hashes = grown;
+        self->hashes_capacity = needed;
+    }
+    char *at = self->hashes;
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t hash = 0;
+        for (size_t k = 8; k-- > 0;)
+            hash = hash << 8 | bytes[i + k];
+        at += snprintf(at, HASH_TEXT_SIZE + 1, "0x%016llx ", (unsigned long long)hash);
+    }
+    *at = '\0';
+    cell->text = self->hashes;
+    cell->size = (size_t)(at - self->hashes);
+    return 0;
+}
+
 static int read_cell(struct sgl_sqlite_reader *self, int index, enum sgl_column column,
                      struct sgl_raw_cell *cell, struct sgl_failure *failure)
 {
@@ -116,14 +158,20 @@ static int read_cell(struct sgl_sqlite_reader *self, int index, enum sgl_column 
     case SQLITE_NULL:
         return 0;
     case SQLITE_INTEGER:
-        snprintf(number, SGL_REAL_TEXT_MAX, "%lld",
-                 (long long)sqlite3_column_int64(self->statement, index));
         cell->text = number;
+        if (self->has_native_units && (sgl_columns[column].kind == SGL_KIND_TIME ||
+                                       sgl_columns[column].kind == SGL_KIND_DURATION))
+            write_seconds(sqlite3_column_int64(self->statement, index), number);
+        else
+            snprintf(number, SGL_REAL_TEXT_MAX, "%lld",
+                     (long long)sqlite3_column_int64(self->statement, index));
         break;
     case SQLITE_FLOAT:
         cell->text = sgl_real_text(sqlite3_column_double(self->statement, index), number);
         break;
     case SQLITE_BLOB:
+        if (self->has_native_units && column == SGL_COLUMN_PREFIX_HASHES)
+            return read_hashes(self, index, cell, failure);
         return fail_value(self, column, "is a blob, expected a number or text", failure);
     default:
         cell->text = (const char *)sqlite3_column_text(self->statement, index);
@@ -174,4 +222,5 @@ void sgl_sqlite_release(struct sgl_sqlite_reader *self)
 {
     sqlite3_finalize(self->statement);
     sqlite3_close(self->database);
+    free(self->hashes);
 }

@@ -22,6 +22,11 @@ struct sgl_sqlite_reader {
     sqlite3 *database;
     sqlite3_stmt *statement;
     uint64_t row_count;
+    /* Integers of time columns are ns, not a unit to be guessed, and prefix ids are a blob of
+     * unsigned 64-bit little-endian numbers: what a decision log has. */
+    bool has_native_units;
+    char *hashes; /* the text of a blob */
+    size_t hashes_capacity;
     char numbers[SGL_COLUMN_COUNT][SGL_REAL_TEXT_MAX]; /* texts of cells that are numbers */
 };
 

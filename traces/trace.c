@@ -149,10 +149,12 @@ static int check_id(struct sgl_trace *self, const struct sgl_trace_row *row)
 
 static void warn(struct sgl_trace *self, uint32_t *count, uint64_t rows, const char *what)
 {
+    const uint64_t total = self->facts.row_count + self->file.reader->skipped_count;
+
     if (rows == 0)
         return;
     snprintf(self->warnings[*count], WARNING_SIZE, "%llu of %llu rows %s", (unsigned long long)rows,
-             (unsigned long long)self->facts.row_count, what);
+             (unsigned long long)total, what);
     self->facts.warnings[*count] = self->warnings[*count];
     ++*count;
 }

@@ -61,7 +61,7 @@ int sgl_trace_file_open(struct sgl_trace_file *file, const struct sgl_trace_opti
             return code;
         input.is_file = stat(options->path, &info) == 0 && S_ISREG(info.st_mode);
     }
-    const int code = refuse_foreign(&file->bytes, failure);
+    const int code = options->format == NULL ? refuse_foreign(&file->bytes, failure) : 0;
     if (code < 0)
         return code;
     const struct sgl_format_ops *format = sgl_format_find(options->format, &input);
