@@ -58,8 +58,7 @@ const char *sgl_saturation_text(const struct sgl_saturation_verdict *verdict, ch
         snprintf(out, size, "unknown: too few arrivals to tell");
     else if (verdict->is_saturated)
         snprintf(out, size,
-                 "YES: waiting grew by %.1f (mean %.1f) over the second half; latencies are a "
-                 "matter of length",
+                 "YES: waiting grew by %.1f (mean %.1f) over the second half of the arrivals",
                  verdict->growth, verdict->mean_waiting);
     else
         snprintf(out, size, "no: waiting %+.2f (mean %.2f) over the second half of the arrivals",

@@ -5,6 +5,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,6 +85,8 @@ static int flushed(int status)
 
 int main(int argument_count, char **arguments)
 {
+    /* A file that may not grow is a failed write with a message, not a death. */
+    signal(SIGXFSZ, SIG_IGN);
     if (argument_count < 2) {
         print_help();
         return flushed(SGL_EXIT_USAGE);

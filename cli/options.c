@@ -117,8 +117,11 @@ static void refuse_unknown(const struct sgl_usage *usage, const char *where, con
 
     for (const struct sgl_option *option = usage->options; option->name != NULL; option++)
         sgl_nearest_offer(&nearest, option->name);
-    sgl_complain("%sunknown option %s%.60s%s (--help lists them)", where, prefix, name,
-                 sgl_nearest_hint(&nearest, hint, sizeof hint));
+    sgl_nearest_hint(&nearest, hint, sizeof hint);
+    if (where[0] != '\0')
+        sgl_complain_at("%sunknown option %s%.60s%s", where, prefix, name, hint);
+    else
+        sgl_complain("unknown option %s%.60s%s (--help lists them)", prefix, name, hint);
 }
 
 /* The part of a line between blanks, in place. */
