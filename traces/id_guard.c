@@ -118,18 +118,19 @@ void sgl_id_guard_destroy(struct sgl_id_guard *guard)
 static int retire(struct sgl_id_guard *self, int64_t request)
 {
     const size_t i = (size_t)(request % RECENT_COUNT);
+    const uint64_t hash = self->recent[i].hash;
 
-    if (self->recent[i].hash == 0)
+    if (hash == 0)
         return 0;
     if (!self->tracks_flights || self->recent[i].is_finished) {
-        take_out(&self->in_use, self->recent[i].hash);
-        return 0;
+        take_out(&self->in_use, hash);
+    } else {
+        if (reserve(&self->flying) < 0)
+            return SGL_ENOMEM;
+        const uint64_t key = request_hash(request);
+        *slot(&self->flying, key) = (struct entry){.key = key, .value = hash};
+        self->flying.count++;
     }
-    if (reserve(&self->flying) < 0)
-        return SGL_ENOMEM;
-    const uint64_t key = request_hash(request);
-    *slot(&self->flying, key) = (struct entry){.key = key, .value = self->recent[i].hash};
-    self->flying.count++;
     return 0;
 }
 
@@ -139,17 +140,19 @@ int sgl_id_guard_add(struct sgl_id_guard *guard, int64_t request, const char *id
     const uint64_t hash = id != NULL ? id_hash(id) : 0;
 
     assert(request == guard->next);
-    if (request >= RECENT_COUNT && retire(guard, request - RECENT_COUNT) < 0)
-        return SGL_ENOMEM;
     if (hash != 0) {
         if (reserve(&guard->in_use) < 0)
             return SGL_ENOMEM;
-        struct entry *entry = slot(&guard->in_use, hash);
+        const struct entry *entry = slot(&guard->in_use, hash);
         if (entry->key != 0) {
             *position_out = entry->value;
             return 1;
         }
-        *entry = (struct entry){.key = hash, .value = position};
+    }
+    if (request >= RECENT_COUNT && retire(guard, request - RECENT_COUNT) < 0)
+        return SGL_ENOMEM;
+    if (hash != 0) {
+        *slot(&guard->in_use, hash) = (struct entry){.key = hash, .value = position};
         guard->in_use.count++;
     }
     guard->recent[request % RECENT_COUNT].hash = hash;
