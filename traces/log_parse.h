@@ -22,6 +22,8 @@ struct sgl_log_reader {
     size_t prefix_max;
     uint32_t *excluded;
     size_t excluded_max;
+    char *texts; /* of the row that the last input refers to */
+    size_t texts_max;
 };
 
 struct sgl_parse {

@@ -194,6 +194,7 @@ void sgl_log_reader_close(struct sgl_log_reader *reader)
     free(reader->facts);
     free(reader->prefix_ids);
     free(reader->excluded);
+    free(reader->texts);
     free(reader->path);
     free(reader);
 }

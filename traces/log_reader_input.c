@@ -79,6 +79,29 @@ static void read_excluded(struct sgl_parse *row, struct sgl_log_reader *reader,
     route->excluded_count = count;
 }
 
+/* Copies the texts of a row, so that they outlive the next search in its table. */
+static int keep_texts(struct sgl_log_reader *reader, enum sgl_log_table table,
+                      struct sgl_log_value *values)
+{
+    const uint32_t column_count = sgl_log_layouts[table].column_count;
+    size_t size = 0;
+
+    for (uint32_t i = 0; i < column_count; i++)
+        if (values[i].kind == SGL_LOG_TEXT)
+            size += values[i].size + 1;
+    char *at = reserve(reader->texts, &reader->texts_max, size, 1);
+    if (at == NULL && size > 0)
+        return SGL_ENOMEM;
+    reader->texts = at;
+    for (uint32_t i = 0; i < column_count; i++)
+        if (values[i].kind == SGL_LOG_TEXT) {
+            memcpy(at, values[i].bytes, values[i].size + 1);
+            values[i].bytes = at;
+            at += values[i].size + 1;
+        }
+    return SGL_OK;
+}
+
 /* The row that another one refers to. */
 static bool join(struct sgl_parse *row, struct sgl_log_reader *reader, enum sgl_log_table table,
                  int64_t key, struct sgl_parse *joined, struct sgl_log_value *values)
@@ -88,8 +111,12 @@ static bool join(struct sgl_parse *row, struct sgl_log_reader *reader, enum sgl_
     if (row->status != SGL_OK)
         return false;
     const int found = reader->source->ops->find(reader->source, table, key, values, row->failure);
-    if (found == 1)
+    if (found == 1 && keep_texts(reader, table, values) == SGL_OK)
         return true;
+    if (found == 1) {
+        row->status = sgl_fail(row->failure, SGL_ENOMEM, "%s: out of memory", reader->path);
+        return false;
+    }
     char own_key[SGL_LOG_VALUE_TEXT_MAX];
     row->status = found < 0
                       ? found

@@ -206,6 +206,26 @@ static int check_schema(struct sqlite_source *self, struct sgl_failure *failure)
     return SGL_OK;
 }
 
+/* A file that lost its end may still give all rows, when only an index was there. Pages of a log
+ * that is being written may be in its -wal file alone: then nothing can be said. */
+static int check_size(struct sqlite_source *self, int64_t size, struct sgl_failure *failure)
+{
+    int64_t is_logged_ahead;
+    int64_t page_size = 0;
+    int64_t page_count = 0;
+    int status = ask(self, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", NULL,
+                     &is_logged_ahead, failure);
+
+    if (status == SGL_OK)
+        status = ask(self, "PRAGMA page_size", NULL, &page_size, failure);
+    if (status == SGL_OK)
+        status = ask(self, "PRAGMA page_count", NULL, &page_count, failure);
+    if (status == SGL_OK && is_logged_ahead == 0 && size < page_size * page_count)
+        status = sgl_fail(failure, SGL_EIO, "%s: is cut off after %lld of %lld bytes", self->path,
+                          (long long)size, (long long)(page_size * page_count));
+    return status;
+}
+
 static int open_database(struct sqlite_source *self, struct sgl_failure *failure)
 {
     struct stat info;
@@ -230,7 +250,8 @@ static int open_database(struct sqlite_source *self, struct sgl_failure *failure
         SQLITE_OK)
         return sgl_fail(failure, SGL_EIO, "%s: cannot read: %s", self->path,
                         sqlite3_errmsg(self->database));
-    return check_schema(self, failure);
+    const int status = check_schema(self, failure);
+    return status == SGL_OK ? check_size(self, info.st_size, failure) : status;
 }
 
 int sgl_log_sqlite_open(struct sgl_log_source **source_out, const char *path,

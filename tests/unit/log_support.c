@@ -11,30 +11,40 @@
 #define TEXT_RING 8
 #define TEXT_SIZE 512
 
-struct sgl_log *sgl_test_log_play(const char *path, const struct sgl_test_run *run)
+int sgl_test_log_try(struct sgl_log **log_out, const char *path, const struct sgl_test_run *run,
+                     struct sgl_failure *failure)
 {
     struct sgl_policy_spec spec = sgl_world_policy(run->policy);
+    struct sgl_tee tee;
+    const int status = sgl_log_open(log_out, path,
+                                    &(struct sgl_log_options){.seed = run->world.seed,
+                                                              .worker_max = 64,
+                                                              .policy = {&spec},
+                                                              .epoch_ns = SGL_ABSENT,
+                                                              .candidates = run->candidates,
+                                                              .is_durable = run->is_durable},
+                                    failure);
+
+    if (status == SGL_OK) {
+        struct sgl_sink *sinks[] = {sgl_log_sink(*log_out), run->also};
+        sgl_tee_init(&tee, sinks, run->also != NULL ? 2 : 1);
+        struct sgl_router *router = sgl_world_router(&spec, run->world.seed, &tee.sink);
+        sgl_world_play(&run->world, router);
+        sgl_router_destroy(router);
+    }
+    sgl_policy_release(&spec);
+    return status;
+}
+
+struct sgl_log *sgl_test_log_play(const char *path, const struct sgl_test_run *run)
+{
     struct sgl_failure failure;
     struct sgl_log *log;
-    struct sgl_tee tee;
 
-    if (sgl_log_open(&log, path,
-                     &(struct sgl_log_options){.seed = run->world.seed,
-                                               .worker_max = 64,
-                                               .policy = {&spec},
-                                               .epoch_ns = SGL_ABSENT,
-                                               .candidates = run->candidates,
-                                               .is_durable = run->is_durable},
-                     &failure) != SGL_OK) {
+    if (sgl_test_log_try(&log, path, run, &failure) != SGL_OK) {
         printf("%s\n", failure.text);
         abort();
     }
-    struct sgl_sink *sinks[] = {sgl_log_sink(log), run->also};
-    sgl_tee_init(&tee, sinks, run->also != NULL ? 2 : 1);
-    struct sgl_router *router = sgl_world_router(&spec, run->world.seed, &tee.sink);
-    sgl_world_play(&run->world, router);
-    sgl_router_destroy(router);
-    sgl_policy_release(&spec);
     return log;
 }
 

@@ -18,8 +18,11 @@ struct sgl_test_run {
     struct sgl_sink *also; /* hears what the log hears; NULL: nobody */
 };
 
-/* Opens a log at the path for the run, plays it, and leaves the log open. Aborts when it cannot be
- * opened. */
+/* Opens a log at the path for the run, plays it, and leaves the log open. Fails as sgl_log_open. */
+int sgl_test_log_try(struct sgl_log **log_out, const char *path, const struct sgl_test_run *run,
+                     struct sgl_failure *failure);
+
+/* The same where it must not fail: aborts. */
 struct sgl_log *sgl_test_log_play(const char *path, const struct sgl_test_run *run);
 
 /* The same, closed. Asserts success. Returns the path. */
