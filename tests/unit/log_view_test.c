@@ -205,6 +205,60 @@ static void client_has_a_row_per_request_that_ended(void)
                     0);
 }
 
+/* ---- the documentation ---- */
+
+static void documentation_names_every_column(void)
+{
+    size_t size;
+    char *text = sgl_test_bytes(SGL_SOURCE_FOLDER "/traces/LOG.md", &size);
+
+    text[size] = '\0';
+    for (int table = 0; table < SGL_LOG_TABLE_COUNT; table++) {
+        const struct sgl_log_layout *layout = &sgl_log_layouts[table];
+        char heading[64];
+        snprintf(heading, sizeof heading, "\n### %s\n", layout->name);
+        char *section = strstr(text, heading);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(section);
+        const char *at = section + 1;
+        for (uint32_t i = 0; i < layout->column_count; i++) {
+            char row[64];
+            snprintf(row, sizeof row, "\n| `%s` | ", layout->columns[i].name);
+            const char *found = strstr(at, row);
+            const char *next = strstr(section + strlen(heading), "\n## ");
+            const char *heading_next = strstr(section + strlen(heading), "\n### ");
+            if (heading_next != NULL && heading_next < next)
+                next = heading_next;
+            if (found == NULL || found > next)
+                printf("\nLOG.md: table %s lacks %s, in its place\n", layout->name,
+                       layout->columns[i].name);
+            CU_ASSERT_FATAL(found != NULL && found < next);
+            at = found;
+        }
+    }
+    free(text);
+}
+
+static void queries_of_the_documentation_answer(void)
+{
+    const char *path = sgl_test_log(sgl_scratch("questions.db"), &busy);
+    size_t size;
+    char *text = sgl_test_bytes(SGL_SOURCE_FOLDER "/traces/LOG.md", &size);
+    int count = 0;
+
+    text[size] = '\0';
+    for (char *at = text; (at = strstr(at, "```sql\n")) != NULL; count++) {
+        char *sql = at + strlen("```sql\n");
+        char *end = strstr(sql, "```");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(end);
+        *end = '\0';
+        /* Answers with at least one row; a column of its own would be NULL, which is fine. */
+        sgl_test_sql_text(path, sql);
+        at = end + 1;
+    }
+    CU_ASSERT_EQUAL(count, 10);
+    free(text);
+}
+
 SGL_SUITE(log_view) = {
     {"a decision made by gradients shows them", decision_by_gradients_shows_them},
     {"the request id is the real one on decision and completion",
@@ -214,5 +268,7 @@ SGL_SUITE(log_view) = {
      recorder_has_a_row_per_decision_and_completion},
     {"timestamps are UTC, cut to milliseconds", timestamps_are_utc_cut_to_milliseconds},
     {"client has a row per request that ended", client_has_a_row_per_request_that_ended},
+    {"LOG.md names every column of every table, in order", documentation_names_every_column},
+    {"the queries of LOG.md answer", queries_of_the_documentation_answer},
     CU_TEST_INFO_NULL,
 };
