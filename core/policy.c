@@ -65,8 +65,8 @@ int sgl_policy_parse(struct sgl_policy_spec *spec, const char *text, struct sgl_
     sgl_parameters_init(&spec->parameters, spec->ops->parameters);
     const char *rest = text[name_length] == ':' ? text + name_length + 1 : "";
     int status = sgl_parameters_parse(&spec->parameters, rest, what, failure);
-    if (status == SGL_OK && spec->ops->check != NULL)
-        status = spec->ops->check(&spec->parameters, failure);
+    if (status == SGL_OK && spec->ops->resolve != NULL)
+        status = spec->ops->resolve(&spec->parameters, failure);
     if (status != SGL_OK)
         sgl_policy_release(spec);
     return status;

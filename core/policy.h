@@ -14,6 +14,7 @@
 #ifndef SGL_CORE_POLICY_H
 #define SGL_CORE_POLICY_H
 
+#include "allocator.h"
 #include "decision.h"
 #include "fleet.h"
 #include "parameters.h"
@@ -45,6 +46,7 @@ struct sgl_observation {
 struct sgl_policy_setup {
     const struct sgl_parameters *parameters; /* outlive the state */
     uint32_t worker_max;
+    const struct sgl_allocator *allocator; /* for what assign may grow; outlives the state */
 };
 
 struct sgl_policy_ops {
@@ -55,9 +57,13 @@ struct sgl_policy_ops {
     const char *source;  /* where the rule comes from */
     const struct sgl_parameter *parameters; /* ? */
 
-    int (*check)(const struct sgl_parameters *parameters, struct sgl_failure *failure); /* ? */
+    /* Fills in values that hang on others (absent ones: NaN), then says whether all fit together.
+     */
+    int (*resolve)(struct sgl_parameters *parameters, struct sgl_failure *failure);     /* ? */
     size_t (*state_size)(const struct sgl_parameters *parameters, uint32_t worker_max); /* ? */
-    void (*create)(void *state, const struct sgl_policy_setup *setup);                  /* ? */
+    int (*create)(void *state, const struct sgl_policy_setup *setup); /* ? SGL_OK or SGL_ENOMEM */
+    void (*release)(
+        void *state); /* ? what create and assign allocated; also after a failed create */
     struct sgl_choice (*decide)(const void *state, const struct sgl_view *view);
     double (*probability)(const void *state, const struct sgl_view *view, uint32_t worker);
     int (*assign)(void *state, const struct sgl_view *view, uint32_t worker); /* ? */

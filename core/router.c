@@ -48,8 +48,9 @@ static int create_policy(struct sgl_router *router, enum sgl_pool pool,
     router->policy[pool].ops = ops;
     router->policy[pool].state = state;
     if (ops->create != NULL)
-        ops->create(state, &(struct sgl_policy_setup){.parameters = &spec->parameters,
-                                                      .worker_max = worker_max});
+        return ops->create(state, &(struct sgl_policy_setup){.parameters = &spec->parameters,
+                                                             .worker_max = worker_max,
+                                                             .allocator = router->allocator});
     return SGL_OK;
 }
 
@@ -88,8 +89,12 @@ void sgl_router_destroy(struct sgl_router *router)
     if (router == NULL)
         return;
     const struct sgl_allocator *allocator = router->allocator;
-    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++) {
+        const struct sgl_policy_ops *ops = router->policy[pool].ops;
+        if (ops != NULL && ops->release != NULL)
+            ops->release(router->policy[pool].state);
         sgl_resize(allocator, router->policy[pool].state, 0);
+    }
     sgl_fleet_release(&router->fleet, allocator);
     sgl_flights_release(&router->flights);
     sgl_resize(allocator, router->eligible, 0);

@@ -25,7 +25,7 @@ struct state {
     uint32_t count;        /* 0: equal */
 };
 
-static int check(const struct sgl_parameters *values, struct sgl_failure *failure)
+static int resolve(struct sgl_parameters *values, struct sgl_failure *failure)
 {
     double sum = 0;
 
@@ -44,12 +44,13 @@ static size_t state_size(const struct sgl_parameters *values, uint32_t worker_ma
     return sizeof(struct state);
 }
 
-static void create(void *opaque, const struct sgl_policy_setup *setup)
+static int create(void *opaque, const struct sgl_policy_setup *setup)
 {
     struct state *state = opaque;
 
     state->weights = setup->parameters->list;
     state->count = setup->parameters->list_count;
+    return SGL_OK;
 }
 
 static double weight(const struct state *state, uint32_t worker)
@@ -115,7 +116,7 @@ const struct sgl_policy_ops sgl_policy_fixed_probability = {
     .rule = "Worker i has chance p[i] / (sum of p over the candidates). With all of those 0: 1/n.",
     .source = "weighted random balancing; the logging policy of off-policy studies",
     .parameters = parameters,
-    .check = check,
+    .resolve = resolve,
     .state_size = state_size,
     .create = create,
     .decide = decide,

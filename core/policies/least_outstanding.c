@@ -20,11 +20,12 @@ static size_t state_size(const struct sgl_parameters *values, uint32_t worker_ma
     return sizeof(struct state);
 }
 
-static void create(void *opaque, const struct sgl_policy_setup *setup)
+static int create(void *opaque, const struct sgl_policy_setup *setup)
 {
     struct state *state = opaque;
 
     state->ties = (enum sgl_ties)setup->parameters->value[TIES];
+    return SGL_OK;
 }
 
 static double score(const void *state, const struct sgl_view *view, uint32_t worker)

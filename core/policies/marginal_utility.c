@@ -75,7 +75,7 @@ struct state {
     double *scratch; /* room for a median; holds nothing between calls */
 };
 
-static int check(const struct sgl_parameters *values, struct sgl_failure *failure)
+static int resolve(struct sgl_parameters *values, struct sgl_failure *failure)
 {
     if (values->value[MIN_HISTORY] > values->value[WINDOW_SIZE])
         return sgl_fail(failure, SGL_EINVAL,
@@ -92,7 +92,7 @@ static size_t state_size(const struct sgl_parameters *values, uint32_t worker_ma
            worker_max * (sizeof(struct worker_state) + samples + sizeof(double));
 }
 
-static void create(void *opaque, const struct sgl_policy_setup *setup)
+static int create(void *opaque, const struct sgl_policy_setup *setup)
 {
     struct state *state = opaque;
     const double *value = setup->parameters->value;
@@ -110,6 +110,7 @@ static void create(void *opaque, const struct sgl_policy_setup *setup)
     state->scratch = (double *)(state->samples + (size_t)setup->worker_max * state->window_size);
     for (uint32_t w = 0; w < setup->worker_max; w++)
         sgl_gradient_window_init(&state->workers[w].window);
+    return SGL_OK;
 }
 
 /* What the candidates that have gradients have in common, for z-scores. */
@@ -269,7 +270,7 @@ const struct sgl_policy_ops sgl_policy_marginal_utility = {
               "(Luoxiaogan/sglang_CUSTOM);\n"
               "normalize and horizon_s are answers of this project to weaknesses of that rule",
     .parameters = parameters,
-    .check = check,
+    .resolve = resolve,
     .state_size = state_size,
     .create = create,
     .decide = decide,

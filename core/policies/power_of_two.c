@@ -38,12 +38,13 @@ static size_t state_size(const struct sgl_parameters *values, uint32_t worker_ma
     return sizeof(struct state);
 }
 
-static void create(void *opaque, const struct sgl_policy_setup *setup)
+static int create(void *opaque, const struct sgl_policy_setup *setup)
 {
     struct state *state = opaque;
 
     state->base = (enum base)setup->parameters->value[BASE];
     state->ties = (enum sgl_ties)setup->parameters->value[TIES];
+    return SGL_OK;
 }
 
 /* The worker's load by `base`, or NaN without the signal. */

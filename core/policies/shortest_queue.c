@@ -45,7 +45,7 @@ static size_t state_size(const struct sgl_parameters *values, uint32_t worker_ma
     return sizeof(struct state);
 }
 
-static void create(void *opaque, const struct sgl_policy_setup *setup)
+static int create(void *opaque, const struct sgl_policy_setup *setup)
 {
     struct state *state = opaque;
     const double *value = setup->parameters->value;
@@ -54,6 +54,7 @@ static void create(void *opaque, const struct sgl_policy_setup *setup)
     state->fallback = (enum fallback)value[FALLBACK];
     state->stale_after_ns = (int64_t)(value[STALE_AFTER] * 1e9);
     state->ties = (enum sgl_ties)value[TIES];
+    return SGL_OK;
 }
 
 static bool has_report(const struct state *state, const struct sgl_view *view, uint32_t worker)

@@ -123,7 +123,8 @@ static double time_decide(const struct bench *bench, const struct sgl_policy_spe
     if (state == NULL)
         abort();
     if (ops->create != NULL)
-        ops->create(state, &(struct sgl_policy_setup){&policy->parameters, fleet->worker_max});
+        ops->create(state,
+                    &(struct sgl_policy_setup){&policy->parameters, fleet->worker_max, NULL});
     outcome.success = true;
     for (uint32_t i = 0; i < 20 * fleet->worker_count && ops->observe != NULL; i++) {
         outcome.output_tokens = 100 + i % 57;

@@ -48,7 +48,7 @@ static void set_up(struct fixture *fixture, const char *text)
     CU_ASSERT_TRUE_FATAL(fixture->spec.ops->state_size(&fixture->spec.parameters, 3) <=
                          sizeof fixture->state);
     fixture->spec.ops->create(fixture->state,
-                              &(struct sgl_policy_setup){&fixture->spec.parameters, 3});
+                              &(struct sgl_policy_setup){&fixture->spec.parameters, 3, NULL});
     for (uint32_t w = 0; w < 3; w++)
         fixture->candidates[w] = w;
     fixture->fleet = (struct sgl_fleet){

@@ -303,7 +303,7 @@ static uint32_t choice_in(const struct scene *scene, const char *text, enum sgl_
     uint64_t state[64] = {0};
 
     CU_ASSERT_TRUE_FATAL(spec.ops->state_size(&spec.parameters, 3) <= sizeof state);
-    spec.ops->create(state, &(struct sgl_policy_setup){&spec.parameters, 3});
+    spec.ops->create(state, &(struct sgl_policy_setup){&spec.parameters, 3, NULL});
     const struct sgl_choice choice = spec.ops->decide(state, &scene->view);
     *reason = choice.reason;
     sgl_policy_release(&spec);
