@@ -68,7 +68,8 @@ static int compare_names(const void *left, const void *right)
 static int refuse_twins(const struct sgl_heading *headings, uint32_t count, const char *place,
                         struct sgl_failure *failure)
 {
-    const struct sgl_heading **sorted = calloc((size_t)count + 1, sizeof *sorted);
+    const struct sgl_heading **sorted =
+        calloc((size_t)count + 1, sizeof(const struct sgl_heading *));
     const struct sgl_heading *twin = NULL;
     char where[SGL_PLACE_MAX];
     char name[SGL_EXCERPT_MAX];
@@ -77,7 +78,7 @@ static int refuse_twins(const struct sgl_heading *headings, uint32_t count, cons
         return sgl_fail(failure, SGL_ENOMEM, "%s: no memory for %u columns", place, count);
     for (uint32_t i = 0; i < count; i++)
         sorted[i] = &headings[i];
-    qsort(sorted, count, sizeof *sorted, compare_names);
+    qsort(sorted, count, sizeof(const struct sgl_heading *), compare_names);
     for (uint32_t i = 1; i < count; i++) {
         const bool is_twin =
             sorted[i]->name[0] != '\0' && strcmp(sorted[i - 1]->name, sorted[i]->name) == 0;
@@ -182,7 +183,7 @@ int sgl_columns_map(struct sgl_column_map *map, const struct sgl_heading *headin
     for (enum sgl_column column = 0; column < SGL_COLUMN_COUNT; column++) {
         const struct sgl_column_info *info = &sgl_columns[column];
         map->index[column] = find_column(info, headings, count);
-        if (map->index[column] == SGL_NO_COLUMN && column < SGL_COLUMN_REQUIRED_COUNT)
+        if (column < SGL_COLUMN_REQUIRED_COUNT && map->index[column] == SGL_NO_COLUMN)
             return sgl_fail(failure, SGL_EINVAL, "%s: no column %s, expected it or one of: %s%s",
                             place, info->name, info->aliases,
                             suggest(info, headings, count, hint, sizeof hint));

@@ -141,8 +141,8 @@ static enum sgl_instant_fault read_iso(const char *text, size_t size, int64_t *n
         return SGL_INSTANT_CALENDAR;
     if (year < YEAR_LEAST || year > YEAR_MOST)
         return SGL_INSTANT_RANGE;
-    const int64_t seconds =
-        day_number(year, month, day) * 86400 + (hour * 60 + minute) * 60 + second - east_s;
+    const int64_t minutes = (day_number(year, month, day) * 24 + hour) * 60 + minute;
+    const int64_t seconds = minutes * 60 + second - east_s;
     *ns_out = seconds * 1000000000 + fraction_ns;
     return SGL_INSTANT_OK;
 }

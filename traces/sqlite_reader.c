@@ -44,31 +44,21 @@ static bool has_companion(const char *path, const char *suffix)
     return size > 0 && size < PATH_SIZE && stat(name, &info) == 0 && info.st_size > 0;
 }
 
-/* "file:" and the path with the characters escaped that mean something in a URI. Caller frees. */
-static char *make_uri(const char *path)
+/* "file:" and the path with the characters escaped that mean something in a URI. To be freed with
+ * sqlite3_free(). */
+static char *make_uri(sqlite3_str *uri, const char *path)
 {
-    static const char hex[] = "0123456789abcdef";
     /* A database nobody writes needs no locks and no files beside it, and SQLite would not find out
      * by itself. One with a log or journal must be read with them. */
     const bool is_still = !has_companion(path, "-wal") && !has_companion(path, "-journal");
-    const char *rest = is_still ? "?mode=ro&immutable=1" : "?mode=ro";
-    char *uri = malloc(strlen(path) * 3 + strlen(rest) + sizeof "file:./");
-    char *at = uri;
-
-    if (uri == NULL)
-        return NULL;
-    at += strlen(strcpy(at, path[0] == '/' ? "file:" : "file:./"));
-    for (; *path != '\0'; path++) {
-        if (strchr("%?#", *path) != NULL) {
-            *at++ = '%';
-            *at++ = hex[(unsigned char)*path >> 4];
-            *at++ = hex[(unsigned char)*path & 15];
-        } else {
-            *at++ = *path;
-        }
-    }
-    strcpy(at, rest);
-    return uri;
+    sqlite3_str_appendall(uri, path[0] == '/' ? "file:" : "file:./");
+    for (; *path != '\0'; path++)
+        if (strchr("%?#", *path) != NULL)
+            sqlite3_str_appendf(uri, "%%%02x", (unsigned)*path);
+        else
+            sqlite3_str_appendchar(uri, 1, *path);
+    sqlite3_str_appendall(uri, is_still ? "?mode=ro&immutable=1" : "?mode=ro");
+    return sqlite3_str_finish(uri);
 }
 
 int sgl_sqlite_open(struct sgl_sqlite_reader *self, const struct sgl_format_ops *ops,
@@ -85,12 +75,12 @@ int sgl_sqlite_open(struct sgl_sqlite_reader *self, const struct sgl_format_ops 
     /* SQLite locks by fcntl(), whose locks go when the process closes any descriptor of the file.
      */
     sgl_bytes_close(input->bytes);
-    char *uri = make_uri(input->path);
+    char *uri = make_uri(sqlite3_str_new(NULL), input->path);
     if (uri == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "%s: no memory to read it", input->name);
     const int code =
         sqlite3_open_v2(uri, &self->database, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
-    free(uri);
+    sqlite3_free(uri);
     if (code != SQLITE_OK)
         return sgl_sqlite_fail(self, failure, input->name);
     sqlite3_db_config(self->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);

@@ -1,17 +1,17 @@
 /*
  * trace.h - requests to replay, whatever they are stored in.
  *
- *     file --> format reader --> order, checks, rebase --> struct sgl_trace_row, one at a time
- *             (formats.def)      (trace.c, once)
+ *     file --> cells --> packed rows, in order --> struct sgl_trace_row, one at a time
+ *       format.h    row.h           window.h    trace.c
  *
- * A source is anything that gives rows: a file (sgl_trace_open) or a generator. Rows come in order of
- * arrival, numbered from 0 in that order, with times in integer nanoseconds since the first arrival.
- * Reading streams: memory does not grow with the file. Rows out of order within a window of 65,536
- * are sorted (the number is a fact to be told); further out is an error. Equal arrival times keep the
- * order of the file.
+ * A source is anything that gives rows: a file (open.h) or a generator. Rows come in order of
+ * arrival, numbered from 0 in that order, with times in integer nanoseconds since the first
+ * arrival. Reading streams: memory does not grow with the file. Rows out of order within a window
+ * of 65,536 are sorted (the number is a fact to be told); further out is an error. Equal arrival
+ * times keep the order of the file.
  *
- * Errors are one line, "file:line:column: what, expected what" (SQLite: "file:table:row: ..."), never
- * with more than 40 bytes of the file in it.
+ * Errors are one line, "file:line:column: what, expected what" (SQLite: "file:table:row 7: ..."),
+ * which quotes at most 40 bytes of the file.
  */
 #ifndef SGL_TRACES_TRACE_H
 #define SGL_TRACES_TRACE_H
@@ -52,8 +52,9 @@ struct sgl_source {
 
 struct sgl_source_ops {
     /* 1: a row is in *row_out; 0: the end; negative: failure. */
-    int (*next)(struct sgl_source *self, struct sgl_trace_row *row_out, struct sgl_failure *failure);
-    /* ? A request with that id has left the system: its id may come again later. */
+    int (*next)(struct sgl_source *self, struct sgl_trace_row *row_out,
+                struct sgl_failure *failure);
+    /* ? The request of that number has left the system: its request_id may come again later. */
     void (*finished)(struct sgl_source *self, int64_t request);
 };
 

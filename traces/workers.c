@@ -44,10 +44,9 @@ static int add_name(struct names *names, const struct sgl_raw_cell *cell, const 
     if (copy == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "%s: no memory for its workers", name);
     memcpy(copy, cell->text, cell->size + 1);
-    memmove(&names->urls[place + 1], &names->urls[place],
-            (names->count - place) * sizeof names->urls[0]);
+    for (uint32_t i = names->count++; i > place; i--)
+        names->urls[i] = names->urls[i - 1];
     names->urls[place] = copy;
-    names->count++;
     return 0;
 }
 
@@ -81,8 +80,9 @@ static char **pack_names(const struct names *names)
         return NULL;
     char *at = (char *)(urls + names->count + 1);
     for (uint32_t i = 0; i < names->count; i++) {
-        urls[i] = strcpy(at, names->urls[i]);
-        at += strlen(at) + 1;
+        const size_t url_size = strlen(names->urls[i]) + 1;
+        urls[i] = memcpy(at, names->urls[i], url_size);
+        at += url_size;
     }
     urls[names->count] = NULL;
     return urls;
@@ -92,7 +92,7 @@ int sgl_trace_workers(char ***urls_out, uint32_t *count_out,
                       const struct sgl_trace_options *options, struct sgl_failure *failure)
 {
     struct names names = {.count = 0};
-    struct sgl_trace_file file;
+    struct sgl_trace_file file = {0};
     struct stat info;
 
     /* To be asked before the first byte is taken. */

@@ -47,10 +47,12 @@ static void draw_text(char out[static CELL_SIZE], struct sgl_rng *draws)
     static const char *const pieces[] = {"7", "12", "x",  "\xc3\xa9", "\xe2\x82\xac",     "a b",
                                          ",", "\"", "\n", "\r\n",     "\xf0\x9f\x98\x80", "-"};
     const uint32_t count = sgl_rng_below(draws, 5);
+    size_t size = 0;
 
     out[0] = '\0';
     for (uint32_t i = 0; i < count; i++)
-        strcat(out, pieces[sgl_rng_below(draws, sizeof pieces / sizeof pieces[0])]);
+        size += (size_t)snprintf(out + size, CELL_SIZE - size, "%s",
+                                 pieces[sgl_rng_below(draws, sizeof pieces / sizeof pieces[0])]);
 }
 
 static void put_blanks(struct table *table, struct sgl_rng *draws)

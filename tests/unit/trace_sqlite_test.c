@@ -45,7 +45,7 @@ static void write_value(FILE *csv, FILE *sql, const char *text, bool is_text, st
         fprintf(sql, is_quoted ? ", '%s'" : ", %s", text);
 }
 
-/* The same requests in both. Reals have as many digits as bring them back, as programs print them. */
+/* The same requests in both. Reals have the digits that bring them back, as programs print them. */
 static void write_both(FILE *csv, FILE *sql, struct sgl_rng *draws)
 {
     static const char *const priorities[] = {"", "high", "low", "normal"};

@@ -102,8 +102,9 @@ static char *choose_columns(struct table_reader *self, sqlite3_stmt *all,
         if (map->index[column] == SGL_NO_COLUMN)
             continue;
         const char *name = sqlite3_column_name(all, (int)map->index[column]);
-        self->base.reader.headers[column] = strcpy(at, name);
-        at += strlen(at) + 1;
+        const size_t name_size = strlen(name) + 1;
+        self->base.reader.headers[column] = memcpy(at, name, name_size);
+        at += name_size;
         sqlite3_str_appendf(list, "%s\"%w\"", sqlite3_str_length(list) > 0 ? ", " : "", name);
     }
     return sqlite3_str_finish(list);
@@ -147,7 +148,7 @@ static int map_columns(const struct sgl_format_input *input, sqlite3_stmt *all,
 static int select_rows(struct table_reader *self, const struct sgl_format_input *input,
                        struct sgl_failure *failure)
 {
-    struct sgl_column_map map;
+    struct sgl_column_map map = {0};
     sqlite3_stmt *all;
 
     const int table = find_table(self, input, failure);
