@@ -196,11 +196,13 @@ int sgl_profile_named(struct sgl_profile *profile, const char *name, struct sgl_
 
 int sgl_profile_load(struct sgl_profile *profile, const char *path, struct sgl_failure *failure)
 {
-    char text[FILE_MAX];
+    char text[FILE_MAX] = "unknown error";
     FILE *file = fopen(path, "rb");
 
-    if (file == NULL)
-        return sgl_fail(failure, SGL_EIO, "%s: %s", path, strerror(errno));
+    if (file == NULL) {
+        (void)strerror_r(errno, text, sizeof text);
+        return sgl_fail(failure, SGL_EIO, "%s: %s", path, text);
+    }
     const size_t size = fread(text, 1, sizeof text, file);
     const bool failed = ferror(file) != 0;
     fclose(file);

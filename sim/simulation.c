@@ -41,16 +41,19 @@ static void touch(struct sgl_simulation *self, uint32_t index)
     self->touched[self->touched_count++] = index;
 }
 
-/* Puts what a model says of a request into a text that names both. */
+/* Puts what a model says, of a request or (NULL) of itself, into a text that names both. */
 static int worker_failure(struct sgl_simulation *self, uint32_t index, int status,
-                          const struct sgl_failure *inner, int64_t request)
+                          const struct sgl_failure *inner, const struct sgl_request *request)
 {
     const char *url = self->options->workers[index].url;
 
-    if (request == SGL_ABSENT)
+    if (request == NULL)
         return sgl_fail(self->failure, status, "worker %s: %s", url, inner->text);
-    return sgl_fail(self->failure, status, "request %lld at worker %s: %s", (long long)request, url,
-                    inner->text);
+    if (request->request_id == NULL)
+        return sgl_fail(self->failure, status, "request %lld at worker %s: %s",
+                        (long long)request->request, url, inner->text);
+    return sgl_fail(self->failure, status, "request %lld (%.40s) at worker %s: %s",
+                    (long long)request->request, request->request_id, url, inner->text);
 }
 
 /* The end of an instant: workers to which something happened start new work. */
@@ -64,11 +67,11 @@ static int schedule_touched(struct sgl_simulation *self)
         worker->is_touched = false;
         const int status = worker->ops->schedule(worker->state, self->now_ns, &inner);
         if (status != SGL_OK)
-            return worker_failure(self, index, status, &inner, SGL_ABSENT);
+            return worker_failure(self, index, status, &inner, NULL);
         const struct sgl_event event = {
             .time = worker->ops->next_event_ns(worker->state),
             .index = index,
-            .kind = SGL_EVENT_WORKER_EVENT,
+            .kind = SGL_EVENT_WORKER,
             .item = index,
         };
         assert(event.time >= self->now_ns);
@@ -183,7 +186,6 @@ static int dispatch(struct sgl_simulation *self, const struct sgl_request *reque
 {
     struct sgl_simulated_worker *worker = &self->workers[index];
     struct sgl_failure inner;
-
     uint32_t slot;
 
     int status = sgl_simulation_take_off(self, &slot);
@@ -199,8 +201,7 @@ static int dispatch(struct sgl_simulation *self, const struct sgl_request *reque
     };
     touch(self, index);
     status = worker->ops->arrive(worker->state, &job, &inner);
-    return status == SGL_OK ? SGL_OK
-                            : worker_failure(self, index, status, &inner, request->request);
+    return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, &inner, request);
 }
 
 static int arrive(struct sgl_simulation *self)

@@ -15,9 +15,9 @@
  * (error "no_worker"); report_load. What the client measures is measured at the router, in its
  * time:
  *
- *     queue_time = prefill start - arrival at the worker
- *     ttft, e2e  = arrival of the first token, of the answer, at the router - arrival of the
- * request
+ *     queue_time = prefill start - arrival at the worker, which is the instant of the decision
+ *     ttft       = arrival of the first token at the router - arrival of the request
+ *     e2e        = arrival of the whole answer at the router - arrival of the request
  *
  * The true output length goes to the worker, never to the router. Memory is bounded by the requests
  * in flight and the workers, not by the length of the trace.

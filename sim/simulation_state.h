@@ -13,7 +13,7 @@
 #include "sim/slots.h"
 
 /* Order of events within one instant. */
-enum { SGL_EVENT_WORKER_EVENT, SGL_EVENT_ANSWER, SGL_EVENT_POLL, SGL_EVENT_REPORT };
+enum { SGL_EVENT_WORKER, SGL_EVENT_ANSWER, SGL_EVENT_POLL, SGL_EVENT_REPORT };
 
 /* A request between its arrival and its outcome. Its slot number is its handle at the worker. */
 struct sgl_flight {

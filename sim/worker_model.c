@@ -74,7 +74,7 @@ static bool names_profile(const struct sgl_worker_model_ops *ops, const struct p
 static int find_profile(const struct sgl_worker_model_ops *ops, const char *text, const char *what,
                         char out[static PATH_SIZE], struct sgl_failure *failure)
 {
-    struct piece piece;
+    struct piece piece = {0};
     int status;
 
     while ((status = next_piece(&text, &piece, what, failure)) == 1) {
@@ -92,7 +92,7 @@ static int find_profile(const struct sgl_worker_model_ops *ops, const char *text
 static int apply(struct sgl_worker_model_spec *spec, const char *text, const char *what,
                  struct sgl_failure *failure)
 {
-    struct piece piece;
+    struct piece piece = {0};
     int status;
 
     while ((status = next_piece(&text, &piece, what, failure)) == 1) {

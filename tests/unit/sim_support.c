@@ -102,7 +102,10 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
     hash(witness, (uint64_t)input->kind);
     hash(witness, (uint64_t)input->now_ns);
     if (input->kind == SGL_INPUT_REPORT_LOAD) {
-        witness->report_count++;
+        if (witness->report_count++ == 0) {
+            witness->first_report = input->report;
+            witness->first_report_order = sequence;
+        }
         hash(witness, input->worker);
         hash(witness, (uint64_t)input->report.queue_length);
         hash(witness, (uint64_t)input->report.running);
@@ -113,9 +116,10 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
     if (input->kind == SGL_INPUT_ADD_WORKER)
         return;
     hash(witness, (uint64_t)input->request);
-    if (input->kind == SGL_INPUT_ROUTE)
+    if (input->kind == SGL_INPUT_ROUTE) {
         seen_of(witness, input->request)->arrival_ns = input->now_ns;
-    else if (input->kind == SGL_INPUT_FIRST_TOKEN)
+        seen_of(witness, input->request)->route_order = sequence;
+    } else if (input->kind == SGL_INPUT_FIRST_TOKEN)
         seen_of(witness, input->request)->first_token_ns = input->now_ns;
     else
         hash_outcome(witness, &input->outcome);

@@ -28,7 +28,8 @@ struct sgl_seen {
     int64_t first_token_ns; /* input; SGL_ABSENT when there was none */
     uint32_t worker;
     uint32_t outcome_count;
-    uint64_t outcome_order; /* of the outcome among all inputs */
+    uint64_t route_order;   /* of its route among all inputs */
+    uint64_t outcome_order; /* of its outcome */
     struct sgl_outcome outcome;
 };
 
@@ -41,6 +42,8 @@ struct sgl_witness {
     uint64_t digest;
     uint64_t input_count;
     uint64_t report_count;
+    struct sgl_load_report first_report;
+    uint64_t first_report_order;
     int64_t now_ns;
     bool time_went_back;
 };

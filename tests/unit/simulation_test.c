@@ -174,6 +174,37 @@ static void completion_before_arrival(void)
     sgl_test_fleet_release(&fleet);
 }
 
+/* One server; a finish, a poll and an arrival meet at 100. */
+static void order_within_an_instant(void)
+{
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 1, 1, 1), sgl_row(1, 0, 1, 1, 1),
+                                   sgl_row(2, 100, 1, 1, 1)};
+    struct sgl_test_fleet fleet;
+    struct sgl_witness witness;
+
+    for (int i = 0; i < 3; i++) {
+        rows[i].recorded.queue_end_ns = 0;
+        rows[i].recorded.finish_ns = 100;
+    }
+    sgl_test_fleet_init(&fleet, "round_robin", "recorded:servers=1", 1);
+    fleet.options.load_interval_ns = 100;
+    fleet.options.completions_report = true;
+    sgl_witness_init(&witness, 3);
+    sgl_test_fleet_run(&fleet, rows, 3, &witness);
+    /* The first has left the server, the second has not got it yet, the third is not there. */
+    CU_ASSERT_EQUAL(witness.seen[0].outcome.queue_length, 1);
+    CU_ASSERT_EQUAL(witness.first_report.reported_ns, 100);
+    CU_ASSERT_EQUAL(witness.first_report.running, 0);
+    CU_ASSERT_EQUAL(witness.first_report.queue_length, 1);
+    CU_ASSERT_TRUE(witness.seen[0].outcome_order < witness.first_report_order);
+    CU_ASSERT_TRUE(witness.first_report_order < witness.seen[2].route_order);
+    /* It gets it in that same instant, after all else. */
+    CU_ASSERT_EQUAL(witness.seen[1].outcome.queue_time_ns, 100);
+    CU_ASSERT_EQUAL(witness.seen[2].outcome.queue_time_ns, 100);
+    sgl_witness_release(&witness);
+    sgl_test_fleet_release(&fleet);
+}
+
 /* A century between two requests costs nothing, and the decision after it sees a fresh report. */
 static void a_century_of_nothing(void)
 {
@@ -351,6 +382,10 @@ static void recorded_times(void)
     CU_ASSERT_EQUAL(run_failing(&fleet, rows, 3, &failure), SGL_EINVAL);
     SGL_ASSERT_TEXT(failure.text, "request 1 at worker http://a: the trace has no queue_time_end "
                                   "and finish_time for it, which the model recorded needs");
+    rows[1].request.request_id = "seven";
+    CU_ASSERT_EQUAL(run_failing(&fleet, rows, 3, &failure), SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "request 1 (seven) at worker http://a: the trace has no");
+    rows[1].request.request_id = NULL;
     rows[1].recorded.queue_end_ns = INT64_MAX;
     CU_ASSERT_EQUAL(run_failing(&fleet, rows, 3, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "request 1 at worker http://a: its recorded finish_time is");
@@ -419,6 +454,8 @@ SGL_SUITE(simulation) = {
     {"a request's service time is the same whatever the policy and the fleet",
      luck_belongs_to_the_request},
     {"an answer of an instant comes before an arrival of it", completion_before_arrival},
+    {"within an instant: finishes, answers, reports, arrivals, and then new work",
+     order_within_an_instant},
     {"a century without requests costs nothing", a_century_of_nothing},
     {"polls skipped while idle are those nobody could have seen", skipped_polls_are_not_missed},
     {"without a worker every request is refused, once", nobody_there},
