@@ -1,9 +1,9 @@
-# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
-# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+# Step times are affine fits of engine-step tables: no queueing and no host overhead is in them.
+# Row "meta-llama/Meta-Llama-3.1-70B, 4, h100_sxm" of ../shared/data/aic_sglang_affine_fits.csv, ms made us.
 model = meta-llama/Meta-Llama-3.1-70B
 gpu = H100 SXM 80 GB
 tp = 4
-source = aic_sglang_affine_fits.csv of ../shared/data, row meta-llama/Meta-Llama-3.1-70B, 4, h100_sxm; ms made us
+source = affine fits of aiconfigurator 0.12.0 step tables, kernels measured on SGLang 0.5.x
 fit_error = decode 1.0 % MAPE, prefill 9.8 % MAPE
 
 # The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.

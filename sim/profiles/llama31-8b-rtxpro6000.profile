@@ -1,9 +1,9 @@
-# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
-# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+# Step times are affine fits of engine-step tables: no queueing and no host overhead is in them.
+# Row "meta-llama/Meta-Llama-3.1-8B, 1, rtx_pro_6000_server" of ../shared/data/aic_sglang_affine_fits.csv, ms made us.
 model = meta-llama/Meta-Llama-3.1-8B
 gpu = RTX PRO 6000 Blackwell Server Edition 96 GB
 tp = 1
-source = aic_sglang_affine_fits.csv of ../shared/data, row meta-llama/Meta-Llama-3.1-8B, 1, rtx_pro_6000_server; ms made us
+source = affine fits of aiconfigurator 0.12.0 step tables, kernels measured on SGLang 0.5.x
 fit_error = decode 1.4 % MAPE, prefill 7.4 % MAPE
 
 # The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.

@@ -1,9 +1,9 @@
-# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
-# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+# Step times are affine fits of engine-step tables: no queueing and no host overhead is in them.
+# Row "Qwen/Qwen3-32B, 2, h200_sxm" of ../shared/data/aic_sglang_affine_fits.csv, ms made us.
 model = Qwen/Qwen3-32B
 gpu = H200 SXM 141 GB
 tp = 2
-source = aic_sglang_affine_fits.csv of ../shared/data, row Qwen/Qwen3-32B, 2, h200_sxm; ms made us
+source = affine fits of aiconfigurator 0.12.0 step tables, kernels measured on SGLang 0.5.x
 fit_error = decode 1.8 % MAPE, prefill 9.1 % MAPE
 
 # The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.

@@ -1,9 +1,9 @@
-# Step times are affine fits of engine-step tables computed with aiconfigurator 0.12.0, whose kernel
-# tables were measured on SGLang 0.5; no queueing and no host overhead is in them.
+# Step times are affine fits of engine-step tables: no queueing and no host overhead is in them.
+# Row "Qwen/Qwen3-8B, 1, h100_sxm" of ../shared/data/aic_sglang_affine_fits.csv, ms made us.
 model = Qwen/Qwen3-8B
 gpu = H100 SXM 80 GB
 tp = 1
-source = aic_sglang_affine_fits.csv of ../shared/data, row Qwen/Qwen3-8B, 1, h100_sxm; ms made us
+source = affine fits of aiconfigurator 0.12.0 step tables, kernels measured on SGLang 0.5.x
 fit_error = decode 1.2 % MAPE, prefill 10.0 % MAPE
 
 # The fit has no term per request in a prefill step, so c_request_us is the decode step's in both.
