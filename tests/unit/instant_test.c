@@ -62,7 +62,7 @@ static void the_calendar_is_that_of_the_c_library(void)
             (int)sgl_rng_below(&draws, 2) * ((int)sgl_rng_below(&draws, 1800) - 900);
         enum sgl_time_unit unit = SGL_TIME_NONE;
         int64_t found = 0;
-        char text[64];
+        char text[128];
         if (!write_time(text, sizeof text, s, ns, east_min, &draws))
             continue;
         tried++;
