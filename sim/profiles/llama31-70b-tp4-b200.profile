@@ -1,5 +1,6 @@
 # Step times are affine fits of engine-step tables: no queueing and no host overhead is in them.
-# Row "meta-llama/Meta-Llama-3.1-70B, 4, b200_sxm" of ../shared/data/aic_sglang_affine_fits.csv, ms made us.
+# Row "meta-llama/Meta-Llama-3.1-70B, 4, b200_sxm" of
+# ../shared/data/aic_sglang_affine_fits.csv, ms made us.
 model = meta-llama/Meta-Llama-3.1-70B
 gpu = B200 SXM 180 GB
 tp = 4

@@ -1,5 +1,6 @@
 # Step times are affine fits of engine-step tables: no queueing and no host overhead is in them.
-# Row "meta-llama/Meta-Llama-3.1-8B, 1, rtx_pro_6000_server" of ../shared/data/aic_sglang_affine_fits.csv, ms made us.
+# Row "meta-llama/Meta-Llama-3.1-8B, 1, rtx_pro_6000_server" of
+# ../shared/data/aic_sglang_affine_fits.csv, ms made us.
 model = meta-llama/Meta-Llama-3.1-8B
 gpu = RTX PRO 6000 Blackwell Server Edition 96 GB
 tp = 1

@@ -1,5 +1,6 @@
 # Step times are affine fits of engine-step tables: no queueing and no host overhead is in them.
-# Row "Qwen/Qwen3-32B, 2, h100_sxm" of ../shared/data/aic_sglang_affine_fits.csv, ms made us.
+# Row "Qwen/Qwen3-32B, 2, h100_sxm" of
+# ../shared/data/aic_sglang_affine_fits.csv, ms made us.
 model = Qwen/Qwen3-32B
 gpu = H100 SXM 80 GB
 tp = 2

@@ -1,5 +1,6 @@
 # Step times are affine fits of engine-step tables: no queueing and no host overhead is in them.
-# Row "Qwen/Qwen3-32B, 2, rtx_pro_6000_server" of ../shared/data/aic_sglang_affine_fits.csv, ms made us.
+# Row "Qwen/Qwen3-32B, 2, rtx_pro_6000_server" of
+# ../shared/data/aic_sglang_affine_fits.csv, ms made us.
 model = Qwen/Qwen3-32B
 gpu = RTX PRO 6000 Blackwell Server Edition 96 GB
 tp = 2
