@@ -3,6 +3,7 @@
  */
 #include "support.h"
 
+#include "log_support.h"
 #include "trace_reading.h"
 
 #include <stdio.h>
@@ -329,6 +330,32 @@ static void a_pipe_can_be_a_trace(void)
     close(ends[0]);
 }
 
+/* Every column stands in the table of traces/README.md, with its other names in their order. */
+static void the_readme_knows_every_column(void)
+{
+    size_t size;
+    char *readme = sgl_test_bytes(SGL_SOURCE_FOLDER "/traces/README.md", &size);
+    char *text = malloc(size + 1);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    memcpy(text, readme, size);
+    text[size] = '\0';
+    for (enum sgl_column i = 0; i < SGL_COLUMN_COUNT; i++) {
+        char row[256];
+        size_t length = (size_t)snprintf(row, sizeof row, "| `%s` | ", sgl_columns[i].name);
+        for (const char *at = sgl_columns[i].aliases; *at != '\0';) {
+            const size_t word = strcspn(at, " ");
+            length += (size_t)snprintf(row + length, sizeof row - length, "`%.*s`%s", (int)word, at,
+                                       at[word] != '\0' ? ", " : " ");
+            at += word + (at[word] != '\0');
+        }
+        snprintf(row + length, sizeof row - length, "|");
+        SGL_ASSERT_CONTAINS(text, row);
+    }
+    free(text);
+    free(readme);
+}
+
 SGL_SUITE(trace_csv) = {
     {"one trace has many spellings", one_trace_has_many_spellings},
     {"every column goes to its place", every_column_goes_to_its_place},
@@ -342,5 +369,6 @@ SGL_SUITE(trace_csv) = {
     {"workers are distinct and sorted", workers_are_distinct_and_sorted},
     {"too many workers are a failure", too_many_workers_are_a_failure},
     {"a pipe can be a trace", a_pipe_can_be_a_trace},
+    {"the README knows every column", the_readme_knows_every_column},
     CU_TEST_INFO_NULL,
 };
