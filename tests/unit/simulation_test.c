@@ -3,7 +3,7 @@
 #include "sim_support.h"
 #include "support.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SECOND SGL_NANOSECONDS_PER_SECOND
@@ -38,6 +38,19 @@ static int run_failing(struct sgl_test_fleet *fleet, const struct sgl_trace_row 
     return sgl_simulate(&fleet->options, &source.source, &totals, failure);
 }
 
+/* The policy with its defaults; one that wraps another gets something to wrap. */
+static const char *bare_policy(const struct sgl_policy_ops *policy, char *out, size_t size)
+{
+    struct sgl_policy_spec spec;
+
+    snprintf(out, size, "%s", policy->name);
+    if (sgl_policy_parse(&spec, out, NULL) == SGL_OK)
+        sgl_policy_release(&spec);
+    else
+        snprintf(out, size, "%s:base=random", policy->name);
+    return out;
+}
+
 /* Under every worker model and policy: one outcome for each request, times in order. */
 static void conserves(void)
 {
@@ -46,6 +59,7 @@ static void conserves(void)
                                          "recorded:servers=3", "exponential:mean_s=0.3,servers=2",
                                          "deterministic:mean_s=0.3"};
     const struct sgl_policy_ops *policy;
+    char text[64];
 
     random_rows(rows, ROWS, 5);
     for (size_t i = 0; i < ROWS; i++) {
@@ -57,7 +71,7 @@ static void conserves(void)
         for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
             struct sgl_test_fleet fleet;
             struct sgl_witness witness;
-            sgl_test_fleet_init(&fleet, policy->name, models[m], 3);
+            sgl_test_fleet_init(&fleet, bare_policy(policy, text, sizeof text), models[m], 3);
             fleet.options.load_interval_ns = SECOND / 10;
             fleet.options.load_delay_ns = SECOND / 100;
             fleet.options.response_delay_ns = 1234567;
@@ -369,7 +383,7 @@ static void recorded_times(void)
     const struct sgl_simulation_totals totals = sgl_test_fleet_run(&fleet, rows, 3, &witness);
     CU_ASSERT_EQUAL(totals.steps, 0);
     CU_ASSERT_EQUAL(totals.cut_to_max_tokens, 0); /* what was served was served */
-    for (int i = 0; i < 3; i++) {
+    for (int64_t i = 0; i < 3; i++) {
         CU_ASSERT_EQUAL(witness.seen[i].outcome.e2e_ns, 50 * i);
         CU_ASSERT_EQUAL(witness.seen[i].outcome.queue_time_ns, 0);
     }
