@@ -113,26 +113,28 @@ static int check_replaceable(const struct sgl_log_file *file, struct sgl_failure
     return SGL_OK;
 }
 
-/* Gives the file and its side file another name, or removes both when `target` is NULL. */
-static int move_aside(const struct sgl_log_file *file, const char *target,
+/* What a killed run left goes. */
+static int remove_stale(const struct sgl_log_file *file, struct sgl_failure *failure)
+{
+    if (unlink(file->partial) != 0)
+        return fail_errno(failure, "cannot remove what a killed run left", file->partial);
+    return SGL_OK;
+}
+
+/* What a killed durable run left gets the name `target`. Its side file goes first: alone it means
+ * nothing, and the database never goes without it. */
+static int keep_stale(const struct sgl_log_file *file, const char *target,
                       struct sgl_failure *failure)
 {
     char *side = join(file->partial, "-wal");
-    char *side_target = target != NULL ? join(target, "-wal") : NULL;
+    char *side_target = join(target, "-wal");
     int status = SGL_OK;
 
-    if (side == NULL || (target != NULL && side_target == NULL)) {
+    if (side == NULL || side_target == NULL)
         status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
-    } else if (target == NULL) {
-        if (unlink(file->partial) != 0)
-            status = fail_errno(failure, "cannot remove what a killed run left", file->partial);
-        unlink(side);
-    } else {
-        /* The side file first: alone it means nothing, and the database never goes without it. */
-        if ((rename(side, side_target) != 0 && errno != ENOENT) ||
-            rename(file->partial, target) != 0)
-            status = fail_errno(failure, "cannot rename what a killed run left", file->partial);
-    }
+    else if ((rename(side, side_target) != 0 && errno != ENOENT) ||
+             rename(file->partial, target) != 0)
+        status = fail_errno(failure, "cannot rename what a killed run left", file->partial);
     free(side);
     free(side_target);
     return status;
@@ -145,7 +147,7 @@ static int clear_stale(const struct sgl_log_file *file, struct sgl_failure *fail
     char suffix[32];
 
     if (!read_header(file->lock, header) || header[HEADER_WRITE_VERSION] != WRITE_VERSION_WAL)
-        return move_aside(file, NULL, failure);
+        return remove_stale(file, failure);
     for (int i = 1; i <= INTERRUPTED_MAX; i++) {
         snprintf(suffix, sizeof suffix, i > 1 ? ".interrupted-%d" : ".interrupted", i);
         char *target = join(file->path, suffix);
@@ -153,7 +155,7 @@ static int clear_stale(const struct sgl_log_file *file, struct sgl_failure *fail
             return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
         int status = 1;
         if (access(target, F_OK) != 0)
-            status = move_aside(file, target, failure);
+            status = keep_stale(file, target, failure);
         free(target);
         if (status <= 0)
             return status;
@@ -211,10 +213,11 @@ int sgl_log_file_open(struct sgl_log_file *file, const char *path, struct sgl_fa
                                   .partial = join(path, ".partial"),
                                   .folder = folder_of(path),
                                   .lock = -1};
-    if (file->path == NULL || file->partial == NULL || file->folder == NULL)
-        status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", path);
-    else
-        status = check_replaceable(file, failure);
+    if (file->path == NULL || file->partial == NULL || file->folder == NULL) {
+        release(file);
+        return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", path);
+    }
+    status = check_replaceable(file, failure);
     while (status == SGL_OK)
         status = try_lock(file, failure);
     if (status == 1)

@@ -145,7 +145,9 @@ static int add_fact(struct sgl_log_reader *reader, const struct sgl_log_value *v
         return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", reader->path);
     memcpy(text, key->bytes, key->size + 1);
     memcpy(text + key->size + 1, value->bytes, value->size + 1);
-    reader->facts[reader->fact_count++] = (struct sgl_log_run_fact){text, text + key->size + 1};
+    reader->facts[reader->fact_count].key = text;
+    reader->facts[reader->fact_count].value = text + key->size + 1;
+    reader->fact_count++;
     return SGL_OK;
 }
 

@@ -84,13 +84,13 @@ static int keep_texts(struct sgl_log_reader *reader, enum sgl_log_table table,
                       struct sgl_log_value *values)
 {
     const uint32_t column_count = sgl_log_layouts[table].column_count;
-    size_t size = 0;
+    size_t size = 1;
 
     for (uint32_t i = 0; i < column_count; i++)
         if (values[i].kind == SGL_LOG_TEXT)
             size += values[i].size + 1;
     char *at = reserve(reader->texts, &reader->texts_max, size, 1);
-    if (at == NULL && size > 0)
+    if (at == NULL)
         return SGL_ENOMEM;
     reader->texts = at;
     for (uint32_t i = 0; i < column_count; i++)

@@ -9,12 +9,14 @@
 #include "log_store.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #define SQL_MAX 1024
+#define CLAUSE_MAX 64
 #define VALUE_SIZE_MAX (64 * 1024 * 1024) /* 8 million prefix ids */
 
 struct sqlite_source {
@@ -32,10 +34,9 @@ static int fail_table(const struct sqlite_source *self, enum sgl_log_table table
                     sgl_log_layouts[table].name, sqlite3_errmsg(self->database));
 }
 
-/* SELECT all columns FROM table `clause` `column` `rest`. */
+/* SELECT all columns FROM table `clause`. */
 static int prepare(struct sqlite_source *self, enum sgl_log_table table, const char *clause,
-                   const char *column, const char *rest, sqlite3_stmt **statement_out,
-                   struct sgl_failure *failure)
+                   sqlite3_stmt **statement_out, struct sgl_failure *failure)
 {
     const struct sgl_log_layout *layout = &sgl_log_layouts[table];
     char sql[SQL_MAX];
@@ -44,8 +45,7 @@ static int prepare(struct sqlite_source *self, enum sgl_log_table table, const c
     for (uint32_t i = 0; i < layout->column_count; i++)
         used += (size_t)snprintf(sql + used, sizeof sql - used, "%s%s", i > 0 ? ", " : "SELECT ",
                                  layout->columns[i].name);
-    snprintf(sql + used, sizeof sql - used, " FROM main.%s %s %s%s", layout->name, clause, column,
-             rest);
+    snprintf(sql + used, sizeof sql - used, " FROM main.%s %s", layout->name, clause);
     if (sqlite3_prepare_v3(self->database, sql, -1, SQLITE_PREPARE_PERSISTENT, statement_out,
                            NULL) != SQLITE_OK)
         return fail_table(self, table, failure);
@@ -106,10 +106,11 @@ static int next(struct sgl_log_source *source, enum sgl_log_table table,
                 struct sgl_log_value *values, struct sgl_failure *failure)
 {
     struct sqlite_source *self = (struct sqlite_source *)source;
+    char clause[CLAUSE_MAX];
 
     if (self->next[table] == NULL) {
-        const int status = prepare(self, table, "ORDER BY", sgl_log_layouts[table].order, "",
-                                   &self->next[table], failure);
+        snprintf(clause, sizeof clause, "ORDER BY %s", sgl_log_layouts[table].order);
+        const int status = prepare(self, table, clause, &self->next[table], failure);
         if (status != SGL_OK)
             return status;
     }
@@ -120,10 +121,11 @@ static int find(struct sgl_log_source *source, enum sgl_log_table table, int64_t
                 struct sgl_log_value *values, struct sgl_failure *failure)
 {
     struct sqlite_source *self = (struct sqlite_source *)source;
+    char clause[CLAUSE_MAX];
 
     if (self->find[table] == NULL) {
-        const int status = prepare(self, table, "WHERE", sgl_log_layouts[table].columns[0].name,
-                                   " = ?", &self->find[table], failure);
+        snprintf(clause, sizeof clause, "WHERE %s = ?", sgl_log_layouts[table].columns[0].name);
+        const int status = prepare(self, table, clause, &self->find[table], failure);
         if (status != SGL_OK)
             return status;
     }
@@ -221,8 +223,8 @@ static int check_size(struct sqlite_source *self, int64_t size, struct sgl_failu
     if (status == SGL_OK)
         status = ask(self, "PRAGMA page_count", NULL, &page_count, failure);
     if (status == SGL_OK && is_logged_ahead == 0 && size < page_size * page_count)
-        status = sgl_fail(failure, SGL_EIO, "%s: is cut off after %lld of %lld bytes", self->path,
-                          (long long)size, (long long)(page_size * page_count));
+        status = sgl_fail(failure, SGL_EIO, "%s: is cut off after %" PRId64 " of %" PRId64 " bytes",
+                          self->path, size, page_size * page_count);
     return status;
 }
 

@@ -154,7 +154,8 @@ int main(int argument_count, char **arguments)
     for (int round = 0; round < 3; round++)
         bench(path, request_count, &spec, false);
     bench(path, request_count, &spec, true);
-    remove(path);
+    if (remove(path) != 0)
+        perror(path);
     sgl_policy_release(&spec);
     return 0;
 }

@@ -91,7 +91,7 @@ static void only_a_log_is_replaced(void)
     CU_ASSERT_EQUAL(count_files(path), 1);
 
     /* Another program's database is not ours either, however much it looks like one. */
-    remove(path);
+    CU_ASSERT_EQUAL(remove(path), 0);
     sgl_test_log(path, &small);
     sgl_test_sql(path, "PRAGMA application_id = 17");
     assert_refused(path, "exists and is not an sglsim log");
@@ -116,7 +116,7 @@ static void places_where_no_log_can_be_are_refused(void)
     sgl_test_log(path, &small);
     sgl_test_copy(path, beside(path, "-journal"));
     assert_refused(path, "-journal exists");
-    rename(beside(path, "-journal"), beside(path, "-wal"));
+    CU_ASSERT_EQUAL(rename(beside(path, "-journal"), beside(path, "-wal")), 0);
     assert_refused(path, "-wal exists");
     CU_ASSERT_EQUAL(count_files(path), 2);
 }

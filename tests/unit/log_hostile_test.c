@@ -234,16 +234,18 @@ static void turned_bits_do_no_harm(void)
     size_t size;
     char *bytes = small_pages(&size);
     struct sgl_rng draws = sgl_rng_stream(1, SGL_PURPOSE_RESAMPLE, 0, 0, 0);
-    char *copy = malloc(size);
+    unsigned char *copy = malloc(size);
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+    if (copy == NULL)
+        abort();
     for (int i = 0; i < 400; i++) {
         memcpy(copy, bytes, size);
         const uint32_t count = 1 + sgl_rng_below(&draws, 8);
         for (uint32_t b = 0; b < count; b++) {
             /* Half of them in the first page, where the schema is. */
             const size_t range = sgl_rng_below(&draws, 2) == 0 ? 1024 : size;
-            copy[sgl_rng_below(&draws, (uint32_t)range)] ^= (char)(1 << sgl_rng_below(&draws, 8));
+            const uint32_t at = sgl_rng_below(&draws, (uint32_t)range);
+            copy[at] = (unsigned char)(copy[at] ^ 1U << sgl_rng_below(&draws, 8));
         }
         read_all(sgl_scratch_file("turned.db", copy, size));
     }

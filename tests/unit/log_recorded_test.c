@@ -65,8 +65,10 @@ static struct file *read_file(const char *path)
     FILE *stream = fopen(path, "r");
     char line[LINE_MAX_SIZE];
 
-    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(stream);
+    if (file == NULL || stream == NULL) {
+        perror(path);
+        abort();
+    }
     while (fgets(line, sizeof line, stream) != NULL) {
         if (file->header == NULL) {
             line[strcspn(line, "\r\n")] = '\0';

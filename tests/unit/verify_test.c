@@ -51,7 +51,7 @@ static void logs_of_every_policy_are_identical(void)
         for (uint64_t seed = 1; seed <= 3; seed++)
             assert_identical(&(struct sgl_test_run){
                 .policy = policy->name,
-                .world = {.seed = 1000 * i + seed,
+                .world = {.seed = UINT64_C(1000) * i + seed,
                           .worker_count = (uint32_t)(1 + 3 * (seed - 1)),
                           .step_count = 1500,
                           .is_calm = seed == 3},
@@ -138,7 +138,7 @@ static void pairs_and_retries_are_identical(void)
     CU_ASSERT_EQUAL_FATAL(sgl_log_close(log, &failure), SGL_OK);
     const struct sgl_verify_report report = verdict_on(path);
     SGL_ASSERT_CONTAINS(report.text, "identical: ");
-    CU_ASSERT_EQUAL(report.decision_count, 2 * (34 + 2 * 33 + 3 * 33));
+    CU_ASSERT_EQUAL(report.decision_count, UINT64_C(2) * (34 + 2 * 33 + 3 * 33));
     CU_ASSERT_EQUAL(sgl_test_sql_integer(path, "SELECT count(*) FROM request"), 100);
     sgl_policy_release(&prefill);
     sgl_policy_release(&decode);
