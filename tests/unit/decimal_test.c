@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "traces/decimal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,8 +74,8 @@ static void any_spelling_of_a_number_is_exact(void)
         if (!is_number || value != wanted + rounds_up ||
             fit != (is_exact ? SGL_DECIMAL_EXACT : SGL_DECIMAL_ROUNDED)) {
             wrong++;
-            printf("\n  %s gives %lld, expected %lld\n", text, (long long)value,
-                   (long long)(wanted + rounds_up));
+            printf("\n  %s gives %" PRId64 ", expected %" PRId64 "\n", text, value,
+                   wanted + rounds_up);
         }
     }
     CU_ASSERT_EQUAL(wrong, 0);

@@ -24,7 +24,7 @@ static enum sgl_instant_fault read_text(const char *text, enum sgl_time_unit *un
 static bool write_time(char *out, size_t size, int64_t s, uint32_t ns, int east_min,
                        struct sgl_rng *draws)
 {
-    const time_t local = (time_t)(s + east_min * 60);
+    const time_t local = (time_t)(s + (int64_t)east_min * 60);
     const int digits = 1 + (int)sgl_rng_below(draws, 9);
     struct tm calendar;
     char zone[16] = "";

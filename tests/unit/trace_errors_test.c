@@ -27,7 +27,7 @@ static void check(const struct bad *cases, size_t count)
     }
 }
 
-#define CHECK(cases) check(cases, sizeof cases / sizeof cases[0])
+#define CHECK(cases) check((cases), sizeof(cases) / sizeof((cases)[0]))
 
 static void headers_are_checked(void)
 {
@@ -243,7 +243,8 @@ static void a_file_cut_anywhere_is_a_prefix_or_a_failure(void)
     CU_ASSERT_EQUAL(all.row_count, 3);
     for (size_t size = 0; size < sizeof whole; size++) {
         char *copy = malloc(size > 0 ? size : 1); /* exactly, so that reading past it is seen */
-        CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+        if (copy == NULL)
+            abort();
         memcpy(copy, whole, size);
         struct trace_reading reading = trace_read_csv(copy, size);
         /* A cut within the digits of the last cell gives another number: compare rows before it. */
