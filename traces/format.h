@@ -2,7 +2,7 @@
  * format.h - what a trace format is: something that finds cells. One format = one file in
  * traces/formats/ + one line in traces/formats.def.
  *
- *     open --> next, next, ... --> close           (row.c gives the cells their meaning)
+ *     open --> next, next, ... --> close           (row.h gives the cells their meaning)
  *
  * A format says which of our columns it has and then hands over, row by row, the text of their
  * cells. It parses, sorts, rebases and checks nothing: that is done once, after it. A format that
