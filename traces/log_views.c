@@ -2,7 +2,7 @@
 
 /* clang-format off */
 
-/* Nanoseconds since 1970 as text, cut to ms. SQL divides toward zero; time before 1970 needs floor. */
+/* Nanoseconds since 1970 as text, cut to ms. SQL divides toward zero; before 1970 needs floor. */
 #define TIMESTAMP(ns)                                                                              \
     "strftime('%Y-%m-%d %H:%M:%S', (" ns ") / 1000000000 - ((" ns ") % 1000000000 < 0),"           \
     " 'unixepoch')"                                                                                \
@@ -45,7 +45,8 @@ const char sgl_log_client_sql[] =
 "WITH ended AS (\n"
 "  SELECT o.*, i.time_ns AS finish_ns, s.time_ns AS send_ns, w.url, r.request_id, r.max_tokens,\n"
 "    coalesce(r.arrival_ns, i.time_ns) AS arrival_ns\n"
-"  FROM (SELECT max(sequence) AS sequence FROM outcome WHERE pool <> 'prefill' GROUP BY request) l\n"
+"  FROM (SELECT max(sequence) AS sequence\n"
+"        FROM outcome WHERE pool <> 'prefill' GROUP BY request) l\n"
 "    JOIN outcome o ON o.sequence = l.sequence JOIN input i ON i.sequence = o.sequence\n"
 "    LEFT JOIN input s ON s.sequence = o.decision_sequence\n"
 "    LEFT JOIN worker w ON w.worker = o.worker LEFT JOIN request r ON r.request = o.request),\n"
