@@ -29,13 +29,15 @@ static void format_standard(const struct sgl_parameter *row, char *out, size_t s
 {
     char number[SGL_REAL_TEXT_MAX];
 
-    if (row->kind == SGL_PARAMETER_CHOICE) {
+    if (row->kind == SGL_PARAMETER_REALS || row->kind == SGL_PARAMETER_POLICY) {
+        snprintf(out, size, "none");
+    } else if (isnan(row->standard)) {
+        snprintf(out, size, "by preset");
+    } else if (row->kind == SGL_PARAMETER_CHOICE) {
         const char *word = row->choices;
         for (size_t skip = (size_t)row->standard; skip > 0; skip--)
             word = strchr(word, '|') + 1;
         snprintf(out, size, "%.*s", (int)strcspn(word, "|"), word);
-    } else if (row->kind == SGL_PARAMETER_REALS || isnan(row->standard)) {
-        snprintf(out, size, "none");
     } else {
         snprintf(out, size, "%s", sgl_real_text(row->standard, number));
     }
@@ -45,6 +47,8 @@ static void format_range(const struct sgl_parameter *row, char *out, size_t size
 {
     if (row->kind == SGL_PARAMETER_CHOICE)
         snprintf(out, size, "%s", row->choices);
+    else if (row->kind == SGL_PARAMETER_POLICY)
+        snprintf(out, size, "a policy");
     else
         snprintf(out, size, "%g to %g%s", row->least, row->most,
                  row->kind == SGL_PARAMETER_INTEGER ? ", whole"
@@ -52,16 +56,21 @@ static void format_range(const struct sgl_parameter *row, char *out, size_t size
                                                     : "");
 }
 
-/* A paragraph, each of its lines indented by two. */
-static void print_indented(const char *title, const char *text)
+/* Each line of a text, indented. */
+static void print_lines(const char *text, int indent)
 {
-    printf("\n%s\n  ", title);
-    for (const char *c = text; *c != '\0'; c++) {
-        putchar(*c);
-        if (*c == '\n')
-            printf("  ");
+    for (const char *line = text; *line != '\0';) {
+        const size_t length = strcspn(line, "\n");
+        printf("%*s%.*s\n", indent, "", (int)length, line);
+        line += length;
+        line += *line == '\n';
     }
-    putchar('\n');
+}
+
+static void print_section(const char *title, const char *text)
+{
+    printf("\n%s\n", title);
+    print_lines(text, 2);
 }
 
 static void print_policy(const struct sgl_policy_ops *ops)
@@ -69,7 +78,7 @@ static void print_policy(const struct sgl_policy_ops *ops)
     printf("%s - %s\n", ops->name, ops->summary);
     if (ops->aliases != NULL)
         printf("alias: %s\n", ops->aliases);
-    print_indented("rule", ops->rule);
+    print_section("rule", ops->rule);
     printf("\nparameters%s\n", ops->parameters == NULL ? ": none" : "");
     for (const struct sgl_parameter *row = ops->parameters; row != NULL && row->name != NULL;
          row++) {
@@ -77,10 +86,10 @@ static void print_policy(const struct sgl_policy_ops *ops)
         char range[80];
         format_standard(row, standard, sizeof standard);
         format_range(row, range, sizeof range);
-        printf("  %-18s default %-10s (%s)\n  %18s %s\n", row->name, standard, range, "",
-               row->help);
+        printf("  %-21s default %-10s (%s)\n", row->name, standard, range);
+        print_lines(row->help, 24);
     }
-    print_indented("source", ops->source);
+    print_section("source", ops->source);
 }
 
 int sgl_command_policies(int argument_count, char **arguments)

@@ -6,13 +6,15 @@
  *
  *     ties = first    the lowest worker index wins, and the choice is certain
  *     ties = random   each of the k best wins with chance 1/k, from the request's own stream
+ *     ties = load     the fewest outstanding wins, then the fewest ever assigned, then the lowest
+ *                     index; certain
  */
 #ifndef SGL_CORE_CANDIDATES_H
 #define SGL_CORE_CANDIDATES_H
 
 #include "policy.h"
 
-enum sgl_ties { SGL_TIES_FIRST, SGL_TIES_RANDOM };
+enum sgl_ties { SGL_TIES_FIRST, SGL_TIES_RANDOM, SGL_TIES_LOAD };
 
 #define SGL_TIES_CHOICES "first|random"
 #define SGL_TIES_HELP "who wins among equally good candidates: the first, or one drawn at random"
@@ -49,6 +51,30 @@ static inline struct sgl_best sgl_best_of(const void *state, const struct sgl_vi
     return best;
 }
 
+/* Does `worker` win over `other` under ties = load? */
+static inline bool sgl_is_less_loaded(const struct sgl_fleet *fleet, uint32_t worker,
+                                      uint32_t other)
+{
+    if (fleet->outstanding[worker] != fleet->outstanding[other])
+        return fleet->outstanding[worker] < fleet->outstanding[other];
+    if (fleet->assigned[worker] != fleet->assigned[other])
+        return fleet->assigned[worker] < fleet->assigned[other];
+    return worker < other;
+}
+
+/* Among the candidates with the best score, the one that ties = load prefers. */
+static inline uint32_t sgl_least_loaded_of_best(const void *state, const struct sgl_view *view,
+                                                sgl_score_function *score, struct sgl_best best)
+{
+    uint32_t chosen = best.worker;
+
+    for (uint32_t i = 0; i < view->candidate_count; i++)
+        if (score(state, view, view->candidates[i]) == best.score &&
+            sgl_is_less_loaded(view->fleet, view->candidates[i], chosen))
+            chosen = view->candidates[i];
+    return chosen;
+}
+
 /* The chosen worker; *is_tie_out says whether it had equals. */
 static inline uint32_t sgl_choose_best(const void *state, const struct sgl_view *view,
                                        sgl_score_function *score, enum sgl_ties ties,
@@ -59,6 +85,8 @@ static inline uint32_t sgl_choose_best(const void *state, const struct sgl_view 
     *is_tie_out = best.count > 1;
     if (best.count <= 1 || ties == SGL_TIES_FIRST)
         return best.worker;
+    if (ties == SGL_TIES_LOAD)
+        return sgl_least_loaded_of_best(state, view, score, best);
     struct sgl_rng draws = view->draws;
     uint32_t skip = sgl_rng_below(&draws, best.count);
     for (uint32_t i = 0; i < view->candidate_count; i++) {
@@ -77,6 +105,8 @@ static inline double sgl_chance_best(const void *state, const struct sgl_view *v
 
     if (ties == SGL_TIES_FIRST)
         return worker == best.worker ? 1.0 : 0.0;
+    if (ties == SGL_TIES_LOAD)
+        return worker == sgl_least_loaded_of_best(state, view, score, best) ? 1.0 : 0.0;
     return score(state, view, worker) == best.score ? 1.0 / best.count : 0.0;
 }
 

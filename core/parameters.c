@@ -1,5 +1,6 @@
 #include "parameters.h"
 
+#include "policy.h"
 #include "text.h"
 
 #include <assert.h>
@@ -94,6 +95,46 @@ static int set_list(struct sgl_parameters *parameters, const struct sgl_paramete
     return SGL_OK;
 }
 
+static bool has_policy(const struct sgl_parameter *table)
+{
+    for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
+        if (table[i].kind == SGL_PARAMETER_POLICY)
+            return true;
+    return false;
+}
+
+static int set_policy(struct sgl_parameters *parameters, const struct sgl_parameter *row,
+                      const char *text, size_t length, const char *what,
+                      struct sgl_failure *failure)
+{
+    const struct sgl_policy_ops *ops =
+        sgl_policy_named(text, strcspn(text, ":") < length ? strcspn(text, ":") : length);
+
+    if (ops != NULL && has_policy(ops->parameters))
+        return sgl_fail(failure, SGL_EINVAL, "%s: %s=%s, expected a policy that holds no other",
+                        what, row->name, ops->name);
+    struct sgl_policy_spec *policy = malloc(sizeof *policy);
+    char *copy = malloc(length + 1);
+    int status = SGL_ENOMEM;
+    if (policy == NULL || copy == NULL) {
+        sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", what);
+    } else {
+        memcpy(copy, text, length);
+        copy[length] = '\0';
+        status = sgl_policy_parse(policy, copy, failure);
+    }
+    free(copy);
+    if (status != SGL_OK) {
+        free(policy);
+        return status;
+    }
+    if (parameters->policy != NULL)
+        sgl_policy_release(parameters->policy);
+    free(parameters->policy);
+    parameters->policy = policy;
+    return SGL_OK;
+}
+
 int sgl_parameters_set(struct sgl_parameters *parameters, const char *key, size_t key_length,
                        const char *value, size_t value_length, const char *what,
                        struct sgl_failure *failure)
@@ -107,6 +148,8 @@ int sgl_parameters_set(struct sgl_parameters *parameters, const char *key, size_
             continue;
         if (row->kind == SGL_PARAMETER_REALS)
             return set_list(parameters, row, value, value_length, what, failure);
+        if (row->kind == SGL_PARAMETER_POLICY)
+            return set_policy(parameters, row, value, value_length, what, failure);
         if (row->kind == SGL_PARAMETER_CHOICE) {
             if (!sgl_list_has(row->choices, '|', value, value_length, &index))
                 return refuse(row, value, value_length, what, failure);
@@ -129,18 +172,29 @@ int sgl_parameters_set(struct sgl_parameters *parameters, const char *key, size_
                     nearest.name == NULL ? ", expected none" : "");
 }
 
+static bool takes_rest(const struct sgl_parameter *table, const char *key, size_t key_length)
+{
+    for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
+        if (table[i].kind == SGL_PARAMETER_POLICY && strlen(table[i].name) == key_length &&
+            memcmp(table[i].name, key, key_length) == 0)
+            return true;
+    return false;
+}
+
 int sgl_parameters_parse(struct sgl_parameters *parameters, const char *text, const char *what,
                          struct sgl_failure *failure)
 {
     const char *at = text != NULL ? text : "";
 
     while (*at != '\0') {
-        const size_t size = strcspn(at, ",");
+        size_t size = strcspn(at, ",");
         const char *equals = memchr(at, '=', size);
         if (equals == NULL)
             return sgl_fail(failure, SGL_EINVAL, "%s: '%.*s', expected key=value", what,
                             size > 40 ? 40 : (int)size, at);
         const size_t key_length = (size_t)(equals - at);
+        if (takes_rest(parameters->table, at, key_length))
+            size = strlen(at);
         const int status = sgl_parameters_set(parameters, at, key_length, equals + 1,
                                               size - key_length - 1, what, failure);
         if (status != SGL_OK)
@@ -178,7 +232,9 @@ static void append(struct writer *writer, const char *text, size_t length)
     writer->text[writer->length] = '\0';
 }
 
-static void append_value(struct writer *writer, const struct sgl_parameters *parameters, size_t i)
+/* `policy` is the text of parameters->policy. */
+static void append_value(struct writer *writer, const struct sgl_parameters *parameters, size_t i,
+                         const char *policy)
 {
     const struct sgl_parameter *row = &parameters->table[i];
     char number[SGL_REAL_TEXT_MAX];
@@ -194,6 +250,8 @@ static void append_value(struct writer *writer, const struct sgl_parameters *par
             sgl_real_text(parameters->list[m], number);
             append(writer, number, strlen(number));
         }
+    } else if (row->kind == SGL_PARAMETER_POLICY) {
+        append(writer, policy, strlen(policy));
     } else {
         sgl_real_text(parameters->value[i], number);
         append(writer, number, strlen(number));
@@ -204,6 +262,8 @@ static bool is_absent(const struct sgl_parameters *parameters, size_t i)
 {
     if (parameters->table[i].kind == SGL_PARAMETER_REALS)
         return parameters->list_count == 0;
+    if (parameters->table[i].kind == SGL_PARAMETER_POLICY)
+        return parameters->policy == NULL;
     return isnan(parameters->value[i]);
 }
 
@@ -215,17 +275,27 @@ char *sgl_parameters_format(const struct sgl_parameters *parameters)
     for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
         writer.size += strlen(table[i].name) + SGL_REAL_TEXT_MAX + 2 +
                        (table[i].choices != NULL ? strlen(table[i].choices) : 0);
+    char *policy = NULL;
+    if (parameters->policy != NULL) {
+        policy = sgl_policy_format(parameters->policy);
+        if (policy == NULL)
+            return NULL;
+        writer.size += strlen(policy);
+    }
     writer.text = calloc(writer.size, 1);
-    if (writer.text == NULL)
+    if (writer.text == NULL) {
+        free(policy);
         return NULL;
+    }
     for (size_t i = 0; table != NULL && table[i].name != NULL; i++) {
         if (is_absent(parameters, i))
             continue;
         append(&writer, ",", writer.length > 0);
         append(&writer, table[i].name, strlen(table[i].name));
         append(&writer, "=", 1);
-        append_value(&writer, parameters, i);
+        append_value(&writer, parameters, i, policy);
     }
+    free(policy);
     return writer.text;
 }
 
@@ -234,4 +304,8 @@ void sgl_parameters_release(struct sgl_parameters *parameters)
     free(parameters->list);
     parameters->list = NULL;
     parameters->list_count = 0;
+    if (parameters->policy != NULL)
+        sgl_policy_release(parameters->policy);
+    free(parameters->policy);
+    parameters->policy = NULL;
 }

@@ -5,7 +5,8 @@
  * default, range, help. One parser reads it, one formatter writes it back with every value
  * resolved, and `sglsim policies NAME` prints the table. Values are doubles: integers are exact up
  * to 2^53, a choice is the index of its word. A list is written `0.5/0.3/0.2`; a table has at most
- * one.
+ * one. A policy within a policy is the last parameter and takes the rest of the text, commas
+ * included: `epsilon=0.05,base=power_of_two:base=queue,ties=first`; it cannot hold a third.
  *
  *     table        { {"window_size", INTEGER, 20, 2, 65536, NULL, "completions ..."}, ..., {NULL} }
  *     parameters   .value[i] belongs to row i of the table;  .list is the list row's
@@ -25,7 +26,8 @@ enum sgl_parameter_kind {
     SGL_PARAMETER_REAL,
     SGL_PARAMETER_INTEGER,
     SGL_PARAMETER_CHOICE,
-    SGL_PARAMETER_REALS, /* a list; empty unless given */
+    SGL_PARAMETER_REALS,  /* a list; empty unless given */
+    SGL_PARAMETER_POLICY, /* a policy with its parameters; none unless given */
 };
 
 struct sgl_parameter {
@@ -43,6 +45,7 @@ struct sgl_parameters {
     double value[SGL_PARAMETER_MAX];
     double *list; /* owned */
     uint32_t list_count;
+    struct sgl_policy_spec *policy; /* owned; NULL: none given */
 };
 
 /* Every value at its default. */

@@ -10,6 +10,7 @@
 /* clang-format off */
 #define SGL_REASON_MAP(X)                                                                         \
     X(NO_WORKER,      no_worker,      "no candidate: nothing was chosen")                         \
+    X(EXPLORE,        explore,        "drawn uniformly, to learn about all")                      \
     X(ONLY_CANDIDATE, only_candidate, "one candidate: the policy had no choice")                  \
     X(TIE,            tie,            "several candidates were equally good")                     \
     X(UNIFORM,        uniform,        "drawn uniformly")                                          \
@@ -18,6 +19,9 @@
     X(SHORTEST,       shortest,       "least load or shortest reported queue")                    \
     X(FALLBACK,       fallback,       "the policy's own signal was missing; its stand-in decided") \
     X(PROBABILITY,    probability,    "drawn with the configured probabilities")                  \
+    X(IMBALANCE,      imbalance,      "loads were too unequal: least loaded")                     \
+    X(CACHE_HIT,      cache_hit,      "has been sent the longest prefix of the prompt")           \
+    X(CACHE_MISS,     cache_miss,     "no prefix long enough is known")                           \
     X(GRADIENT,       gradient,       "best score, and the chosen worker's score is a gradient's") \
     X(LOAD_FALLBACK,  load_fallback,  "best score, and the chosen worker's is -outstanding")
 /* clang-format on */

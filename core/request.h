@@ -42,6 +42,7 @@ struct sgl_request {
     const uint64_t
         *prefix_ids; /* one per block of the prompt: equal ids = equal prefix up to there */
     size_t prefix_count;
+    uint32_t prefix_block; /* tokens (live: bytes) that an id stands for; 0 when not stated */
 };
 
 /* Names as logs and files write them; the reverse calls give ..._COUNT for an unknown name. */

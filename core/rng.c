@@ -23,6 +23,11 @@ struct sgl_rng sgl_rng_stream(uint64_t seed, enum sgl_purpose purpose, uint32_t 
     return (struct sgl_rng){.state = state};
 }
 
+struct sgl_rng sgl_rng_fork(const struct sgl_rng *stream, uint32_t part)
+{
+    return (struct sgl_rng){.state = finalize(stream->state ^ finalize(part + GOLDEN))};
+}
+
 uint64_t sgl_rng_next(struct sgl_rng *stream)
 {
     stream->state += GOLDEN;

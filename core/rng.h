@@ -35,6 +35,9 @@ struct sgl_rng {
 struct sgl_rng sgl_rng_stream(uint64_t seed, enum sgl_purpose purpose, uint32_t pool,
                               int64_t request, uint32_t attempt);
 
+/* A stream of its own for a part of what `stream` is for; `stream` is left as it is. */
+struct sgl_rng sgl_rng_fork(const struct sgl_rng *stream, uint32_t part);
+
 uint64_t sgl_rng_next(struct sgl_rng *stream);
 
 /* In [0, 1), 53 random bits. */

@@ -192,7 +192,9 @@ static void decide(struct sgl_router *router, enum sgl_pool pool, const struct s
     const struct sgl_choice choice = ops->decide(state, view);
 
     decision->worker = choice.worker;
-    decision->reason = view->candidate_count == 1 ? SGL_REASON_ONLY_CANDIDATE : choice.reason;
+    decision->reason = choice.reason;
+    if (view->candidate_count == 1 && choice.reason != SGL_REASON_EXPLORE)
+        decision->reason = SGL_REASON_ONLY_CANDIDATE;
     if (router->sink == NULL)
         return;
     if (router->sink->ops->decision != NULL)

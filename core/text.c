@@ -37,7 +37,11 @@ size_t sgl_edit_distance(const char *left, const char *right)
 
 void sgl_nearest_offer(struct sgl_nearest *nearest, const char *name)
 {
-    const size_t distance = sgl_edit_distance(nearest->wanted, name);
+    const size_t wanted_length = strlen(nearest->wanted);
+    size_t distance = sgl_edit_distance(nearest->wanted, name);
+
+    if (distance > 1 && wanted_length >= 3 && strncmp(nearest->wanted, name, wanted_length) == 0)
+        distance = 1;
 
     if (nearest->name == NULL || distance < nearest->distance) {
         nearest->name = name;

@@ -11,7 +11,8 @@
  * by their first 63. */
 size_t sgl_edit_distance(const char *left, const char *right);
 
-/* Remembers the nearest of the names offered. Start from {.wanted = name}. */
+/* Remembers the nearest of the names offered: by edits, and a name that begins with the wanted one
+ * (of three letters or more) counts as one edit away. Start from {.wanted = name}. */
 struct sgl_nearest {
     const char *wanted;
     const char *name; /* borrowed from the offer; NULL before the first */

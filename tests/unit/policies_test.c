@@ -29,6 +29,13 @@ static const char *const specs[] = {
     "shortest_queue:ties=first,correct=off",
     "fixed_probability",
     "fixed_probability:p=0.5/0.3/0.2/0/0",
+    "cache_aware",
+    "cache_aware:ties=random,cache_threshold=0.2,balance_abs_threshold=3",
+    "cache_aware:preset=smg,max_tree_size=2000,eviction_interval_s=0.5,by_tenant=on",
+    "cache_aware:preset=sglang-0.3,max_tree_size=500,eviction_interval_s=1000000,ties=random",
+    "explore:base=round_robin",
+    "explore:epsilon=0.3,base=power_of_two:base=queue,ties=first",
+    "explore:epsilon=0.5,base=cache_aware:ties=random,balance_abs_threshold=4",
     "marginal_utility",
     "marginal_utility:ties=random,min_history=2,window_size=3",
     "marginal_utility:normalize=on,min_history=4",
@@ -191,6 +198,10 @@ static void reasons_are_those_of_the_policy(void)
     digest = digest_of("power_of_two", 1);
     CU_ASSERT_TRUE(digest.reasons[SGL_REASON_SAMPLED_PAIR] > 0);
     CU_ASSERT_TRUE(digest.reasons[SGL_REASON_TIE] > 0);
+    digest = digest_of("cache_aware:balance_abs_threshold=6,ties=random,on_miss=least_load", 1);
+    CU_ASSERT_TRUE(digest.reasons[SGL_REASON_CACHE_HIT] > 0);
+    CU_ASSERT_TRUE(digest.reasons[SGL_REASON_CACHE_MISS] > 0);
+    CU_ASSERT_TRUE(digest.reasons[SGL_REASON_IMBALANCE] > 0);
     digest = digest_of("shortest_queue", 1);
     CU_ASSERT_TRUE(digest.reasons[SGL_REASON_SHORTEST] > 0);
     CU_ASSERT_TRUE(digest.reasons[SGL_REASON_FALLBACK] > 0);
@@ -236,6 +247,11 @@ static void bad_specs_are_refused_with_help(void)
         {"fixed_probability:p=0.5/0.4", "p has the sum 0.9, expected 1"},
         {"fixed_probability:p=0.5/x",
          "p=0.5/x, expected numbers separated by '/', each from 0 to 1"},
+        {"explore", "policy explore: base is missing, expected base=POLICY as the last parameter"},
+        {"explore:base=explore:base=random", "base=explore, expected a policy that holds no other"},
+        {"explore:base=randm", "unknown policy 'randm' (did you mean 'random'?)"},
+        {"explore:base=random,epsilon=0.1", "unknown policy 'random,epsilon=0.1'"},
+        {"explore:epsilon=2,base=random", "epsilon=2, expected a number from 0 to 1"},
         {"fixed_probability:p=", "p=, expected numbers"},
     };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define OUT_MAX 512
+#define PREFIX_MAX 40
 
 struct out {
     int64_t request;
@@ -72,9 +73,20 @@ static void add_worker(struct play *play)
     feed(play, &(struct sgl_input){.kind = SGL_INPUT_ADD_WORKER, .added = {.url = url}}, NULL);
 }
 
+/* Few distinct ids: prompts share prefixes of all lengths. Returns how many there are. */
+static size_t draw_prefix(struct play *play, uint64_t *ids)
+{
+    const size_t count = sgl_rng_below(&play->rng, PREFIX_MAX + 1);
+    const size_t shared = sgl_rng_below(&play->rng, PREFIX_MAX + 1);
+
+    for (size_t i = 0; i < count; i++)
+        ids[i] = i < shared ? UINT64_MAX - i : sgl_rng_below(&play->rng, 2);
+    return count;
+}
+
 static void arrive(struct play *play)
 {
-    static const uint64_t prefix_ids[] = {11, UINT64_MAX, 13};
+    uint64_t prefix_ids[PREFIX_MAX];
     char id[64];
     struct sgl_result result;
     const int64_t number = play->request_next++;
@@ -90,7 +102,8 @@ static void arrive(struct play *play)
         .tenant = number % 3 == 0 ? "tenant" : NULL,
         .session = number % 7 == 0 ? "session" : NULL,
         .prefix_ids = prefix_ids,
-        .prefix_count = sgl_rng_below(&play->rng, 4),
+        .prefix_count = draw_prefix(play, prefix_ids),
+        .prefix_block = number % 2 == 0 ? 16 : 0,
     };
     const uint32_t excluded[] = {sgl_rng_below(&play->rng, play->worker_next)};
     struct sgl_input input = {.kind = SGL_INPUT_ROUTE,
