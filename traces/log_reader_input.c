@@ -151,6 +151,9 @@ static void read_route(struct sgl_parse *row, struct sgl_log_reader *reader,
         .model = sgl_parse_text(&joined, SGL_LOG_REQUEST_MODEL),
     };
     read_prefix_ids(&joined, reader, request);
+    if (values[SGL_LOG_REQUEST_PREFIX_BLOCK].kind != SGL_LOG_NULL)
+        request->prefix_block =
+            (uint32_t)sgl_parse_integer(&joined, SGL_LOG_REQUEST_PREFIX_BLOCK, 1, UINT32_MAX);
     row->status = joined.status;
 }
 

@@ -116,6 +116,8 @@ static void put_request(struct sgl_log *log, const struct sgl_request *request)
         [SGL_LOG_REQUEST_SESSION] = sgl_log_text(request->session),
         [SGL_LOG_REQUEST_MODEL] = sgl_log_text(request->model),
         [SGL_LOG_REQUEST_PREFIX_IDS] = prefix_value(log, request),
+        [SGL_LOG_REQUEST_PREFIX_BLOCK] =
+            request->prefix_block == 0 ? sgl_log_null() : sgl_log_integer(request->prefix_block),
     };
 
     put(log, SGL_LOG_REQUEST, values);

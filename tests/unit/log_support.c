@@ -159,6 +159,7 @@ static void tell_request(FILE *out, const struct sgl_request *request)
     tell_text(out, "tenant", request->tenant);
     tell_text(out, "session", request->session);
     tell_text(out, "model", request->model);
+    fprintf(out, " block=%" PRIu32, request->prefix_block);
     for (size_t i = 0; i < request->prefix_count; i++)
         fprintf(out, " %" PRIu64, request->prefix_ids[i]);
 }

@@ -80,6 +80,10 @@ static void parameters_and_ways_of_logging_keep_it_identical(void)
         "shortest_queue:correct=off,stale_after_s=0.05",
         "fixed_probability:p=0.1/0.2/0.3/0.4",
         "power_of_two:base=queue",
+        "cache_aware:ties=random,cache_threshold=0.2,balance_abs_threshold=3",
+        "cache_aware:preset=sglang-0.3,max_tree_size=500,eviction_interval_s=0.5",
+        "explore:epsilon=0.5,base=cache_aware:balance_abs_threshold=4",
+        "explore:epsilon=0.3,base=marginal_utility:min_history=2",
     };
 
     for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++)
