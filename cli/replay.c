@@ -269,6 +269,8 @@ static int run(struct sgl_replay *replay, struct sgl_failure *failure)
     if (status == SGL_OK)
         status = sgl_trace_open(&replay->trace, &options, failure);
     if (status == SGL_OK)
+        status = sgl_trace_begin(replay->trace, failure);
+    if (status == SGL_OK)
         status = sgl_summary_create(&replay->summary, &replay->objectives, failure);
     if (status == SGL_OK)
         status = open_log(replay, failure);

@@ -49,6 +49,9 @@ void sgl_trace_close(struct sgl_trace *trace);
 /* For those who take a source. Borrowed. */
 struct sgl_source *sgl_trace_source(struct sgl_trace *trace);
 
+/* Reads up to the first row, which settles epoch_ns and time_unit, and keeps it for next(). Optional. */
+int sgl_trace_begin(struct sgl_trace *trace, struct sgl_failure *failure);
+
 /* As ops->next of the source. A trace without any row is a failure. */
 int sgl_trace_next(struct sgl_trace *trace, struct sgl_trace_row *row_out,
                    struct sgl_failure *failure);

@@ -25,6 +25,7 @@ struct sgl_trace {
 
     bool is_read;       /* the format has given its last row */
     bool has_base;      /* base_ns is set */
+    bool is_ahead;      /* current, or the end, has been reached and is not given yet */
     int64_t base_ns;    /* first arrival, as the file has it */
     int64_t latest_ns;  /* latest arrival read; with read_count > 0 */
     int64_t emitted_ns; /* arrival of the last row given, as the file has it */
@@ -177,8 +178,6 @@ static int end_rows(struct sgl_trace *self)
 
 static int emit(struct sgl_trace *self, struct sgl_trace_row *row_out)
 {
-    if (!self->has_base)
-        set_base(self, self->current->arrival_ns);
     self->emitted_ns = self->current->arrival_ns;
     if (sgl_row_unpack(self->current, self->base_ns, row_out, &self->digest) < 0)
         return sgl_fail(&self->failure, SGL_EINVAL,
@@ -195,16 +194,36 @@ static int emit(struct sgl_trace *self, struct sgl_trace_row *row_out)
     return 1;
 }
 
+/* The next row in order into `current`; `code` says whether there is one. */
+static void advance(struct sgl_trace *self)
+{
+    free(self->current);
+    self->current = NULL;
+    if (self->code > 0)
+        self->code = self->sort_file != NULL ? pop_from_file(self, &self->current)
+                                             : pop_from_window(self, &self->current);
+    if (self->code > 0 && !self->has_base)
+        set_base(self, self->current->arrival_ns);
+}
+
+int sgl_trace_begin(struct sgl_trace *trace, struct sgl_failure *failure)
+{
+    if (!trace->has_base && trace->code > 0) {
+        advance(trace);
+        trace->is_ahead = true;
+    }
+    return trace->code < 0 ? sgl_fail(failure, trace->code, "%s", trace->failure.text) : SGL_OK;
+}
+
 static int next(struct sgl_source *source, struct sgl_trace_row *row_out,
                 struct sgl_failure *failure)
 {
     struct sgl_trace *self = (struct sgl_trace *)source;
 
-    free(self->current);
-    self->current = NULL;
-    if (self->code > 0) {
-        self->code = self->sort_file != NULL ? pop_from_file(self, &self->current)
-                                             : pop_from_window(self, &self->current);
+    if (self->code > 0 || self->is_ahead) {
+        if (!self->is_ahead)
+            advance(self);
+        self->is_ahead = false;
         if (self->code > 0)
             self->code = emit(self, row_out);
         else if (self->code == 0)

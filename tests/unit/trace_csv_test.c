@@ -361,7 +361,53 @@ static void the_readme_knows_every_column(void)
     free(readme);
 }
 
+/* Beginning tells the start of time before the first row, takes nothing away, and may be repeated.
+ */
+static void beginning_settles_the_time_and_loses_no_row(void)
+{
+    static const char text[] = "arrival_time,prompt_tokens,output_tokens\n"
+                               "1700158550,1,1\n1700158546,2,2\n1700158547,3,3\n";
+    const struct sgl_trace_options options = {
+        .path = "t.csv", .memory = text, .memory_size = sizeof text - 1};
+    struct sgl_failure failure = {.text = ""};
+    struct sgl_trace_row row;
+    struct sgl_trace *trace;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_trace_open(&trace, &options, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(sgl_trace_facts(trace)->epoch_ns, SGL_ABSENT);
+    CU_ASSERT_EQUAL(sgl_trace_begin(trace, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(sgl_trace_begin(trace, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(sgl_trace_facts(trace)->epoch_ns, INT64_C(1700158546000000000));
+    SGL_ASSERT_TEXT(sgl_trace_facts(trace)->time_unit, "epoch s");
+    for (int64_t i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(sgl_trace_next(trace, &row, &failure), 1);
+        CU_ASSERT_EQUAL(row.request.request, i);
+        CU_ASSERT_EQUAL(row.request.prompt_tokens, i < 2 ? i + 2 : 1);
+    }
+    CU_ASSERT_EQUAL(sgl_trace_next(trace, &row, &failure), 0);
+    sgl_trace_close(trace);
+}
+
+static void beginning_a_bad_trace_says_what_is_wrong(void)
+{
+    static const char text[] = "arrival_time,prompt_tokens,output_tokens\nx,1,1\n";
+    const struct sgl_trace_options options = {
+        .path = "t.csv", .memory = text, .memory_size = sizeof text - 1};
+    struct sgl_failure failure = {.text = ""};
+    struct sgl_trace_row row;
+    struct sgl_trace *trace;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_trace_open(&trace, &options, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(sgl_trace_begin(trace, &failure), SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "t.csv:2:1: arrival_time");
+    CU_ASSERT_EQUAL(sgl_trace_next(trace, &row, &failure), SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "t.csv:2:1: arrival_time");
+    sgl_trace_close(trace);
+}
+
 SGL_SUITE(trace_csv) = {
+    {"beginning settles the time and loses no row", beginning_settles_the_time_and_loses_no_row},
+    {"beginning a bad trace says what is wrong", beginning_a_bad_trace_says_what_is_wrong},
     {"one trace has many spellings", one_trace_has_many_spellings},
     {"every column goes to its place", every_column_goes_to_its_place},
     {"of a column's names the first there is wins", the_first_name_there_is_wins},
