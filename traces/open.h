@@ -49,7 +49,7 @@ void sgl_trace_close(struct sgl_trace *trace);
 /* For those who take a source. Borrowed. */
 struct sgl_source *sgl_trace_source(struct sgl_trace *trace);
 
-/* Reads up to the first row, which settles epoch_ns and time_unit, and keeps it for next(). Optional. */
+/* Reads up to the first row, which settles epoch_ns and time_unit, and keeps it for next(). */
 int sgl_trace_begin(struct sgl_trace *trace, struct sgl_failure *failure);
 
 /* As ops->next of the source. A trace without any row is a failure. */
