@@ -31,6 +31,7 @@ enum sgl_kind {
     SGL_KIND_TIME,     /* instant.h -> int64_t ns */
     SGL_KIND_DURATION, /* seconds, a number not below 0 -> int64_t ns */
     SGL_KIND_COUNT,    /* a whole number from 0 to 2^31 -> int64_t */
+    SGL_KIND_SIZE,     /* the same, 0 is not stated -> uint32_t */
     SGL_KIND_TEXT,     /* -> const char * */
     SGL_KIND_HASHES,   /* 64-bit numbers between spaces, decimal or 0x hexadecimal -> prefix_ids */
     SGL_KIND_PRIORITY, /* high, normal or low -> enum sgl_priority */

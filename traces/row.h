@@ -7,7 +7,7 @@
  * Packed, a row is one block of memory, however many columns it has:
  *
  *     [ arrival, position, columns, word_count | one value per column, in the order of the table ]
- *        TIME, DURATION, COUNT, PRIORITY, BOOLEAN: 1 word;  TEXT: size, then bytes and NUL;
+ *        TIME, DURATION, COUNT, SIZE, PRIORITY, BOOLEAN: 1 word;  TEXT: size, then bytes and NUL;
  *        HASHES: count, then that many words.  ARRIVAL_TIME is in the head alone.
  *
  * Times are as the file has them (from 1970 or from its start); unpacking subtracts the base. What

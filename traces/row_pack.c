@@ -138,7 +138,7 @@ static int pack_duration(struct sgl_packer *packer, const struct context *contex
     return put(packer, context, (uint64_t)ns);
 }
 
-static int pack_count(struct sgl_packer *packer, const struct context *context)
+static int read_count(const struct context *context, int64_t *value_out)
 {
     struct sgl_decimal number;
     int64_t value = 0;
@@ -150,7 +150,8 @@ static int pack_count(struct sgl_packer *packer, const struct context *context)
         return fail_cell(context, ", expected at most 2147483648 (no prompt or answer is longer)");
     if (fit != SGL_DECIMAL_EXACT)
         return fail_cell(context, ", expected a whole number");
-    return put(packer, context, (uint64_t)value);
+    *value_out = value;
+    return 0;
 }
 
 static int digit_of(char c)
@@ -239,17 +240,21 @@ static int pack_boolean(struct sgl_packer *packer, const struct context *context
 /* 1: the column was added; 0: the cell says nothing; negative: failure. */
 static int pack_cell(struct sgl_packer *packer, const struct context *context)
 {
-    int64_t ns;
+    int64_t value = 0;
     int code;
 
     switch (sgl_columns[context->column].kind) {
     case SGL_KIND_TIME:
-        code = read_time(packer, context, &ns);
-        return code < 0 ? code : put(packer, context, (uint64_t)ns);
+        code = read_time(packer, context, &value);
+        return code < 0 ? code : put(packer, context, (uint64_t)value);
     case SGL_KIND_DURATION:
         return pack_duration(packer, context);
     case SGL_KIND_COUNT:
-        return pack_count(packer, context);
+        code = read_count(context, &value);
+        return code < 0 ? code : put(packer, context, (uint64_t)value);
+    case SGL_KIND_SIZE:
+        code = read_count(context, &value);
+        return code < 0 || value == 0 ? code : put(packer, context, (uint64_t)value);
     case SGL_KIND_TEXT:
         return put_text(packer, context);
     case SGL_KIND_HASHES:

@@ -36,6 +36,9 @@ static size_t unpack_column(const uint64_t *words, enum sgl_column column, int64
     case SGL_KIND_COUNT:
         *(int64_t *)member = number;
         break;
+    case SGL_KIND_SIZE:
+        *(uint32_t *)member = (uint32_t)number;
+        break;
     case SGL_KIND_PRIORITY:
         row->request.priority = (enum sgl_priority)number;
         break;

@@ -36,6 +36,8 @@ static void write_row(FILE *out, const struct sgl_trace_row *row)
     for (size_t i = 0; i < request->prefix_count; i++)
         fprintf(out, "%s%llx", i == 0 ? " prefix=" : ",",
                 (unsigned long long)request->prefix_ids[i]);
+    if (request->prefix_block > 0)
+        fprintf(out, " block=%u", (unsigned)request->prefix_block);
     write_text(out, "worker", recorded->worker_url);
     write_number(out, "send", recorded->router_send_ns);
     write_number(out, "start", recorded->queue_start_ns);

@@ -46,7 +46,8 @@
     X(SERVER_LATENCY,          "e.time_ns - i.time_ns")               \
     X(TTFT,                    "o.ttft_ns")                           \
     X(SUCCESS,                 "o.success")                           \
-    X(ERROR,                   "o.error")
+    X(ERROR,                   "o.error")                             \
+    X(PREFIX_BLOCK,            "r.prefix_block")
 /* clang-format on */
 
 /* The last outcome of a request is found through the index that every finished log has. */
