@@ -1,75 +1,12 @@
 #include "prefix_tree.h"
 
 #include "failure.h"
+#include "prefix_tree_state.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define SLAB_ITEMS 1024
-#define BUCKETS_FIRST 256
-#define NONE SGL_PREFIX_NONE
-
-struct node {
-    uint64_t ids[SGL_PREFIX_NODE_IDS];
-    uint64_t parent_key; /* what the parent is hashed as: its number, or the salt at the root */
-    int64_t weight;
-    uint32_t parent; /* NONE at the root */
-    uint32_t chain;  /* next in the bucket, or in the free list */
-    uint32_t owners; /* first owner; NONE: the node is free */
-    uint32_t block;
-    uint32_t count; /* ids */
-};
-
-struct owner {
-    uint32_t node;
-    uint32_t tenant;
-    uint32_t beside; /* next owner of the node, or in the free list */
-    uint32_t older;
-    uint32_t newer;
-};
-
-struct tenant {
-    int64_t size;
-    uint32_t oldest;
-    uint32_t newest;
-};
-
-/* Items of one kind in slabs that never move. */
-struct pool {
-    void **slabs;
-    size_t item_size;
-    uint32_t slab_count;
-    uint32_t slab_capacity;
-    uint32_t free;       /* head of the free list */
-    uint32_t free_count; /* on the free list */
-    uint32_t fresh;      /* the first item never used */
-};
-
-struct sgl_prefix_tree {
-    const struct sgl_allocator *allocator;
-    struct pool nodes;
-    struct pool owners;
-    uint32_t *buckets;
-    uint32_t bucket_count; /* a power of two */
-    uint32_t node_count;
-    struct tenant *tenants;
-    uint32_t tenant_max;
-};
-
-static void *item(const struct pool *pool, uint32_t index)
-{
-    return (char *)pool->slabs[index / SLAB_ITEMS] + (index % SLAB_ITEMS) * pool->item_size;
-}
-
-static struct node *node_at(const struct sgl_prefix_tree *tree, uint32_t index)
-{
-    return item(&tree->nodes, index);
-}
-
-static struct owner *owner_at(const struct sgl_prefix_tree *tree, uint32_t index)
-{
-    return item(&tree->owners, index);
-}
+#define SLOTS_FIRST 512
 
 /* Makes sure that `count` items can be taken. */
 static int reserve(struct pool *pool, size_t count, const struct sgl_allocator *allocator)
@@ -106,7 +43,7 @@ static uint32_t take_node(struct sgl_prefix_tree *tree)
     tree->node_count++;
     if (index == NONE)
         return pool->fresh++;
-    pool->free = node_at(tree, index)->chain;
+    pool->free = node_at(tree, index)->next_free;
     pool->free_count--;
     return index;
 }
@@ -123,65 +60,76 @@ static uint32_t take_owner(struct sgl_prefix_tree *tree)
     return index;
 }
 
-/* ---- the hash of (parent, first id) ---- */
+/* ---- finding children ---- */
 
-static uint32_t bucket_of(const struct sgl_prefix_tree *tree, uint64_t parent_key, uint64_t id)
+static uint32_t home_of(const struct sgl_prefix_tree *tree, uint32_t parent, uint64_t id)
 {
-    uint64_t hash = (parent_key ^ id) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (id ^ parent) * UINT64_C(0x9e3779b97f4a7c15);
 
-    hash = (hash ^ (hash >> 29) ^ parent_key) * UINT64_C(0xbf58476d1ce4e5b9);
-    return (uint32_t)(hash >> 32) & (tree->bucket_count - 1);
+    hash = (hash ^ (hash >> 29) ^ parent) * UINT64_C(0xbf58476d1ce4e5b9);
+    return (uint32_t)(hash >> 32) & (tree->slot_count - 1);
 }
 
-static uint32_t find_child(const struct sgl_prefix_tree *tree, uint32_t parent, uint64_t parent_key,
-                           uint64_t id)
+uint32_t sgl_prefix_find(const struct sgl_prefix_tree *tree, uint32_t parent, uint64_t salt,
+                         uint64_t id)
 {
-    uint32_t index = tree->buckets[bucket_of(tree, parent_key, id)];
+    uint32_t at = home_of(tree, parent, id);
 
-    while (index != NONE) {
-        const struct node *node = node_at(tree, index);
-        if (node->ids[0] == id && node->parent_key == parent_key && node->parent == parent)
-            break;
-        index = node->chain;
+    for (; tree->slots[at].packed != 0; at = (at + 1) & (tree->slot_count - 1)) {
+        const struct slot *slot = &tree->slots[at];
+        if (slot->id == id && slot->parent == parent &&
+            (parent != NONE || node_at(tree, slot->packed >> SLOT_COUNT_BITS)->salt == salt))
+            return slot->packed;
     }
-    return index;
+    return 0;
 }
 
 static void link_node(struct sgl_prefix_tree *tree, uint32_t index)
 {
-    struct node *node = node_at(tree, index);
-    uint32_t *bucket = &tree->buckets[bucket_of(tree, node->parent_key, node->ids[0])];
+    const struct node *node = node_at(tree, index);
+    uint32_t at = home_of(tree, node->parent, node->ids[0]);
 
-    node->chain = *bucket;
-    *bucket = index;
+    while (tree->slots[at].packed != 0)
+        at = (at + 1) & (tree->slot_count - 1);
+    tree->slots[at] = (struct slot){.id = node->ids[0],
+                                    .parent = node->parent,
+                                    .packed = index << SLOT_COUNT_BITS | node->count};
 }
 
 static void unlink_node(struct sgl_prefix_tree *tree, uint32_t index)
 {
-    struct node *node = node_at(tree, index);
-    uint32_t *at = &tree->buckets[bucket_of(tree, node->parent_key, node->ids[0])];
+    const struct node *node = node_at(tree, index);
+    const uint32_t mask = tree->slot_count - 1;
+    uint32_t hole = home_of(tree, node->parent, node->ids[0]);
 
-    while (*at != index)
-        at = &node_at(tree, *at)->chain;
-    *at = node->chain;
+    while (tree->slots[hole].packed >> SLOT_COUNT_BITS != index)
+        hole = (hole + 1) & mask;
+    /* Move back what could not be found any more past the hole, as in flights.c. */
+    for (uint32_t at = (hole + 1) & mask; tree->slots[at].packed != 0; at = (at + 1) & mask) {
+        const uint32_t home = home_of(tree, tree->slots[at].parent, tree->slots[at].id);
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            tree->slots[hole] = tree->slots[at];
+            hole = at;
+        }
+    }
+    tree->slots[hole].packed = 0;
 }
 
-/* At most one node per bucket on average. */
-static int grow_buckets(struct sgl_prefix_tree *tree, uint32_t nodes)
+/* Keeps the slots at most half used by that many nodes. */
+static int grow_slots(struct sgl_prefix_tree *tree, uint32_t nodes)
 {
-    uint32_t count = tree->bucket_count;
+    uint32_t count = tree->slot_count;
 
-    while (count < nodes)
+    while (count / 2 < nodes)
         count *= 2;
-    if (count == tree->bucket_count)
+    if (count == tree->slot_count)
         return SGL_OK;
-    uint32_t *buckets = sgl_resize(tree->allocator, NULL, count * sizeof *buckets);
-    if (buckets == NULL)
+    struct slot *slots = sgl_allocate(tree->allocator, count, sizeof *slots);
+    if (slots == NULL)
         return SGL_ENOMEM;
-    memset(buckets, 0xff, count * sizeof *buckets); /* NONE */
-    sgl_resize(tree->allocator, tree->buckets, 0);
-    tree->buckets = buckets;
-    tree->bucket_count = count;
+    sgl_resize(tree->allocator, tree->slots, 0);
+    tree->slots = slots;
+    tree->slot_count = count;
     for (uint32_t i = 0; i < tree->nodes.fresh; i++)
         if (node_at(tree, i)->owners != NONE)
             link_node(tree, i);
@@ -190,8 +138,8 @@ static int grow_buckets(struct sgl_prefix_tree *tree, uint32_t nodes)
 
 /* ---- owners ---- */
 
-static uint32_t find_owner(const struct sgl_prefix_tree *tree, const struct node *node,
-                           uint32_t tenant)
+uint32_t sgl_prefix_owner(const struct sgl_prefix_tree *tree, const struct node *node,
+                          uint32_t tenant)
 {
     uint32_t index = node->owners;
 
@@ -248,7 +196,7 @@ static uint32_t add_owner(struct sgl_prefix_tree *tree, uint32_t node_index, uin
 /* The tenant has now used this node. */
 static void touch(struct sgl_prefix_tree *tree, uint32_t node_index, uint32_t tenant)
 {
-    uint32_t index = find_owner(tree, node_at(tree, node_index), tenant);
+    uint32_t index = sgl_prefix_owner(tree, node_at(tree, node_index), tenant);
 
     if (index != NONE) {
         detach(tree, owner_at(tree, index));
@@ -272,7 +220,7 @@ static void remove_owner(struct sgl_prefix_tree *tree, uint32_t index)
     *at = owner->beside;
     if (node->owners == NONE) {
         unlink_node(tree, owner->node);
-        node->chain = tree->nodes.free;
+        node->next_free = tree->nodes.free;
         tree->nodes.free = owner->node;
         tree->nodes.free_count++;
         tree->node_count--;
@@ -287,28 +235,31 @@ static void remove_owner(struct sgl_prefix_tree *tree, uint32_t index)
 /* Where a walk along a prompt has come to. */
 struct walk {
     uint32_t node;
-    size_t ids;       /* of the prompt, up to and with this node's matching ones */
-    uint32_t in_node; /* of this node's ids, how many match */
+    uint32_t left; /* of this node's ids, how many do not match or were not asked for */
+    size_t ids;    /* of the prompt, up to and with this node's matching ones */
 };
 
 /* One node further; false when the prompt ends or no child goes on. */
 static bool step(const struct sgl_prefix_tree *tree, const struct sgl_prompt *prompt,
                  struct walk *walk)
 {
-    if (walk->ids == prompt->count ||
-        (walk->node != NONE && walk->in_node < node_at(tree, walk->node)->count))
+    if (walk->ids == prompt->count || walk->left > 0)
         return false;
-    const uint32_t child = find_child(
-        tree, walk->node, walk->node != NONE ? walk->node : prompt->salt, prompt->ids[walk->ids]);
-    if (child == NONE)
+    const uint32_t packed = sgl_prefix_find(tree, walk->node, prompt->salt, prompt->ids[walk->ids]);
+    if (packed == 0)
         return false;
-    const struct node *node = node_at(tree, child);
-    const size_t left = prompt->count - walk->ids;
-    const uint32_t limit = node->count < left ? node->count : (uint32_t)left;
+    const uint32_t count = packed & ((1U << SLOT_COUNT_BITS) - 1);
     uint32_t same = 1;
-    while (same < limit && node->ids[same] == prompt->ids[walk->ids + same])
-        same++;
-    *walk = (struct walk){.node = child, .ids = walk->ids + same, .in_node = same};
+    walk->node = packed >> SLOT_COUNT_BITS;
+    if (count > 1) {
+        const uint64_t *ids = node_at(tree, walk->node)->ids;
+        const size_t rest = prompt->count - walk->ids;
+        const uint32_t limit = count < rest ? count : (uint32_t)rest;
+        while (same < limit && ids[same] == prompt->ids[walk->ids + same])
+            same++;
+    }
+    walk->left = count - same;
+    walk->ids += same;
     return true;
 }
 
@@ -363,7 +314,6 @@ static void split(struct sgl_prefix_tree *tree, uint32_t lower_index, uint32_t k
     upper->weight = weight < most ? weight : most;
     upper->owners = NONE;
     lower->parent = upper_index;
-    lower->parent_key = upper_index;
     lower->count -= kept;
     lower->weight -= upper->weight;
     memmove(lower->ids, lower->ids + kept, lower->count * sizeof *lower->ids);
@@ -395,7 +345,7 @@ static uint32_t append(struct sgl_prefix_tree *tree, uint32_t parent,
 
     *node = (struct node){
         .parent = parent,
-        .parent_key = parent != NONE ? parent : prompt->salt,
+        .salt = prompt->salt,
         .owners = NONE,
         .block = prompt->block,
         .count = left < SGL_PREFIX_NODE_IDS ? (uint32_t)left : SGL_PREFIX_NODE_IDS,
@@ -415,18 +365,18 @@ static int reserve_for(struct sgl_prefix_tree *tree, const struct sgl_prompt *pr
 
     while (step(tree, prompt, &walk))
         path++;
-    if (walk.node != NONE && walk.in_node < node_at(tree, walk.node)->count)
+    if (walk.left > 0)
         for (uint32_t at = node_at(tree, walk.node)->owners; at != NONE;
              at = owner_at(tree, at)->beside)
             copied++;
     const size_t fresh = (prompt->count - walk.ids + SGL_PREFIX_NODE_IDS - 1) / SGL_PREFIX_NODE_IDS;
-    if (tree->node_count + fresh + 1 >= NONE / 2)
+    if (tree->node_count + fresh + 1 >= NODE_MAX)
         return SGL_ENOMEM;
     int status = reserve(&tree->nodes, fresh + 1, tree->allocator);
     if (status == SGL_OK)
         status = reserve(&tree->owners, path + fresh + 1 + copied, tree->allocator);
     if (status == SGL_OK)
-        status = grow_buckets(tree, tree->node_count + (uint32_t)fresh + 1);
+        status = grow_slots(tree, tree->node_count + (uint32_t)fresh + 1);
     return status;
 }
 
@@ -440,8 +390,8 @@ int sgl_prefix_tree_insert(struct sgl_prefix_tree *tree, uint32_t tenant,
         return SGL_ENOMEM;
     while (step(tree, prompt, &walk))
         continue;
-    if (walk.node != NONE && walk.in_node < node_at(tree, walk.node)->count) {
-        split(tree, walk.node, walk.in_node);
+    if (walk.left > 0) {
+        split(tree, walk.node, node_at(tree, walk.node)->count - walk.left);
         walk.node = node_at(tree, walk.node)->parent; /* the part that matches */
     }
     uint32_t last = walk.node;
@@ -479,16 +429,15 @@ struct sgl_prefix_tree *sgl_prefix_tree_create(uint32_t tenant_max,
         .allocator = allocator,
         .nodes = {.item_size = sizeof(struct node), .free = NONE},
         .owners = {.item_size = sizeof(struct owner), .free = NONE},
-        .bucket_count = BUCKETS_FIRST,
+        .slot_count = SLOTS_FIRST,
         .tenant_max = tenant_max,
     };
-    tree->buckets = sgl_resize(allocator, NULL, BUCKETS_FIRST * sizeof *tree->buckets);
+    tree->slots = sgl_allocate(allocator, SLOTS_FIRST, sizeof *tree->slots);
     tree->tenants = sgl_allocate(allocator, tenant_max, sizeof *tree->tenants);
-    if (tree->buckets == NULL || tree->tenants == NULL) {
+    if (tree->slots == NULL || tree->tenants == NULL) {
         sgl_prefix_tree_destroy(tree);
         return NULL;
     }
-    memset(tree->buckets, 0xff, BUCKETS_FIRST * sizeof *tree->buckets); /* NONE */
     for (uint32_t t = 0; t < tenant_max; t++)
         tree->tenants[t] = (struct tenant){.oldest = NONE, .newest = NONE};
     return tree;
@@ -501,77 +450,7 @@ void sgl_prefix_tree_destroy(struct sgl_prefix_tree *tree)
     const struct sgl_allocator *allocator = tree->allocator;
     release_pool(&tree->nodes, allocator);
     release_pool(&tree->owners, allocator);
-    sgl_resize(allocator, tree->buckets, 0);
+    sgl_resize(allocator, tree->slots, 0);
     sgl_resize(allocator, tree->tenants, 0);
     sgl_resize(allocator, tree, 0);
-}
-
-/* ---- what must hold ---- */
-
-static bool is_node_sound(const struct sgl_prefix_tree *tree, uint32_t index)
-{
-    const struct node *node = node_at(tree, index);
-    const uint64_t key = node->parent != NONE ? node->parent : node->parent_key;
-    const struct node *parent = node->parent != NONE ? node_at(tree, node->parent) : NULL;
-
-    if (node->count == 0 || node->count > SGL_PREFIX_NODE_IDS || node->weight < node->count ||
-        node->parent_key != key ||
-        find_child(tree, node->parent, node->parent_key, node->ids[0]) != index)
-        return false;
-    for (uint32_t at = node->owners; at != NONE; at = owner_at(tree, at)->beside) {
-        const struct owner *owner = owner_at(tree, at);
-        if (owner->node != index)
-            return false;
-        if (parent != NULL && find_owner(tree, parent, owner->tenant) == NONE)
-            return false;
-    }
-    return true;
-}
-
-/* A tenant's list: ordered both ways, sizes that add up, and no parent older than its child. */
-static bool is_tenant_sound(const struct sgl_prefix_tree *tree, uint32_t tenant, size_t *owners)
-{
-    int64_t size = 0;
-    uint32_t before = NONE;
-
-    for (uint32_t at = tree->tenants[tenant].oldest; at != NONE; at = owner_at(tree, at)->newer) {
-        const struct owner *owner = owner_at(tree, at);
-        const struct node *node = node_at(tree, owner->node);
-        if (owner->tenant != tenant || owner->older != before)
-            return false;
-        if (node->parent != NONE) {
-            uint32_t newer = owner->newer;
-            while (newer != NONE && owner_at(tree, newer)->node != node->parent)
-                newer = owner_at(tree, newer)->newer;
-            if (newer == NONE)
-                return false;
-        }
-        size += node->weight;
-        before = at;
-        ++*owners;
-    }
-    return size == tree->tenants[tenant].size && before == tree->tenants[tenant].newest;
-}
-
-bool sgl_prefix_tree_is_sound(const struct sgl_prefix_tree *tree)
-{
-    uint32_t nodes = 0;
-    size_t owned = 0;
-    size_t listed = 0;
-
-    for (uint32_t i = 0; i < tree->nodes.fresh; i++) {
-        if (node_at(tree, i)->owners == NONE)
-            continue;
-        nodes++;
-        if (!is_node_sound(tree, i))
-            return false;
-        for (uint32_t at = node_at(tree, i)->owners; at != NONE; at = owner_at(tree, at)->beside)
-            owned++;
-    }
-    for (uint32_t t = 0; t < tree->tenant_max; t++)
-        if (!is_tenant_sound(tree, t, &listed))
-            return false;
-    return nodes == tree->node_count && owned == listed &&
-           nodes + tree->nodes.free_count == tree->nodes.fresh &&
-           owned + tree->owners.free_count == tree->owners.fresh;
 }
