@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define WORKER_MAX 6
@@ -215,6 +216,18 @@ static void play(struct sgl_router **routers, const uint8_t *bytes, size_t size)
     }
 }
 
+/* With its defaults; a policy that wraps another around marginal_utility, which learns. */
+static void parse_policy(struct sgl_policy_spec *spec, const char *name)
+{
+    char wrapping[64];
+
+    snprintf(wrapping, sizeof wrapping, "%s:base=marginal_utility", name);
+    if (sgl_policy_parse(spec, name, NULL) == SGL_OK)
+        return;
+    const int status = sgl_policy_parse(spec, wrapping, NULL);
+    assert(status == SGL_OK);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     uint32_t policy_count = 0;
@@ -224,9 +237,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
     while (sgl_policy_at(policy_count) != NULL)
         policy_count++;
-    if (size < 2 ||
-        sgl_policy_parse(&spec, sgl_policy_at(bytes[0] % policy_count)->name, NULL) != SGL_OK)
+    if (size < 2)
         return 0;
+    parse_policy(&spec, sgl_policy_at(bytes[0] % policy_count)->name);
     for (int i = 0; i < 2; i++) {
         digests[i] = (struct digest){.sink = {.ops = &digest_ops, .wants_candidates = true}};
         const struct sgl_router_options options = {.seed = bytes[1],
