@@ -1,16 +1,23 @@
 #include "candidates.h"
 
-uint32_t sgl_candidate_in_turn(const struct sgl_view *view, uint32_t turn)
+uint32_t sgl_candidate_position(const uint32_t *candidates, uint32_t count, uint32_t worker)
 {
     uint32_t low = 0;
-    uint32_t high = view->candidate_count;
+    uint32_t high = count;
 
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        if (view->candidates[middle] < turn)
+        if (candidates[middle] < worker)
             low = middle + 1;
         else
             high = middle;
     }
-    return view->candidates[low < view->candidate_count ? low : 0];
+    return low;
+}
+
+uint32_t sgl_candidate_in_turn(const struct sgl_view *view, uint32_t turn)
+{
+    const uint32_t at = sgl_candidate_position(view->candidates, view->candidate_count, turn);
+
+    return view->candidates[at < view->candidate_count ? at : 0];
 }

@@ -110,6 +110,10 @@ static inline double sgl_chance_best(const void *state, const struct sgl_view *v
     return score(state, view, worker) == best.score ? 1.0 / best.count : 0.0;
 }
 
+/* Where the first candidate with an index of at least `worker` stands in an ascending list; `count`
+ * when there is none. */
+uint32_t sgl_candidate_position(const uint32_t *candidates, uint32_t count, uint32_t worker);
+
 /* The first candidate with an index of at least `turn`, else the first of all. */
 uint32_t sgl_candidate_in_turn(const struct sgl_view *view, uint32_t turn);
 

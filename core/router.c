@@ -1,5 +1,6 @@
 #include "router.h"
 
+#include "candidates.h"
 #include "flights.h"
 
 #include <assert.h>
@@ -327,22 +328,14 @@ static void explain_after(struct sgl_router *router, enum sgl_pool pool, uint32_
         .candidates = candidates,
         .candidate_count = fleet->candidate_count[pool],
     };
-    uint32_t low = 0;
-    uint32_t high = view.candidate_count;
+    uint32_t at = sgl_candidate_position(candidates, view.candidate_count, worker);
 
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (candidates[middle] < worker)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == view.candidate_count || candidates[low] != worker) {
+    if (at == view.candidate_count || candidates[at] != worker) {
         view.candidates = &router->record.worker;
         view.candidate_count = 1;
-        low = 0;
+        at = 0;
     }
-    explain(router, pool, &view, low, 1, &router->record.after);
+    explain(router, pool, &view, at, 1, &router->record.after);
 }
 
 /* `flight` is NULL for a reject. */

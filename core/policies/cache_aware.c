@@ -170,18 +170,8 @@ static double fraction_of(const struct sgl_prompt *prompt, size_t ids)
 
 static bool is_candidate(const struct sgl_view *view, uint32_t worker, uint32_t *index_out)
 {
-    uint32_t low = 0;
-    uint32_t high = view->candidate_count;
-
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (view->candidates[middle] < worker)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *index_out = low;
-    return low < view->candidate_count && view->candidates[low] == worker;
+    *index_out = sgl_candidate_position(view->candidates, view->candidate_count, worker);
+    return *index_out < view->candidate_count && view->candidates[*index_out] == worker;
 }
 
 /* Who has the longest prefix: the owners of `node` that are candidates. */

@@ -12,6 +12,7 @@
 #include "core/failure.h"
 #include "core/rng.h"
 #include "support.h"
+#include "world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,36 +176,14 @@ static void the_oldest_leaf_goes_first(void)
     sgl_prefix_tree_destroy(tree);
 }
 
-struct failing {
-    uint64_t calls_left;
-    int64_t blocks;
-};
-
-static void *resize_failing(void *context, void *memory, size_t size)
-{
-    struct failing *failing = context;
-
-    if (size == 0) {
-        failing->blocks -= memory != NULL;
-        free(memory);
-        return NULL;
-    }
-    if (failing->calls_left == 0)
-        return NULL;
-    failing->calls_left--;
-    void *resized = realloc(memory, size);
-    failing->blocks += memory == NULL && resized != NULL;
-    return resized;
-}
-
 static void without_memory_nothing_changes(void)
 {
     bool is_done = false;
     uint64_t calls = 0;
 
     for (; !is_done && calls < 500; calls++) {
-        struct failing failing = {.calls_left = calls};
-        const struct sgl_allocator allocator = {resize_failing, &failing};
+        struct sgl_world_memory memory = {.calls_left = calls};
+        const struct sgl_allocator allocator = sgl_world_allocator(&memory);
         struct sgl_rng rng = sgl_rng_stream(3, SGL_PURPOSE_ARRIVAL, 2, 0, 0);
         struct sgl_prefix_tree *tree = sgl_prefix_tree_create(TENANTS, &allocator);
         int status = tree != NULL ? SGL_OK : SGL_ENOMEM;
@@ -220,7 +199,7 @@ static void without_memory_nothing_changes(void)
         }
         is_done = status == SGL_OK;
         sgl_prefix_tree_destroy(tree);
-        CU_ASSERT_EQUAL(failing.blocks, 0);
+        CU_ASSERT_EQUAL(memory.blocks, 0);
     }
     CU_ASSERT_TRUE(is_done && calls > 8);
 }

@@ -260,29 +260,6 @@ static void the_worker_limit_holds_for_all_ever_added(void)
     tear_down(&fixture);
 }
 
-/* An allocator that fails at the n-th call, to try every n. */
-struct failing {
-    uint64_t calls_left;
-    int64_t blocks;
-};
-
-static void *resize_failing(void *context, void *memory, size_t size)
-{
-    struct failing *failing = context;
-
-    if (size == 0) {
-        failing->blocks -= memory != NULL;
-        free(memory);
-        return NULL;
-    }
-    if (failing->calls_left == 0)
-        return NULL;
-    failing->calls_left--;
-    void *resized = realloc(memory, size);
-    failing->blocks += memory == NULL && resized != NULL;
-    return resized;
-}
-
 static void without_memory_it_fails_cleanly_at_every_call(void)
 {
     struct sgl_policy_spec policy = sgl_world_policy("marginal_utility");
@@ -290,8 +267,8 @@ static void without_memory_it_fails_cleanly_at_every_call(void)
     bool is_done = false;
 
     for (; !is_done && calls < 1000; calls++) {
-        struct failing failing = {.calls_left = calls};
-        const struct sgl_allocator allocator = {resize_failing, &failing};
+        struct sgl_world_memory memory = {.calls_left = calls};
+        const struct sgl_allocator allocator = sgl_world_allocator(&memory);
         const struct sgl_router_options options = {
             .policy = {&policy}, .worker_max = 8, .allocator = &allocator};
         struct sgl_failure failure = {.text = ""};
@@ -315,7 +292,7 @@ static void without_memory_it_fails_cleanly_at_every_call(void)
         CU_ASSERT_TRUE(status == SGL_OK || strstr(failure.text, "out of memory") != NULL);
         is_done = status == SGL_OK;
         sgl_router_destroy(router);
-        CU_ASSERT_EQUAL(failing.blocks, 0);
+        CU_ASSERT_EQUAL(memory.blocks, 0);
     }
     CU_ASSERT_TRUE(calls > 10 && calls < 1000);
     sgl_policy_release(&policy);

@@ -25,6 +25,28 @@ struct play {
     uint32_t out_count;
 };
 
+static void *resize_failing(void *context, void *memory, size_t size)
+{
+    struct sgl_world_memory *state = context;
+
+    if (size == 0) {
+        state->blocks -= memory != NULL;
+        free(memory);
+        return NULL;
+    }
+    if (state->calls_left == 0)
+        return NULL;
+    state->calls_left--;
+    void *resized = realloc(memory, size);
+    state->blocks += memory == NULL && resized != NULL;
+    return resized;
+}
+
+struct sgl_allocator sgl_world_allocator(struct sgl_world_memory *memory)
+{
+    return (struct sgl_allocator){.resize = resize_failing, .context = memory};
+}
+
 struct sgl_policy_spec sgl_world_policy(const char *text)
 {
     struct sgl_policy_spec spec;

@@ -23,6 +23,14 @@ struct sgl_router *sgl_world_router(const struct sgl_policy_spec *spec, uint64_t
 /* Plays the world. Every input the router must accept is asserted to be accepted. */
 void sgl_world_play(const struct sgl_world *world, struct sgl_router *router);
 
+/* Memory that runs out: the calls_left-th call that asks for some fails, and so do all after it. */
+struct sgl_world_memory {
+    uint64_t calls_left;
+    int64_t blocks; /* not freed yet */
+};
+
+struct sgl_allocator sgl_world_allocator(struct sgl_world_memory *memory);
+
 /* A spec that must parse. */
 struct sgl_policy_spec sgl_world_policy(const char *text);
 
