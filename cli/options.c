@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define OPTION_MAX 48
-#define CONFIG_SIZE_MAX (64 * 1024)
+#define CONFIG_SIZE_MAX ((size_t)64 * 1024)
 
 /* Values of getopt's `val`: rows of the table from ROW_FIRST on. */
 enum { VALUE_HELP = 1, VALUE_CONFIG, ROW_FIRST = 256 };
@@ -178,7 +178,7 @@ static int read_config(const struct sgl_usage *usage, const char *path)
     const bool is_read = ferror(file) == 0;
     fclose(file);
     if (!is_read || size > CONFIG_SIZE_MAX || memchr(text, '\0', size) != NULL) {
-        sgl_complain("%.300s: cannot be read as text of at most %d bytes", path, CONFIG_SIZE_MAX);
+        sgl_complain("%.300s: cannot be read as text of at most %zu bytes", path, CONFIG_SIZE_MAX);
         return SGL_EXIT_FAILED;
     }
     text[size] = '\0';

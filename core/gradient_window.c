@@ -2,6 +2,8 @@
 
 #include "absent.h"
 
+#include <assert.h>
+
 static double seconds(int64_t nanoseconds)
 {
     return (double)nanoseconds / 1e9;
@@ -27,6 +29,8 @@ static const struct sgl_completion *sample_at(const struct stretch *stretch, uin
 static double throughput_of(const struct stretch *stretch, enum sgl_throughput_kind kind)
 {
     double sum = 0;
+
+    assert(stretch->count > 0);
 
     if (kind == SGL_THROUGHPUT_PER_REQUEST) {
         for (uint32_t i = 0; i < stretch->count; i++) {

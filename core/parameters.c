@@ -135,34 +135,12 @@ static int set_policy(struct sgl_parameters *parameters, const struct sgl_parame
     return SGL_OK;
 }
 
-int sgl_parameters_set(struct sgl_parameters *parameters, const char *key, size_t key_length,
-                       const char *value, size_t value_length, const char *what,
-                       struct sgl_failure *failure)
+static int refuse_unknown(const struct sgl_parameter *table, const char *key, size_t key_length,
+                          const char *what, struct sgl_failure *failure)
 {
-    const struct sgl_parameter *table = parameters->table;
-    size_t index;
-
-    for (size_t i = 0; table != NULL && table[i].name != NULL; i++) {
-        const struct sgl_parameter *row = &table[i];
-        if (strlen(row->name) != key_length || memcmp(row->name, key, key_length) != 0)
-            continue;
-        if (row->kind == SGL_PARAMETER_REALS)
-            return set_list(parameters, row, value, value_length, what, failure);
-        if (row->kind == SGL_PARAMETER_POLICY)
-            return set_policy(parameters, row, value, value_length, what, failure);
-        if (row->kind == SGL_PARAMETER_CHOICE) {
-            if (!sgl_list_has(row->choices, '|', value, value_length, &index))
-                return refuse(row, value, value_length, what, failure);
-            parameters->value[i] = (double)index;
-            return SGL_OK;
-        }
-        if (!read_number(row, value, value_length, &parameters->value[i]))
-            return refuse(row, value, value_length, what, failure);
-        return SGL_OK;
-    }
-
     char wanted[64];
     char hint[128];
+
     snprintf(wanted, sizeof wanted, "%.*s", key_length > 60 ? 60 : (int)key_length, key);
     struct sgl_nearest nearest = {.wanted = wanted};
     for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
@@ -170,6 +148,35 @@ int sgl_parameters_set(struct sgl_parameters *parameters, const char *key, size_
     return sgl_fail(failure, SGL_EINVAL, "%s: unknown parameter '%s'%s%s", what, wanted,
                     sgl_nearest_hint(&nearest, hint, sizeof hint),
                     nearest.name == NULL ? ", expected none" : "");
+}
+
+int sgl_parameters_set(struct sgl_parameters *parameters, const char *key, size_t key_length,
+                       const char *value, size_t value_length, const char *what,
+                       struct sgl_failure *failure)
+{
+    const struct sgl_parameter *table = parameters->table;
+    size_t i = 0;
+    size_t index = 0;
+
+    while (table != NULL && table[i].name != NULL &&
+           (strlen(table[i].name) != key_length || memcmp(table[i].name, key, key_length) != 0))
+        i++;
+    if (table == NULL || table[i].name == NULL)
+        return refuse_unknown(table, key, key_length, what, failure);
+
+    const struct sgl_parameter *row = &table[i];
+    if (row->kind == SGL_PARAMETER_REALS)
+        return set_list(parameters, row, value, value_length, what, failure);
+    if (row->kind == SGL_PARAMETER_POLICY)
+        return set_policy(parameters, row, value, value_length, what, failure);
+    if (row->kind != SGL_PARAMETER_CHOICE)
+        return read_number(row, value, value_length, &parameters->value[i])
+                   ? SGL_OK
+                   : refuse(row, value, value_length, what, failure);
+    if (!sgl_list_has(row->choices, '|', value, value_length, &index))
+        return refuse(row, value, value_length, what, failure);
+    parameters->value[i] = (double)index;
+    return SGL_OK;
 }
 
 static bool takes_rest(const struct sgl_parameter *table, const char *key, size_t key_length)

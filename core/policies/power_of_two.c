@@ -107,11 +107,9 @@ static double probability(const void *opaque, const struct sgl_view *view, uint3
         if (other == worker)
             continue;
         const int order = compare(state, view->fleet, worker, other);
-        if (order < 0)
-            wins++;
-        else if (order == 0 && state->ties == SGL_TIES_RANDOM)
+        if (order == 0 && state->ties == SGL_TIES_RANDOM)
             ties++;
-        else if (order == 0 && worker < other)
+        else if (order < 0 || (order == 0 && worker < other))
             wins++;
     }
     return (2.0 * wins + ties) / (n * (n - 1));
