@@ -18,7 +18,7 @@ static void write_text(FILE *out, const char *name, const char *value)
         fprintf(out, " %s='%s'", name, value);
 }
 
-static void write_row(FILE *out, const struct sgl_trace_row *row)
+void trace_tell_row(FILE *out, const struct sgl_trace_row *row)
 {
     const struct sgl_request *request = &row->request;
     const struct sgl_recorded *recorded = &row->recorded;
@@ -90,7 +90,7 @@ struct trace_reading trace_read(const struct sgl_trace_options *options)
     reading.code = sgl_trace_open(&trace, options, &reading.failure);
     while (reading.code >= 0 &&
            (reading.code = sgl_trace_next(trace, &row, &reading.failure)) > 0) {
-        write_row(rows, &row);
+        trace_tell_row(rows, &row);
         reading.row_count++;
     }
     fclose(rows);

@@ -8,6 +8,8 @@
 
 #include "traces/open.h"
 
+#include <stdio.h>
+
 struct trace_reading {
     int code; /* 0, or what opening or reading failed with */
     struct sgl_failure failure;
@@ -24,6 +26,9 @@ struct trace_reading trace_read(const struct sgl_trace_options *options);
 /* Of a CSV in memory called t.csv. */
 struct trace_reading trace_read_csv(const char *bytes, size_t size);
 struct trace_reading trace_read_text(const char *text);
+
+/* The line of one row. */
+void trace_tell_row(FILE *out, const struct sgl_trace_row *row);
 
 void trace_reading_release(struct trace_reading *reading);
 
