@@ -12,6 +12,11 @@
 #include "core/decision.h"
 #include "log_reader.h"
 
+struct sgl_log_run_fact {
+    char *key; /* owned; the value follows its terminating 0 */
+    const char *value;
+};
+
 struct sgl_log_reader {
     char *path;
     struct sgl_log_source *source;

@@ -6,11 +6,6 @@
 
 #define FACT_MAX 65536
 
-struct sgl_log_run_fact {
-    char *key; /* owned; the value follows its terminating 0 */
-    const char *value;
-};
-
 /* ---- what the router said ---- */
 
 int sgl_log_reader_next_decision(struct sgl_log_reader *reader, struct sgl_decision *out,
@@ -174,7 +169,7 @@ int sgl_log_reader_open(struct sgl_log_reader **reader_out, const char *path,
         free(reader);
         return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", path);
     }
-    int status = sgl_log_sqlite_open(&reader->source, path, failure);
+    int status = sgl_log_medium_of(path)->open(&reader->source, path, failure);
     if (status == SGL_OK)
         status = read_facts(reader, failure);
     if (status != SGL_OK) {

@@ -397,7 +397,7 @@ int sgl_log_open(struct sgl_log **log_out, const char *path, const struct sgl_lo
                  struct sgl_failure *failure)
 {
     struct sgl_log_store *store;
-    const int status = sgl_log_sqlite_create(
+    const int status = sgl_log_medium_of(path)->create(
         &store, path, &(struct sgl_log_store_options){.is_durable = options->is_durable}, failure);
 
     *log_out = NULL;

@@ -249,3 +249,16 @@ int sgl_log_sqlite_create(struct sgl_log_store **store_out, const char *path,
     *store_out = &self->store;
     return SGL_OK;
 }
+
+/* Whatever no other medium takes. */
+static bool owns(const char *path)
+{
+    (void)path;
+    return true;
+}
+
+const struct sgl_log_medium sgl_log_medium_sqlite = {
+    .owns = owns,
+    .create = sgl_log_sqlite_create,
+    .open = sgl_log_sqlite_open,
+};

@@ -1,6 +1,6 @@
 /*
- * log_store.h - what a kind of log file offers, to write and to read. One kind = one file that
- * defines these two tables of functions; log_sink.h and log_reader.h choose by the path.
+ * log_store.h - what a medium of logs offers, to write and to read. One medium = its files, which
+ * define these tables of functions, and a line in log_media.def; the path says which is used.
  *
  * Rows are values in the order of the table's columns (log_schema.h). A store knows nothing of what
  * they mean.
@@ -53,5 +53,24 @@ int sgl_log_sqlite_create(struct sgl_log_store **store_out, const char *path,
                           const struct sgl_log_store_options *options, struct sgl_failure *failure);
 int sgl_log_sqlite_open(struct sgl_log_source **source_out, const char *path,
                         struct sgl_failure *failure);
+
+/* log_csv.c and log_csv_read.c */
+int sgl_log_csv_open(struct sgl_log_source **source_out, const char *path,
+                     struct sgl_failure *failure);
+
+/* What logs are stored in: log_media.def lists them. */
+struct sgl_log_medium {
+    bool (*owns)(const char *path); /* is the path its own, by name or by what is there? */
+    int (*create)(struct sgl_log_store **store_out, const char *path,
+                  const struct sgl_log_store_options *options, struct sgl_failure *failure);
+    int (*open)(struct sgl_log_source **source_out, const char *path, struct sgl_failure *failure);
+};
+
+#define LOG_MEDIUM(name) extern const struct sgl_log_medium sgl_log_medium_##name;
+#include "log_media.def"
+#undef LOG_MEDIUM
+
+/* The medium of a path; never NULL. */
+const struct sgl_log_medium *sgl_log_medium_of(const char *path);
 
 #endif
