@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PS_PER_US 1e6
 #define PS_PER_NS 1000
@@ -20,6 +21,7 @@ enum {
     C_KV_TOKEN,
     KV_TOKENS,
     PAGE_SIZE,
+    PREFIX_CACHE,
     CHUNKED_PREFILL_SIZE,
     MAX_PREFILL_TOKENS,
     MAX_BATCH_TOKENS,
@@ -53,6 +55,8 @@ static const struct sgl_parameter table[] = {
         NULL, "tokens the KV memory holds; 0: unlimited"},
     [PAGE_SIZE] = {"page_size", SGL_PARAMETER_INTEGER, 1, 1, 65536, NULL,
         "tokens of a page of KV memory (SGLang: 1)"},
+    [PREFIX_CACHE] = {"prefix_cache", SGL_PARAMETER_CHOICE, 1, 0, 0, "off|on",
+        "prompts stay in KV memory for later ones that begin alike (needs prefix ids)"},
     [CHUNKED_PREFILL_SIZE] = {"chunked_prefill_size", SGL_PARAMETER_INTEGER, 8192, 0, TOKENS_MAX,
         NULL, "sglang: prefill tokens of a step; 0: prompts are not cut (SGLang: by GPU memory)"},
     [MAX_PREFILL_TOKENS] = {"max_prefill_tokens", SGL_PARAMETER_INTEGER, 16384, 1, TOKENS_MAX,
@@ -148,8 +152,9 @@ static int create(void *state, const struct sgl_worker_model_setup *setup,
         .prefill_half_pair_ps = fold(value[C_PREFILL_CONTEXT] / 2, scale),
         .kv_token_ps = fold(value[C_KV_TOKEN], scale),
     };
-    self->page_size = (int64_t)value[PAGE_SIZE];
-    self->pages_total = (int64_t)value[KV_TOKENS] / self->page_size;
+    self->has_cache = value[PREFIX_CACHE] != 0;
+    self->kv.page_size = (int64_t)value[PAGE_SIZE];
+    self->kv.pages_total = (int64_t)value[KV_TOKENS] / self->kv.page_size;
     self->chunked_prefill_size = (int64_t)value[CHUNKED_PREFILL_SIZE];
     self->max_prefill_tokens = (int64_t)value[MAX_PREFILL_TOKENS];
     self->max_batch_tokens = (int64_t)value[MAX_BATCH_TOKENS];
@@ -162,7 +167,11 @@ static void destroy(void *state)
 {
     struct sgl_engine *self = state;
 
+    /* Places without a job hold no ids. */
+    for (uint32_t job = 0; job < self->slots.capacity; job++)
+        free(self->jobs[job].prompt.ids);
     free(self->jobs);
+    sgl_kv_cache_release(&self->kv);
     free(self->chunks);
     sgl_slots_release(&self->slots);
     sgl_event_queue_release(&self->running);
@@ -201,9 +210,37 @@ static void reject(const struct sgl_engine *self, const struct sgl_job *job, con
     self->emit(self->emit_context, &event);
 }
 
+/* Copies the ids of the blocks that begin within the prompt. */
+static int take_ids(struct sgl_engine *self, struct sgl_engine_job *job,
+                    const struct sgl_request *request)
+{
+    const uint64_t tokens = (uint64_t)job->prompt_tokens;
+    uint64_t count = request->prefix_count;
+
+    if (!self->has_cache || count == 0)
+        return SGL_OK;
+    /* Not stated: the ids share the prompt evenly. */
+    const uint64_t block = request->prefix_block > 0 ? request->prefix_block
+                           : count < tokens          ? (tokens + count - 1) / count
+                                                     : 1;
+    if (count > (tokens + block - 1) / block)
+        count = (tokens + block - 1) / block;
+    uint64_t *ids = malloc(count * sizeof *ids);
+    if (ids == NULL || sgl_kv_cache_reserve(&self->kv, (uint32_t)count) != SGL_OK) {
+        free(ids);
+        return SGL_ENOMEM;
+    }
+    memcpy(ids, request->prefix_ids, count * sizeof *ids);
+    job->cached_tokens = 0;
+    job->prompt = (struct sgl_kv_prompt){
+        .ids = ids, .count = (uint32_t)count, .block = (int64_t)block, .tokens = (int64_t)tokens};
+    return SGL_OK;
+}
+
 static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *failure)
 {
     struct sgl_engine *self = state;
+    struct sgl_kv_match match;
     uint32_t index;
 
     const int status = check_job(job, failure);
@@ -214,7 +251,7 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
     const int64_t max_tokens =
         job->max_tokens < SGL_JOB_TOKENS_MAX ? job->max_tokens : SGL_JOB_TOKENS_MAX;
     const int64_t pages = sgl_engine_pages(self, prompt_tokens + max_tokens);
-    if (self->pages_total > 0 && pages > self->pages_total) {
+    if (self->kv.pages_total > 0 && pages > self->kv.pages_total) {
         reject(self, job, "over_capacity");
         return SGL_OK;
     }
@@ -225,14 +262,20 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
         .prompt_tokens = prompt_tokens,
         .output_tokens = job->output_tokens < max_tokens ? job->output_tokens : max_tokens,
         .pages = pages,
+        .cached_tokens = SGL_ABSENT,
+        .hold = {.node = SGL_KV_ROOT},
     };
+    if (take_ids(self, &self->jobs[index], job->request) != SGL_OK) {
+        sgl_slots_give(&self->slots, index);
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    }
     sgl_slot_list_push(&self->waiting, &self->slots, index);
 
     /* A leap starts with an empty queue or a head that cannot be admitted before a finish. In the
      * first case the first arrival that could be admitted ends it at the next step boundary, which
      * may be this very instant. */
     if (self->is_stepping && self->chunk_count == 0 && self->waiting.count == 1 &&
-        self->scheduler->could_admit(self, &self->jobs[index]))
+        self->scheduler->could_admit(self) && sgl_engine_fits(self, &self->jobs[index], &match))
         sgl_engine_cut_leap(self, job->arrival_ns);
     return SGL_OK;
 }
@@ -265,8 +308,8 @@ static void load(const void *state, struct sgl_worker_load *load_out)
 
     load_out->queue_length = self->waiting.count;
     load_out->running = self->admitted;
-    load_out->token_usage = self->pages_total > 0
-                                ? (double)self->pages_used / (double)self->pages_total
+    load_out->token_usage = self->kv.pages_total > 0
+                                ? (double)self->kv.pages_held / (double)self->kv.pages_total
                                 : SGL_ABSENT_REAL;
 }
 

@@ -6,8 +6,9 @@
  *                ^ head                      a job not done stays `partial`          step,
  * admission
  *
- *     memory    pages of a job are taken at admission, prompt + max_tokens, and given back at its
- * end
+ *     memory    pages of a job are taken at admission, prompt + max_tokens less what a cache has of
+ *               the prompt (kv_cache.h); the prompt joins the cache when it is computed, and all
+ *               is let go at the job's end
  *
  *     time      |-- prefill step --|-- decode leap: k steps in one --|-- ...
  *               start              end = start of the next, exact to the picosecond
@@ -26,6 +27,7 @@
 #define SGL_SIM_MODELS_ENGINE_H
 
 #include "sim/event_queue.h"
+#include "sim/kv_cache.h"
 #include "sim/models/step_cost.h"
 #include "sim/slots.h"
 #include "sim/worker_model.h"
@@ -34,10 +36,13 @@
 
 struct sgl_engine_job {
     uint32_t handle;
-    int64_t prompt_tokens; /* to prefill: at least 1, for every prompt begins with a token */
-    int64_t output_tokens; /* it will give: the truth or max_tokens, whichever is less */
-    int64_t pages;         /* of KV memory */
-    int64_t prefilled;
+    int64_t prompt_tokens;       /* to prefill: at least 1, for every prompt begins with a token */
+    int64_t output_tokens;       /* it will give: the truth or max_tokens, whichever is less */
+    int64_t pages;               /* of KV memory, prompt and max_tokens */
+    int64_t prefilled;           /* of the prompt, what the cache had included */
+    int64_t cached_tokens;       /* of the prompt; SGL_ABSENT when it has no ids */
+    struct sgl_kv_prompt prompt; /* its ids are the job's own */
+    struct sgl_kv_hold hold;
     int64_t started_ns; /* admission */
     uint64_t admission; /* order of admission */
 };
@@ -53,8 +58,8 @@ struct sgl_engine;
 struct sgl_engine_scheduler {
     /* Fills engine->chunks for the next step; says whether the running jobs decode in it. */
     bool (*form)(struct sgl_engine *engine);
-    /* Could the job at the head of an empty queue be admitted while the present batch decodes? */
-    bool (*could_admit)(const struct sgl_engine *engine, const struct sgl_engine_job *job);
+    /* Memory aside, could a job be admitted while the present batch decodes? */
+    bool (*could_admit)(const struct sgl_engine *engine);
 };
 
 extern const struct sgl_engine_scheduler sgl_engine_sglang;
@@ -67,8 +72,8 @@ struct sgl_engine {
     bool stepwise;
 
     struct sgl_step_cost cost;
-    int64_t page_size;
-    int64_t pages_total; /* 0: unlimited */
+    bool has_cache;
+    struct sgl_kv_cache kv;
     int64_t max_running_requests;
     int64_t chunked_prefill_size; /* 0: prompts are never cut */
     int64_t max_prefill_tokens;
@@ -81,7 +86,6 @@ struct sgl_engine {
     uint32_t partial; /* admitted, its prompt not done after the chunk of this step */
     int64_t admitted; /* jobs in prefill or decode */
     uint64_t admissions;
-    int64_t pages_used;
 
     struct sgl_event_queue running; /* time = decode step that ends it, index = admission */
     int64_t context;                /* of the running jobs, together */
@@ -101,10 +105,17 @@ struct sgl_engine {
 };
 
 int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens);
-bool sgl_engine_fits(const struct sgl_engine *engine, const struct sgl_engine_job *job);
 
-/* Takes the head of the queue into the next step with a chunk of `tokens`. */
-void sgl_engine_admit(struct sgl_engine *engine, int64_t tokens);
+/* Is there memory for the job? *match_out is then what the cache has of it. */
+bool sgl_engine_fits(const struct sgl_engine *engine, const struct sgl_engine_job *job,
+                     struct sgl_kv_match *match_out);
+
+/* Prompt tokens of the job that are to be computed, with that match. */
+int64_t sgl_engine_uncached(const struct sgl_engine *engine, const struct sgl_engine_job *job,
+                            const struct sgl_kv_match *match);
+
+/* Takes the head of the queue, with its match, into the next step with a chunk of `tokens`. */
+void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens);
 
 /* Gives `job` a chunk of `tokens` in the next step. */
 void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens);

@@ -6,13 +6,14 @@ static bool has_slot(const struct sgl_engine *engine)
     return (int64_t)engine->running.count + engine->chunk_count < engine->max_running_requests;
 }
 
-/* The head of the queue, if it may join the step being formed. */
-static const struct sgl_engine_job *admissible(const struct sgl_engine *engine)
+/* The head of the queue and its match, if it may join the step being formed. */
+static const struct sgl_engine_job *admissible(const struct sgl_engine *engine,
+                                               struct sgl_kv_match *match_out)
 {
     if (engine->waiting.count == 0 || engine->partial != SGL_ENGINE_NO_JOB || !has_slot(engine))
         return NULL;
     const struct sgl_engine_job *head = &engine->jobs[sgl_slot_list_first(&engine->waiting)];
-    return sgl_engine_fits(engine, head) ? head : NULL;
+    return sgl_engine_fits(engine, head, match_out) ? head : NULL;
 }
 
 static int64_t remaining(const struct sgl_engine_job *job)
@@ -34,11 +35,12 @@ static int64_t least(int64_t left, int64_t right)
  */
 static bool form_sglang(struct sgl_engine *engine)
 {
-    const int64_t page = engine->page_size;
+    const int64_t page = engine->kv.page_size;
     const bool is_chunked = engine->chunked_prefill_size > 0;
     int64_t chunk_left = is_chunked ? engine->chunked_prefill_size : INT64_MAX;
     int64_t input_left = engine->max_prefill_tokens;
     const struct sgl_engine_job *job;
+    struct sgl_kv_match match;
 
     if (engine->partial != SGL_ENGINE_NO_JOB) {
         const int64_t rest = remaining(&engine->jobs[engine->partial]);
@@ -47,8 +49,8 @@ static bool form_sglang(struct sgl_engine *engine)
         chunk_left -= sgl_engine_pages(engine, tokens) * page;
         input_left -= sgl_engine_pages(engine, tokens) * page;
     }
-    while (chunk_left > 0 && input_left > 0 && (job = admissible(engine)) != NULL) {
-        int64_t tokens = job->prompt_tokens;
+    while (chunk_left > 0 && input_left > 0 && (job = admissible(engine, &match)) != NULL) {
+        int64_t tokens = sgl_engine_uncached(engine, job, &match);
         const int64_t charge = sgl_engine_pages(engine, tokens) * page;
         if (!is_chunked && engine->chunk_count > 0 && charge >= input_left)
             break;
@@ -56,17 +58,16 @@ static bool form_sglang(struct sgl_engine *engine)
             tokens = chunk_left / page * page;
         if (tokens == 0)
             break;
-        sgl_engine_admit(engine, tokens);
+        sgl_engine_admit(engine, &match, tokens);
         chunk_left -= sgl_engine_pages(engine, tokens) * page;
         input_left -= sgl_engine_pages(engine, tokens) * page;
     }
     return engine->chunk_count == 0 && engine->running.count > 0;
 }
 
-static bool could_admit_sglang(const struct sgl_engine *engine, const struct sgl_engine_job *job)
+static bool could_admit_sglang(const struct sgl_engine *engine)
 {
-    return (int64_t)engine->running.count < engine->max_running_requests &&
-           sgl_engine_fits(engine, job);
+    return (int64_t)engine->running.count < engine->max_running_requests;
 }
 
 const struct sgl_engine_scheduler sgl_engine_sglang = {
@@ -83,6 +84,7 @@ static bool form_vllm(struct sgl_engine *engine)
 {
     int64_t budget = engine->max_batch_tokens - (int64_t)engine->running.count;
     const struct sgl_engine_job *job;
+    struct sgl_kv_match match;
 
     if (engine->partial != SGL_ENGINE_NO_JOB) {
         const int64_t rest = remaining(&engine->jobs[engine->partial]);
@@ -90,18 +92,17 @@ static bool form_vllm(struct sgl_engine *engine)
         sgl_engine_prefill(engine, engine->partial, tokens);
         budget -= tokens;
     }
-    while (budget > 0 && (job = admissible(engine)) != NULL) {
-        const int64_t tokens = least(job->prompt_tokens, budget);
-        sgl_engine_admit(engine, tokens);
+    while (budget > 0 && (job = admissible(engine, &match)) != NULL) {
+        const int64_t tokens = least(sgl_engine_uncached(engine, job, &match), budget);
+        sgl_engine_admit(engine, &match, tokens);
         budget -= tokens;
     }
     return engine->running.count > 0;
 }
 
-static bool could_admit_vllm(const struct sgl_engine *engine, const struct sgl_engine_job *job)
+static bool could_admit_vllm(const struct sgl_engine *engine)
 {
-    return (int64_t)engine->running.count < engine->max_batch_tokens &&
-           could_admit_sglang(engine, job);
+    return (int64_t)engine->running.count < engine->max_batch_tokens && could_admit_sglang(engine);
 }
 
 const struct sgl_engine_scheduler sgl_engine_vllm = {

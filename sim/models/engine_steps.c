@@ -5,12 +5,20 @@
 
 int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens)
 {
-    return (tokens + engine->page_size - 1) / engine->page_size;
+    return (tokens + engine->kv.page_size - 1) / engine->kv.page_size;
 }
 
-bool sgl_engine_fits(const struct sgl_engine *engine, const struct sgl_engine_job *job)
+bool sgl_engine_fits(const struct sgl_engine *engine, const struct sgl_engine_job *job,
+                     struct sgl_kv_match *match_out)
 {
-    return engine->pages_total == 0 || engine->pages_used + job->pages <= engine->pages_total;
+    *match_out = sgl_kv_cache_match(&engine->kv, &job->prompt);
+    return sgl_kv_cache_fits(&engine->kv, match_out, job->pages);
+}
+
+int64_t sgl_engine_uncached(const struct sgl_engine *engine, const struct sgl_engine_job *job,
+                            const struct sgl_kv_match *match)
+{
+    return job->prompt_tokens - match->pages * engine->kv.page_size;
 }
 
 /* The arrays grow together: every job may be running, and every job may have a chunk. */
@@ -27,6 +35,9 @@ static int grow(struct sgl_engine *engine)
     struct sgl_engine_job *jobs = realloc(engine->jobs, capacity * sizeof *jobs);
     if (jobs == NULL)
         return SGL_ENOMEM;
+    /* A place without a job has no ids to free. */
+    for (uint32_t job = engine->slots.capacity; job < capacity; job++)
+        jobs[job] = (struct sgl_engine_job){0};
     engine->jobs = jobs;
     return sgl_slots_grow(&engine->slots);
 }
@@ -48,14 +59,17 @@ void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
     engine->partial = tokens < self->prompt_tokens - self->prefilled ? job : SGL_ENGINE_NO_JOB;
 }
 
-void sgl_engine_admit(struct sgl_engine *engine, int64_t tokens)
+void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens)
 {
     const uint32_t job = sgl_slot_list_pop(&engine->waiting, &engine->slots);
     struct sgl_engine_job *self = &engine->jobs[job];
 
-    assert(engine->partial == SGL_ENGINE_NO_JOB && sgl_engine_fits(engine, self));
+    assert(engine->partial == SGL_ENGINE_NO_JOB);
     engine->admitted++;
-    engine->pages_used += self->pages;
+    sgl_kv_cache_take(&engine->kv, match, self->pages, &self->hold);
+    self->prefilled = match->pages * engine->kv.page_size;
+    if (self->prompt.count > 0)
+        self->cached_tokens = self->prefilled;
     self->started_ns = sgl_moment_ns(engine->start);
     self->admission = engine->admissions++;
     sgl_engine_prefill(engine, job, tokens);
@@ -135,16 +149,18 @@ static void finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     struct sgl_engine_job *self = &engine->jobs[job];
 
-    engine->pages_used -= self->pages;
+    sgl_kv_cache_let_go(&engine->kv, &self->hold);
+    free(self->prompt.ids);
+    self->prompt = (struct sgl_kv_prompt){0};
     engine->admitted--;
-    assert(engine->pages_used >= 0 && engine->admitted >= 0);
+    assert(engine->admitted >= 0);
     const struct sgl_worker_event event = {
         .kind = SGL_WORKER_FINISH,
         .handle = self->handle,
         .time_ns = now_ns,
         .started_ns = self->started_ns,
         .output_tokens = self->output_tokens,
-        .cached_tokens = SGL_ABSENT,
+        .cached_tokens = self->cached_tokens,
     };
     sgl_slots_give(&engine->slots, job);
     engine->emit(engine->emit_context, &event);
@@ -153,8 +169,10 @@ static void finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 /* The prompt is done: token 1 comes out of the same step. */
 static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
-    const struct sgl_engine_job *self = &engine->jobs[job];
+    struct sgl_engine_job *self = &engine->jobs[job];
 
+    sgl_kv_cache_publish(&engine->kv, &self->prompt, &self->hold);
+    sgl_kv_cache_unreserve(&engine->kv, self->prompt.count);
     if (self->output_tokens > 0) {
         const struct sgl_worker_event event = {
             .kind = SGL_WORKER_FIRST_TOKEN,

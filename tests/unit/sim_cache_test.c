@@ -1,0 +1,131 @@
+/* The prefix cache of a worker: accounts that balance after every event, and a case by hand. */
+#include "core/rng.h"
+#include "sim/models/engine.h"
+#include "sim_support.h"
+#include "support.h"
+
+#include <string.h>
+
+#define REQUESTS 60
+#define BLOCK_MAX 6
+
+static void ignore(void *context, const struct sgl_worker_event *event)
+{
+    *(uint64_t *)context += event->kind != SGL_WORKER_FIRST_TOKEN;
+}
+
+/* held = private + pinned, held + cached + free = total: counted anew from the tree and the jobs.
+ */
+static bool balances(const struct sgl_engine *engine)
+{
+    int64_t private_pages = 0;
+
+    for (uint32_t job = 0; job < engine->slots.capacity; job++)
+        private_pages += engine->jobs[job].hold.pages;
+    return sgl_kv_cache_is_sound(&engine->kv, private_pages);
+}
+
+static void accounts_balance_after_every_event(void)
+{
+    static const char *const models[] = {
+        "batching:scheduler=sglang,kv_tokens=90,page_size=4,chunked_prefill_size=16",
+        "batching:scheduler=vllm,kv_tokens=70,page_size=1,max_batch_tokens=16",
+        "batching:scheduler=vllm,kv_tokens=120,page_size=8", "batching"};
+
+    for (int64_t world = 0; world < 200; world++) {
+        struct sgl_rng draws = sgl_rng_stream(3, SGL_PURPOSE_LENGTH, 0, world, 0);
+        struct sgl_worker_model_spec spec;
+        struct sgl_failure failure;
+        struct sgl_engine engine = {0};
+        uint64_t ended = 0;
+        int64_t now_ns = 0;
+        bool is_sound = true;
+        CU_ASSERT_EQUAL_FATAL(sgl_worker_model_parse(&spec, models[world % 4], &failure), SGL_OK);
+        const struct sgl_worker_model_setup setup = {
+            .spec = &spec, .emit = ignore, .context = &ended};
+        const struct sgl_worker_model_ops *ops = spec.ops;
+        CU_ASSERT_EQUAL_FATAL(ops->create(&engine, &setup, &failure), SGL_OK);
+        for (uint32_t arrived = 0;
+             arrived < REQUESTS || ops->next_event_ns(&engine) != SGL_NEVER;) {
+            if (ops->next_event_ns(&engine) != SGL_NEVER)
+                now_ns = ops->next_event_ns(&engine);
+            ops->advance(&engine, now_ns);
+            is_sound = is_sound && balances(&engine);
+            for (uint32_t n = sgl_rng_below(&draws, 4); n > 0 && arrived < REQUESTS; n--) {
+                uint64_t ids[BLOCK_MAX];
+                struct sgl_trace_row row =
+                    sgl_row(arrived, now_ns, (int64_t)sgl_rng_below(&draws, 60), 0, 0);
+                for (size_t i = 0; i < BLOCK_MAX; i++)
+                    ids[i] = sgl_rng_below(&draws, 2);
+                row.request.prefix_ids = ids;
+                row.request.prefix_count = sgl_rng_below(&draws, BLOCK_MAX + 1);
+                row.request.prefix_block = sgl_rng_below(&draws, 12);
+                const struct sgl_job job = {.handle = arrived++,
+                                            .arrival_ns = now_ns,
+                                            .max_tokens = sgl_rng_below(&draws, 12),
+                                            .output_tokens = sgl_rng_below(&draws, 12),
+                                            .request = &row.request,
+                                            .recorded = &row.recorded};
+                CU_ASSERT_EQUAL(ops->arrive(&engine, &job, &failure), SGL_OK);
+                is_sound = is_sound && balances(&engine);
+            }
+            CU_ASSERT_EQUAL(ops->schedule(&engine, now_ns, &failure), SGL_OK);
+            is_sound = is_sound && balances(&engine);
+        }
+        CU_ASSERT_TRUE(is_sound);
+        CU_ASSERT_EQUAL(ended, REQUESTS);
+        CU_ASSERT_EQUAL(engine.kv.pages_held, 0);
+        CU_ASSERT_EQUAL(engine.kv.reserved, 0);
+        ops->destroy(&engine);
+        sgl_worker_model_release(&spec);
+    }
+}
+
+#define PER_TOKEN                                                                                  \
+    "batching:c_step_us=1,c_request_us=0,c_prefill_token_us=1,c_prefill_context_us=0,"             \
+    "c_kv_token_us=0"
+
+/* Four blocks of 10 tokens; the second request repeats the prompt, the third its half. */
+static void only_what_is_new_is_prefilled(void)
+{
+    static const uint64_t ids[] = {1, 2, 3, 4};
+    static const uint64_t half[] = {1, 2, 9};
+    static const int64_t second = SGL_NANOSECONDS_PER_SECOND;
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 40, 1, 1), sgl_row(1, second, 40, 1, 1),
+                                   sgl_row(2, 2 * second, 25, 1, 1),
+                                   sgl_row(3, 3 * second, 40, 1, 1)};
+    struct sgl_test_fleet fleet;
+    struct sgl_witness witness;
+
+    for (int i = 0; i < 3; i++) {
+        rows[i].request.prefix_ids = i == 2 ? half : ids;
+        rows[i].request.prefix_count = i == 2 ? 3 : 4;
+        rows[i].request.prefix_block = 10;
+    }
+    for (int is_on = 0; is_on < 2; is_on++) {
+        sgl_test_fleet_init(&fleet, "round_robin",
+                            is_on == 1 ? PER_TOKEN : PER_TOKEN ",prefix_cache=off", 1);
+        sgl_witness_init(&witness, 4);
+        sgl_test_fleet_run(&fleet, rows, 4, &witness);
+        const struct sgl_seen *seen = witness.seen;
+        CU_ASSERT_EQUAL(seen[0].outcome.cached_tokens, is_on == 1 ? 0 : SGL_ABSENT);
+        /* whole blocks, and a token is always computed: 30 of 40 */
+        CU_ASSERT_EQUAL(seen[1].outcome.cached_tokens, is_on == 1 ? 30 : SGL_ABSENT);
+        CU_ASSERT_EQUAL(seen[2].outcome.cached_tokens, is_on == 1 ? 20 : SGL_ABSENT);
+        CU_ASSERT_EQUAL(seen[3].outcome.cached_tokens, SGL_ABSENT); /* no ids */
+        CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 41000);
+        CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, is_on == 1 ? 11000 : 41000);
+        CU_ASSERT_EQUAL(seen[2].outcome.e2e_ns, is_on == 1 ? 6000 : 26000);
+        CU_ASSERT_EQUAL(seen[3].outcome.e2e_ns, 41000);
+        sgl_witness_release(&witness);
+        sgl_test_fleet_release(&fleet);
+    }
+}
+
+SGL_SUITE(sim_cache) = {
+    {"held, cached and free pages make up the memory after every event",
+     accounts_balance_after_every_event},
+    {"a prompt known in part is prefilled from there, in whole blocks, at least one token",
+     only_what_is_new_is_prefilled},
+    CU_TEST_INFO_NULL,
+};

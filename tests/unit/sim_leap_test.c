@@ -1,0 +1,68 @@
+/* Leaps where numbers are far from everyday ones. */
+#include "sim_support.h"
+#include "support.h"
+
+/* Step times of a fraction of a nanosecond's precision add up without drift. */
+static void fractions_do_not_drift(void)
+{
+    const struct sgl_trace_row row = sgl_row(0, 0, 1, 1000001, 1000001);
+    struct sgl_test_fleet fleet;
+    struct sgl_witness witness;
+
+    sgl_test_fleet_init(&fleet, "round_robin",
+                        "batching:c_step_us=0.001001,c_request_us=0,c_prefill_token_us=0,"
+                        "c_prefill_context_us=0,c_kv_token_us=0.000003",
+                        1);
+    sgl_witness_init(&witness, 1);
+    const struct sgl_simulation_totals totals = sgl_test_fleet_run(&fleet, &row, 1, &witness);
+    /* prefill 1001 ps; then a million steps of 1001 + 3 (2 + j) ps, j from 0 */
+    const int64_t ps = 1001 + 1000000 * INT64_C(1007) + 3 * (INT64_C(1000000) * 999999 / 2);
+    CU_ASSERT_EQUAL(witness.seen[0].outcome.e2e_ns, (ps + 999) / 1000);
+    CU_ASSERT_EQUAL(totals.steps, 1000001);
+    sgl_witness_release(&witness);
+    sgl_test_fleet_release(&fleet);
+}
+
+/* A leap longer than 64 bits of products allow is cut into several; one step as long is refused. */
+static void very_long_leaps(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 1, 3001, 3001),
+                                         sgl_row(1, INT64_C(1500000000000001), 1, 5, 5)};
+    struct sgl_test_fleet fleet;
+    struct sgl_witness witness;
+    uint64_t digest[2];
+
+    sgl_test_fleet_init(&fleet, "round_robin",
+                        "batching:c_step_us=1e9,c_request_us=0,c_prefill_token_us=0,"
+                        "c_prefill_context_us=0,c_kv_token_us=0.7",
+                        1);
+    for (int stepwise = 0; stepwise < 2; stepwise++) {
+        fleet.options.stepwise = stepwise == 1;
+        sgl_witness_init(&witness, 2);
+        sgl_test_fleet_run(&fleet, rows, 2, &witness);
+        digest[stepwise] = witness.digest;
+        CU_ASSERT_TRUE(witness.seen[0].outcome.e2e_ns > INT64_C(3001000000000000));
+        sgl_witness_release(&witness);
+    }
+    CU_ASSERT_EQUAL(digest[0], digest[1]);
+    sgl_test_fleet_release(&fleet);
+
+    struct sgl_memory_source source;
+    struct sgl_simulation_totals totals;
+    struct sgl_failure failure = {""};
+    const struct sgl_trace_row huge = sgl_row(0, 0, 1 << 30, 1, 1);
+    sgl_test_fleet_init(&fleet, "round_robin",
+                        "batching:c_prefill_token_us=1e9,chunked_prefill_size=0", 1);
+    sgl_memory_source_init(&source, &huge, 1);
+    const int status = sgl_simulate(&fleet.options, &source.source, &totals, &failure);
+    CU_ASSERT_EQUAL(status, SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "worker http://a: an engine step of more than 1152921 s");
+    sgl_test_fleet_release(&fleet);
+}
+
+SGL_SUITE(sim_leap) = {
+    {"a million steps of fractions of a nanosecond end where their sum does",
+     fractions_do_not_drift},
+    {"leaps of weeks are cut, not wrapped; a step of weeks is an error", very_long_leaps},
+    CU_TEST_INFO_NULL,
+};
