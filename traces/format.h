@@ -31,6 +31,7 @@ struct sgl_format_input {
     const char *name;        /* the path as messages call it, under 256 bytes */
     struct sgl_bytes *bytes; /* opened, at its head; may be closed if not wanted */
     const char *table;       /* of a database */
+    const char *where;       /* "column=value,...": the rows wanted; NULL: all */
     bool is_file;            /* a regular file, which may be opened again */
 };
 
@@ -43,6 +44,8 @@ struct sgl_format_reader {
     const char *headers[SGL_COLUMN_COUNT]; /* what the file calls each column; NULL: it has none */
     uint64_t skipped_count;                /* rows of the file that are no requests to replay */
     const char *skipped_words;             /* "of the log ..., and are left out" */
+    const char *zero_output_words; /* what 0 output tokens mean here; NULL: nothing special */
+    bool has_ms;                   /* numbers of time columns are ms from the start */
     int64_t
         epoch_ns; /* when the times of the file count from: SGL_ABSENT unless the format knows */
 };
@@ -50,6 +53,7 @@ struct sgl_format_reader {
 struct sgl_format_ops {
     const char *name;    /* for --format */
     const char *summary; /* one line, under 80 columns */
+    bool has_filter;     /* it minds input->where */
 
     /* Is it one of ours? By its head, the bytes in [at, end), and if that does not tell, its path.
      */

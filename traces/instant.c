@@ -172,7 +172,10 @@ enum sgl_instant_fault sgl_instant_read(const char *text, size_t size, enum sgl_
 
     if (!is_iso && !sgl_decimal_read(&number, text, size))
         return SGL_INSTANT_SYNTAX;
-    const enum sgl_time_unit found = is_iso ? SGL_TIME_ISO : unit_of(&number);
+    enum sgl_time_unit found = is_iso ? SGL_TIME_ISO : unit_of(&number);
+    if (*unit == SGL_TIME_FROM_START_MS && !is_iso &&
+        number.magnitude <= units[SGL_TIME_FROM_START_MS].digits)
+        found = *unit;
     if (*unit != SGL_TIME_NONE && *unit != found) {
         *unit = found;
         return SGL_INSTANT_UNIT;

@@ -12,6 +12,7 @@
 #ifndef SGL_TRACES_INSTANT_H
 #define SGL_TRACES_INSTANT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,8 @@
     X(EPOCH_S,   11, 9, "epoch s")            /* below 1e11 */  \
     X(EPOCH_MS,  14, 6, "epoch ms")           /* below 1e14 */  \
     X(EPOCH_US,  17, 3, "epoch us")           /* below 1e17 */  \
-    X(EPOCH_NS,  19, 0, "epoch ns")
+    X(EPOCH_NS,  19, 0, "epoch ns")                             \
+    X(FROM_START_MS, 12, 6, "ms from start") /* below 1e12; a format says so */
 /* clang-format on */
 
 enum sgl_time_unit {
@@ -33,6 +35,12 @@ enum sgl_time_unit {
 #undef SGL_TIME_UNIT_ENUM
         SGL_TIME_UNIT_COUNT
 };
+
+/* Do times of this unit count from the start of the trace? */
+static inline bool sgl_time_unit_is_relative(enum sgl_time_unit unit)
+{
+    return unit == SGL_TIME_FROM_START || unit == SGL_TIME_FROM_START_MS;
+}
 
 /* What the numbers of a trace are in: static text. */
 const char *sgl_time_unit_words(enum sgl_time_unit unit);
@@ -45,8 +53,8 @@ enum sgl_instant_fault {
     SGL_INSTANT_UNIT,     /* not the unit of the times before; *unit says which it looks like */
 };
 
-/* *unit is NONE for the first time of a trace and is set by it. The result counts from 1970, or
- * from the trace's own start when the unit is FROM_START. */
+/* *unit is NONE for the first time of a trace and is set by it; only a format sets FROM_START_MS.
+ * The result counts from 1970, or from the trace's own start when the unit is relative. */
 enum sgl_instant_fault sgl_instant_read(const char *text, size_t size, enum sgl_time_unit *unit,
                                         int64_t *ns_out);
 

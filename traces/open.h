@@ -20,7 +20,10 @@ struct sgl_trace_options {
     const char *table;  /* of a SQLite file; NULL: "requests" */
     const void *memory; /* ? read these bytes; path is then only their name in messages */
     size_t memory_size;
-    bool sorts_in_file;  /* sort rows however far out of order: all are read before the first */
+    const char *where;     /* of a CSV: "column=value,..." keeps the rows that have it; NULL: all */
+    uint32_t prefix_block; /* for rows with prefix ids that do not state it; 0: leave it so */
+    bool spreads_steps;    /* arrivals come in steps: spread them evenly (spread.h) */
+    bool sorts_in_file;    /* sort rows however far out of order: all are read before the first */
     bool tracks_flights; /* ops->finished will be called for every row: an id in flight is in use */
 };
 
@@ -33,11 +36,12 @@ struct sgl_trace_facts {
         *headers[SGL_COLUMN_COUNT]; /* what each column is called in the file; NULL: absent */
     uint64_t row_count;
     uint64_t sorted_count;             /* rows that came after a later one in the file */
+    uint64_t repeated_count;           /* rows with the arrival_time of the row before */
     uint64_t zero_prompt_count;        /* rows with 0 prompt tokens */
     uint64_t zero_output_count;        /* rows with 0 output tokens */
     uint64_t without_max_tokens_count; /* rows without max_tokens */
     uint64_t digest; /* over the rows as given: the same requests, the same digest, in any format */
-    const char *warnings[5]; /* one line each, to be shown once; NULL after the last */
+    const char *warnings[6]; /* one line each, to be shown once; NULL after the last */
 };
 
 struct sgl_trace; /* its first member is a struct sgl_source */

@@ -31,7 +31,8 @@ struct sgl_packed_row {
 
 /* Zeroed at the start; release it. */
 struct sgl_packer {
-    enum sgl_time_unit unit; /* of all times, fixed by the first */
+    enum sgl_time_unit unit; /* of all times, fixed by the first or by the format */
+    uint32_t prefix_block;   /* of rows with prefix ids that do not state it; 0: none */
     uint64_t *words;         /* of the row being packed */
     size_t word_count;
     size_t word_capacity;

@@ -280,6 +280,17 @@ static void trim(struct context *context)
         context->size--;
 }
 
+/* prefix_block is the last column of the table, so its value may be added after all others. */
+_Static_assert(SGL_COLUMN_PREFIX_BLOCK == SGL_COLUMN_COUNT - 1, "the default block comes last");
+
+static bool default_block(const struct sgl_packer *packer, uint32_t columns)
+{
+    const uint32_t both = UINT32_C(1) << SGL_COLUMN_PREFIX_HASHES | UINT32_C(1)
+                                                                        << SGL_COLUMN_PREFIX_BLOCK;
+
+    return packer->prefix_block > 0 && (columns & both) == UINT32_C(1) << SGL_COLUMN_PREFIX_HASHES;
+}
+
 int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *reader,
                  const struct sgl_raw_row *raw, struct sgl_packed_row **row_out,
                  struct sgl_failure *failure)
@@ -310,6 +321,12 @@ int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *read
         if (code < 0)
             return code;
         head.columns |= (uint32_t)(code > 0) << column;
+    }
+    if (default_block(packer, head.columns)) {
+        const int code = put(packer, &context, packer->prefix_block);
+        if (code < 0)
+            return code;
+        head.columns |= UINT32_C(1) << SGL_COLUMN_PREFIX_BLOCK;
     }
     head.word_count = (uint32_t)packer->word_count;
     struct sgl_packed_row *row = malloc(sgl_packed_size(&head));

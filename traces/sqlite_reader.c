@@ -69,6 +69,10 @@ int sgl_sqlite_open(struct sgl_sqlite_reader *self, const struct sgl_format_ops 
     self->reader.position_word = "row";
     self->reader.epoch_ns = SGL_ABSENT;
     snprintf(self->reader.place, sizeof self->reader.place, "%s:%.40s:row ", input->name, table);
+    if (input->bytes->unpacker != NULL)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%s: is a gzip-compressed database, expected it unpacked (gunzip it first)",
+                        input->name);
     if (!input->is_file)
         return sgl_fail(failure, SGL_EINVAL, "%s: is a pipe or memory, expected a SQLite file",
                         input->name);

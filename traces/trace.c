@@ -3,6 +3,7 @@
 #include "id_guard.h"
 #include "row.h"
 #include "sort_file.h"
+#include "spread.h"
 #include "trace_file.h"
 #include "window.h"
 
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WARNING_MAX 4
+#define WARNING_MAX 5
 #define WARNING_SIZE 160
 
 struct sgl_trace {
@@ -20,16 +21,20 @@ struct sgl_trace {
     struct sgl_packer packer;
     struct sgl_window window;
     struct sgl_sort_file *sort_file; /* NULL: the window sorts */
-    struct sgl_id_guard *guard;      /* NULL: the trace has no ids */
-    struct sgl_packed_row *current;  /* the row given last: the user borrows it */
+    struct sgl_spread spread;
+    struct sgl_id_guard *guard;     /* NULL: the trace has no ids */
+    struct sgl_packed_row *current; /* the row given last: the user borrows it */
 
-    bool is_read;       /* the format has given its last row */
-    bool has_base;      /* base_ns is set */
-    bool is_ahead;      /* current, or the end, has been reached and is not given yet */
-    int64_t base_ns;    /* first arrival, as the file has it */
-    int64_t latest_ns;  /* latest arrival read; with read_count > 0 */
-    int64_t emitted_ns; /* arrival of the last row given, as the file has it */
+    bool is_read;      /* the format has given its last row */
+    bool spreads;      /* rows go through `spread` */
+    bool is_drained;   /* and it has got the last one */
+    bool has_base;     /* base_ns is set */
+    bool is_ahead;     /* current, or the end, has been reached and is not given yet */
+    int64_t base_ns;   /* first arrival, as the file has it */
+    int64_t latest_ns; /* latest arrival read; with read_count > 0 */
+    int64_t popped_ns; /* of the last row in order, as the file has it; with popped_count > 0 */
     uint64_t read_count;
+    uint64_t popped_count;
 
     struct sgl_digest digest;
     struct sgl_trace_facts facts;
@@ -78,7 +83,7 @@ static int pop_from_window(struct sgl_trace *self, struct sgl_packed_row **row_o
             self->is_read = true;
             break;
         }
-        if (self->has_base && row->arrival_ns < self->emitted_ns)
+        if (self->popped_count > 0 && row->arrival_ns < self->popped_ns)
             code = fail_too_late(self, row);
         else if (sgl_window_push(&self->window, row) < 0)
             code = sgl_fail(&self->failure, SGL_ENOMEM, "%s: no memory to sort its rows",
@@ -112,6 +117,50 @@ static int pop_from_file(struct sgl_trace *self, struct sgl_packed_row **row_out
     return sgl_sort_file_pop(self->sort_file, row_out, &self->failure);
 }
 
+/* The next row in order, with the time that the file gives it. 1, 0 at the end, or negative. */
+static int pop(struct sgl_trace *self, struct sgl_packed_row **row_out)
+{
+    const int code =
+        self->sort_file != NULL ? pop_from_file(self, row_out) : pop_from_window(self, row_out);
+
+    if (code <= 0)
+        return code;
+    self->facts.repeated_count +=
+        self->popped_count > 0 && (*row_out)->arrival_ns == self->popped_ns;
+    self->popped_ns = (*row_out)->arrival_ns;
+    self->popped_count++;
+    return 1;
+}
+
+/* The next row with its time spread over its step. As pop(). */
+static int pop_spread(struct sgl_trace *self, struct sgl_packed_row **row_out)
+{
+    while ((*row_out = sgl_spread_pop(&self->spread)) == NULL) {
+        struct sgl_packed_row *row;
+        if (self->is_drained)
+            return 0;
+        int code = pop(self, &row);
+        if (code < 0)
+            return code;
+        if (code == 0) {
+            self->is_drained = true;
+            sgl_spread_end(&self->spread);
+            continue;
+        }
+        code = sgl_spread_push(&self->spread, row);
+        if (code == SGL_EINVAL)
+            sgl_fail(&self->failure, code, "%s%llu: more than %d rows at one time, expected steps",
+                     self->file.reader->place, (unsigned long long)row->position, SGL_WINDOW_ROWS);
+        else if (code < 0)
+            sgl_fail(&self->failure, code, "%s: no memory to spread its rows", self->file.name);
+        if (code < 0) {
+            free(row);
+            return code;
+        }
+    }
+    return 1;
+}
+
 /* Says what the first row in order settles. */
 static void set_base(struct sgl_trace *self, int64_t base_ns)
 {
@@ -121,7 +170,7 @@ static void set_base(struct sgl_trace *self, int64_t base_ns)
     self->base_ns = base_ns;
     self->has_base = true;
     self->facts.time_unit = sgl_time_unit_words(unit);
-    if (unit != SGL_TIME_FROM_START)
+    if (!sgl_time_unit_is_relative(unit))
         self->facts.epoch_ns = base_ns;
     else if (epoch_ns != SGL_ABSENT && epoch_ns <= INT64_MAX - base_ns)
         self->facts.epoch_ns = epoch_ns + base_ns;
@@ -160,6 +209,27 @@ static void warn(struct sgl_trace *self, uint32_t *count, uint64_t rows, const c
     ++*count;
 }
 
+/* Most rows have the time of the row before: a clock that ticks, not the arrivals. Fewer than ten
+ * steps may as well be bursts that were meant. */
+static void warn_of_steps(struct sgl_trace *self, uint32_t *count)
+{
+    const uint64_t repeated = self->facts.repeated_count;
+    const uint64_t step_count = self->popped_count - repeated;
+    char what[WARNING_SIZE];
+
+    if (step_count < 10 || repeated <= self->popped_count / 2)
+        return;
+    if (self->spreads) {
+        warn(self, count, repeated, "repeat the arrival_time before and were spread over its step");
+        return;
+    }
+    const double span_s = (double)(self->popped_ns - self->base_ns) / 1e9;
+    snprintf(what, sizeof what,
+             "repeat the arrival_time before, in steps of %.3g s (--spread-steps evens them out)",
+             span_s / (double)(step_count - 1));
+    warn(self, count, repeated, what);
+}
+
 static int end_rows(struct sgl_trace *self)
 {
     uint32_t count = 0;
@@ -171,14 +241,16 @@ static int end_rows(struct sgl_trace *self)
     warn(self, &count, self->facts.sorted_count,
          "came after one with a later arrival_time and were sorted");
     warn(self, &count, self->facts.zero_prompt_count, "have 0 prompt tokens");
-    warn(self, &count, self->facts.zero_output_count, "have 0 output tokens");
+    warn(self, &count, self->facts.zero_output_count,
+         self->file.reader->zero_output_words != NULL ? self->file.reader->zero_output_words
+                                                      : "have 0 output tokens");
+    warn_of_steps(self, &count);
     warn(self, &count, self->file.reader->skipped_count, self->file.reader->skipped_words);
     return 0;
 }
 
 static int emit(struct sgl_trace *self, struct sgl_trace_row *row_out)
 {
-    self->emitted_ns = self->current->arrival_ns;
     if (sgl_row_unpack(self->current, self->base_ns, row_out, &self->digest) < 0)
         return sgl_fail(&self->failure, SGL_EINVAL,
                         "%s%llu: a time is more than 292 years from the first, expected less",
@@ -200,8 +272,7 @@ static void advance(struct sgl_trace *self)
     free(self->current);
     self->current = NULL;
     if (self->code > 0)
-        self->code = self->sort_file != NULL ? pop_from_file(self, &self->current)
-                                             : pop_from_window(self, &self->current);
+        self->code = self->spreads ? pop_spread(self, &self->current) : pop(self, &self->current);
     if (self->code > 0 && !self->has_base)
         set_base(self, self->current->arrival_ns);
 }
@@ -240,6 +311,18 @@ static void finished(struct sgl_source *source, int64_t request)
         sgl_id_guard_finished(self->guard, request);
 }
 
+/* A measured time may not come before the arrival it belongs to. */
+static int check_spread(const struct sgl_trace *self, struct sgl_failure *failure)
+{
+    for (enum sgl_column column = SGL_COLUMN_ARRIVAL_TIME + 1; column < SGL_COLUMN_COUNT; column++)
+        if (sgl_columns[column].kind == SGL_KIND_TIME && self->file.reader->headers[column] != NULL)
+            return sgl_fail(failure, SGL_EINVAL,
+                            "%s: has %s, and arrivals that are spread would not fit it, expected "
+                            "a trace of arrivals alone (leave out --spread-steps)",
+                            self->file.name, sgl_columns[column].name);
+    return 0;
+}
+
 static const struct sgl_source_ops source_ops = {.next = next, .finished = finished};
 
 int sgl_trace_open(struct sgl_trace **trace_out, const struct sgl_trace_options *options,
@@ -253,6 +336,8 @@ int sgl_trace_open(struct sgl_trace **trace_out, const struct sgl_trace_options 
     self->code = 1;
     self->facts.epoch_ns = SGL_ABSENT;
     int code = sgl_trace_file_open(&self->file, options, failure);
+    if (code == 0 && options->spreads_steps)
+        code = check_spread(self, failure);
     if (code == 0 && options->sorts_in_file)
         code = sgl_sort_file_create(&self->sort_file, failure);
     if (code == 0 && self->file.reader->headers[SGL_COLUMN_REQUEST_ID] != NULL) {
@@ -264,6 +349,10 @@ int sgl_trace_open(struct sgl_trace **trace_out, const struct sgl_trace_options 
         sgl_trace_close(self);
         return code;
     }
+    self->spreads = options->spreads_steps;
+    self->packer.prefix_block = options->prefix_block;
+    if (self->file.reader->has_ms)
+        self->packer.unit = SGL_TIME_FROM_START_MS;
     self->facts.format = self->file.reader->ops->name;
     memcpy(self->facts.headers, self->file.reader->headers, sizeof self->facts.headers);
     *trace_out = self;
@@ -277,6 +366,7 @@ void sgl_trace_close(struct sgl_trace *trace)
     sgl_trace_file_close(&trace->file);
     sgl_packer_release(&trace->packer);
     sgl_window_release(&trace->window);
+    sgl_spread_release(&trace->spread);
     sgl_sort_file_destroy(trace->sort_file);
     sgl_id_guard_destroy(trace->guard);
     free(trace->current);

@@ -15,6 +15,9 @@ static void set_name(char name[static SGL_TRACE_NAME_SIZE], const char *path)
         snprintf(name, SGL_TRACE_NAME_SIZE, "...%s", path + size - (SGL_TRACE_NAME_SIZE - 4));
 }
 
+/* ServeGen's published files have no header; this is the one of their collection here. */
+#define SERVEGEN_HEAD "workload,client,t_s,rate_req_per_s,cv"
+
 /* Files people will try: better a word on what they are than on their first byte. */
 static int refuse_foreign(const struct sgl_bytes *bytes, struct sgl_failure *failure)
 {
@@ -23,13 +26,15 @@ static int refuse_foreign(const struct sgl_bytes *bytes, struct sgl_failure *fai
         size_t size;
         const char *what;
     } foreign[] = {
-        {"\x1f\x8b", 2, "gzip-compressed, expected it unpacked"},
         {"\x28\xb5\x2f\xfd", 4, "zstd-compressed, expected it unpacked"},
         {"\xfd\x37zXZ", 5, "xz-compressed, expected it unpacked"},
         {"BZh", 3, "bzip2-compressed, expected it unpacked"},
         {"PK\x03\x04", 4, "a zip file or spreadsheet, expected CSV or SQLite"},
         {"PAR1", 4, "a Parquet file, expected CSV or SQLite"},
-        {"{", 1, "JSON, expected CSV or SQLite"},
+        {"\x1f\x8b", 2, "gzip-compressed twice, expected it once"},
+        {SERVEGEN_HEAD, sizeof SERVEGEN_HEAD - 1,
+         "ServeGen's statistics of clients, not requests, expected a trace (sglsim generate makes "
+         "one)"},
     };
 
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
@@ -47,6 +52,7 @@ int sgl_trace_file_open(struct sgl_trace_file *file, const struct sgl_trace_opti
         .name = file->name,
         .bytes = &file->bytes,
         .table = options->table != NULL ? options->table : "requests",
+        .where = options->where,
     };
     struct stat info;
     char names[128];
@@ -61,13 +67,23 @@ int sgl_trace_file_open(struct sgl_trace_file *file, const struct sgl_trace_opti
             return code;
         input.is_file = stat(options->path, &info) == 0 && S_ISREG(info.st_mode);
     }
-    const int code = options->format == NULL ? refuse_foreign(&file->bytes, failure) : 0;
+    int code = sgl_bytes_unpack(&file->bytes, failure);
+    if (code == 0 && options->format == NULL)
+        code = refuse_foreign(&file->bytes, failure);
     if (code < 0)
         return code;
     const struct sgl_format_ops *format = sgl_format_find(options->format, &input);
+    if (format == NULL && options->format == NULL)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%s: is JSON of no known kind, expected lines of Mooncake's or of "
+                        "bench_serving's (--format says which)",
+                        file->name);
     if (format == NULL)
         return sgl_fail(failure, SGL_EINVAL, "unknown trace format '%s', expected one of %s",
                         options->format, sgl_trace_format_names(names, sizeof names));
+    if (options->where != NULL && !format->has_filter)
+        return sgl_fail(failure, SGL_EINVAL, "%s: --where is for CSV, and this is format %s",
+                        file->name, format->name);
     return format->open(&file->reader, &input, failure);
 }
 

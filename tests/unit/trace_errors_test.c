@@ -161,9 +161,11 @@ static void the_shape_of_the_file_is_checked(void)
         {HEADER "0,1,1\n1,1,1,1\n", "t.csv:3: row of 4 cells, expected 3 as in the header"},
         {HEADER "0,1,1\r\n\r\n1,", "t.csv:4: row of 2 cells, expected 3 as in the header"},
         {HEADER "0,1,1\n1,\"1,1\n2,1,1\n", "t.csv:3:3: quote never closed, expected another one"},
-        {"\x1f\x8b\x08", "t.csv: is gzip-compressed, expected it unpacked"},
+        {"\x1f\x8b\x08", "t.csv: gzip data end after 3 bytes (0 unpacked), expected a whole file"},
         {"PAR1xxxx", "t.csv: is a Parquet file, expected CSV or SQLite"},
-        {"{\"timestamp\": 0}", "t.csv: is JSON, expected CSV or SQLite"},
+        {"{\"timestamp\": 0}",
+         "t.csv: is JSON of no known kind, expected lines of Mooncake's or of bench_serving's "
+         "(--format says which)"},
     };
 
     CHECK(cases);
@@ -204,8 +206,10 @@ static void files_that_cannot_be_read_are_named(void)
         .path = "t.csv", .memory = HEADER, .memory_size = strlen(HEADER), .format = "xls"};
     reading = trace_read(&options);
     CU_ASSERT_EQUAL(reading.code, SGL_EINVAL);
-    SGL_ASSERT_TEXT(reading.failure.text,
-                    "unknown trace format 'xls', expected one of log, sqlite, csv");
+    SGL_ASSERT_TEXT(
+        reading.failure.text,
+        "unknown trace format 'xls', expected one of log, sqlite, mooncake, sglang_bench, "
+        "burstgpt, aibrix, csv");
     trace_reading_release(&reading);
 }
 

@@ -114,8 +114,9 @@ static void other_data_are_refused(void)
         const char *part;
     } files[] = {
         {"aic_sglang_step_times.csv", "aic_sglang_step_times.csv:1: no column arrival_time"},
-        {"vidur_arxiv_lengths.csv.gz", "is gzip-compressed, expected it unpacked"},
-        {"mooncake_conversation_trace.jsonl", "is JSON, expected CSV or SQLite"},
+        {"vidur_arxiv_lengths.csv.gz", "vidur_arxiv_lengths.csv.gz:1: no column arrival_time"},
+        {"servegen_msmall_client_rates.csv.gz", "sglsim generate"},
+        {"llmservingsim_vllm_rtx4090_llama31_8b_requests.jsonl", "is JSON of no known kind"},
         {"README.md", "README.md:1: no column arrival_time"},
     };
 
