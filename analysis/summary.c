@@ -20,6 +20,10 @@ struct sgl_summary {
     int64_t last_finish_ns;
     double input_tokens;
     double output_tokens;
+    double cached_tokens;        /* NaN until an outcome says */
+    int64_t route_prompt_tokens; /* of the request being routed */
+    double predicted_tokens;
+    double predicted_of_tokens;
     struct sgl_samples metrics[SGL_METRIC_COUNT];
     struct sgl_summary_worker *workers;
     uint32_t worker_count;
@@ -69,6 +73,8 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
     (void)sequence;
     if (input->kind == SGL_INPUT_ADD_WORKER)
         add_worker(summary, input->added.url);
+    if (input->kind == SGL_INPUT_ROUTE)
+        summary->route_prompt_tokens = input->route.request->prompt_tokens;
     if (input->kind != SGL_INPUT_ROUTE || input->attempt > 0 || input->pool == SGL_POOL_DECODE)
         return;
     const int64_t arrival_ns = input->route.request->arrival_ns;
@@ -79,18 +85,31 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
     summary->requests++;
 }
 
+/* What the policy expected the chosen worker to have of the prompt. */
+static void count_prediction(struct sgl_summary *summary, uint32_t worker,
+                             const struct sgl_candidate *candidates, uint32_t candidate_count)
+{
+    for (uint32_t i = 0; i < candidate_count; i++) {
+        if (candidates[i].worker != worker || isnan(candidates[i].matched_fraction) ||
+            summary->route_prompt_tokens == SGL_ABSENT)
+            continue;
+        const double tokens = (double)summary->route_prompt_tokens;
+        summary->predicted_tokens += candidates[i].matched_fraction * tokens;
+        summary->predicted_of_tokens += tokens;
+    }
+}
+
 static void hear_decision(struct sgl_sink *self, const struct sgl_decision *decision,
                           const struct sgl_candidate *candidates, uint32_t candidate_count)
 {
     struct sgl_summary *summary = (struct sgl_summary *)self;
 
-    (void)candidates;
-    (void)candidate_count;
     summary->decisions++;
     summary->reasons[decision->reason]++;
     if (decision->worker == SGL_NO_WORKER || decision->worker >= summary->worker_count)
         return;
     summary->workers[decision->worker].requests++;
+    count_prediction(summary, decision->worker, candidates, candidate_count);
     /* fmin and fmax take the other value when one is NaN, as both are at the start. */
     summary->propensity_min = fmin(summary->propensity_min, decision->propensity);
     summary->propensity_max = fmax(summary->propensity_max, decision->propensity);
@@ -154,6 +173,9 @@ static void count_success(struct sgl_summary *summary, const struct sgl_outcome_
         summary->input_tokens += (double)outcome->prompt_tokens;
     if (outcome->output_tokens != SGL_ABSENT)
         summary->output_tokens += (double)outcome->output_tokens;
+    if (outcome->cached_tokens != SGL_ABSENT)
+        summary->cached_tokens = (isnan(summary->cached_tokens) ? 0 : summary->cached_tokens) +
+                                 (double)outcome->cached_tokens;
     for (int m = 0; m < SGL_METRIC_COUNT; m++) {
         const double value = value_of((enum sgl_metric)m, outcome);
         const double limit = summary->objectives.limit_ns[m];
@@ -199,6 +221,7 @@ int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_object
         return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
     summary->sink = (struct sgl_sink){.ops = &summary_ops};
     summary->objectives = *objectives;
+    summary->cached_tokens = SGL_ABSENT_REAL;
     summary->propensity_min = SGL_ABSENT_REAL;
     summary->propensity_max = SGL_ABSENT_REAL;
     sgl_saturation_init(&summary->saturation);
@@ -258,6 +281,11 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         .goodput_per_s = (double)summary->good / duration_s,
         .workers = summary->workers,
         .worker_count = summary->worker_count,
+        .cache_hit_rate = summary->input_tokens > 0 ? summary->cached_tokens / summary->input_tokens
+                                                    : SGL_ABSENT_REAL,
+        .cache_hit_rate_predicted = summary->predicted_of_tokens > 0
+                                        ? summary->predicted_tokens / summary->predicted_of_tokens
+                                        : SGL_ABSENT_REAL,
         .jain_index = jain_index(summary),
         .decisions = summary->decisions,
         .propensity_min = summary->propensity_min,

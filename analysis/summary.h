@@ -13,7 +13,9 @@
  * 1), from 2 output tokens on throughput  of successful requests and their tokens, from first
  * arrival to last finish goodput     successful requests that meet every stated objective, over the
  * same time; a tpot that does not exist meets its objective, any other missing quantity does not
- *   Jain index  (sum x)^2 / (n sum x^2) over requests per worker, 1 when even (Jain, Chiu, Hawe
+ *   cache hit rate  cached prompt tokens / prompt tokens of successful requests; predicted: the
+ * mean matched_fraction of the workers chosen, weighted by prompt tokens, where candidate rows have
+ * it Jain index  (sum x)^2 / (n sum x^2) over requests per worker, 1 when even (Jain, Chiu, Hawe
  * 1984)
  */
 #ifndef SGL_ANALYSIS_SUMMARY_H
@@ -85,7 +87,9 @@ struct sgl_summary_result {
     double goodput_per_s;
     const struct sgl_summary_worker *workers; /* the summary's */
     uint32_t worker_count;
-    double jain_index; /* NaN when nothing was assigned */
+    double cache_hit_rate;           /* NaN when no outcome says what was cached */
+    double cache_hit_rate_predicted; /* NaN when no candidate row was seen that says */
+    double jain_index;               /* NaN when nothing was assigned */
     uint64_t decisions;
     uint64_t reasons[SGL_REASON_COUNT];
     double propensity_min; /* over decisions that chose a worker; NaN when there were none */

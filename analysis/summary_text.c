@@ -66,6 +66,16 @@ const char *sgl_saturation_text(const struct sgl_saturation_verdict *verdict, ch
     return out;
 }
 
+static void print_cache(FILE *out, const struct sgl_summary_result *result)
+{
+    if (isnan(result->cache_hit_rate))
+        return;
+    fprintf(out, "cache hits   %.2f %% of prompt tokens", 100 * result->cache_hit_rate);
+    if (!isnan(result->cache_hit_rate_predicted))
+        fprintf(out, " (the policy expected %.2f %%)", 100 * result->cache_hit_rate_predicted);
+    fprintf(out, "\n");
+}
+
 static void print_latencies(FILE *out, const struct sgl_summary_result *result)
 {
     fprintf(out, "\n%-12s %9s %11s %11s %11s %11s %11s %11s\n", "ms", "n", "mean", "p50", "p90",
@@ -153,7 +163,7 @@ static void print_decisions(FILE *out, const struct sgl_summary_result *result)
 }
 
 static void (*const sections[])(FILE *, const struct sgl_summary_result *) = {
-    print_requests, print_saturation, print_latencies,
+    print_requests, print_saturation, print_cache,     print_latencies,
     print_goodput,  print_workers,    print_decisions,
 };
 

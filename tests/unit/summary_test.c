@@ -243,6 +243,41 @@ static void figures_of_a_small_run(void)
     CU_ASSERT_EQUAL(result.propensity_min, 0.25);
     CU_ASSERT_EQUAL(result.propensity_max, 0.5);
     CU_ASSERT_EQUAL(result.reasons[SGL_REASON_UNIFORM], 4);
+    CU_ASSERT_TRUE(isnan(result.cache_hit_rate) && isnan(result.cache_hit_rate_predicted));
+    sgl_summary_destroy(summary);
+}
+
+/* 30 of 100 and 0 of 60 tokens were cached, nobody knows of the last 40; half of the first was
+ * expected. */
+static void cache_hits_beside_what_was_expected(void)
+{
+    static const int64_t prompts[] = {100, 60, 40};
+    static const int64_t cached[] = {30, 0, SGL_ABSENT};
+    const struct sgl_input worker = {.kind = SGL_INPUT_ADD_WORKER, .added = {.url = "w"}};
+    const struct sgl_objectives objectives = {{NAN, NAN, NAN, NAN}};
+    struct sgl_summary *summary;
+    struct sgl_summary_result result;
+    struct sgl_failure failure;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_summary_create(&summary, &objectives, &failure), SGL_OK);
+    struct sgl_sink *sink = sgl_summary_sink(summary);
+    sink->ops->input(sink, 1, &worker);
+    for (int i = 0; i < 3; i++) {
+        const struct sgl_request request = {.request = i, .prompt_tokens = prompts[i]};
+        const struct sgl_input input = {.kind = SGL_INPUT_ROUTE, .route = {.request = &request}};
+        const struct sgl_candidate rows[] = {{.worker = 1, .matched_fraction = 0.9},
+                                             {.worker = 0, .matched_fraction = i == 0 ? 0.5 : 0}};
+        struct sgl_outcome outcome = sgl_outcome_absent();
+        outcome.success = true;
+        outcome.prompt_tokens = prompts[i];
+        outcome.cached_tokens = cached[i];
+        sink->ops->input(sink, 2, &input);
+        sink->ops->decision(sink, &(struct sgl_decision){.worker = 0}, rows, 2);
+        sink->ops->outcome(sink, &(struct sgl_outcome_record){.outcome = &outcome});
+    }
+    CU_ASSERT_EQUAL_FATAL(sgl_summary_finish(summary, &result, &failure), SGL_OK);
+    CU_ASSERT_DOUBLE_EQUAL(result.cache_hit_rate, 0.15, 1e-15);
+    CU_ASSERT_DOUBLE_EQUAL(result.cache_hit_rate_predicted, 0.25, 1e-15);
     sgl_summary_destroy(summary);
 }
 
@@ -297,6 +332,8 @@ SGL_SUITE(summary) = {
     {"merging bins loses no waiting", merging_bins_loses_no_waiting},
     {"objectives are read with units", objectives_are_read_with_units},
     {"the figures of a small run", figures_of_a_small_run},
+    {"cache hits are a share of all prompt tokens, beside what the policy expected",
+     cache_hits_beside_what_was_expected},
     {"a run without a finish has no figures of zero",
      a_run_without_a_finish_has_no_figures_of_zero},
     {"many kinds of error are counted together", many_kinds_of_error_are_counted_together},
