@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -232,17 +233,14 @@ static bool parse_integer(const char *text, int64_t *value_out)
     return true;
 }
 
-/* As printf writes them: no hexadecimal, no spaces, and "nan" is an absent value. */
+/* As the writer prints them, to the last digit: others may round to the same number. */
 static bool parse_real(const char *text, double *value_out)
 {
-    const char *first = text[0] == '-' ? text + 1 : text;
-    char *end;
+    char again[32];
 
-    if (strcmp(first, "inf") != 0 &&
-        (*first < '0' || *first > '9' || strspn(first, "0123456789.e+-") != strlen(first)))
-        return false;
-    *value_out = strtod(text, &end);
-    return *end == '\0';
+    *value_out = strtod(text, NULL);
+    snprintf(again, sizeof again, "%.17g", *value_out);
+    return !isnan(*value_out) && strcmp(text, again) == 0;
 }
 
 /* "1 2 3" becomes 24 bytes. 1, 0 when it is no such list, or SGL_ENOMEM. */
@@ -337,6 +335,18 @@ static int read_row(const struct where *where, struct sgl_log_value *values)
     return status == SGL_OK ? 1 : status;
 }
 
+static int check_order(const struct where *where, int64_t last, int64_t key)
+{
+    char what[96];
+
+    if (key > last)
+        return SGL_OK;
+    snprintf(what, sizeof what,
+             "%s %" PRId64 " comes after %" PRId64 ", expected rows in ascending order",
+             sgl_log_layouts[where->table].columns[0].name, key, last);
+    return refuse(where, where->cursor->row_line, what);
+}
+
 /* ---- the two ways to read ---- */
 
 static int next(struct sgl_log_source *source, enum sgl_log_table table,
@@ -346,20 +356,12 @@ static int next(struct sgl_log_source *source, enum sgl_log_table table,
     struct cursor *cursor = &self->next[table];
     const struct where where = {self, table, cursor, failure};
     const int got = read_row(&where, values);
-    char what[96];
 
     if (got != 1 || !has_key(table))
         return got;
-    if (values[0].kind != SGL_LOG_INTEGER)
-        return refuse(&where, cursor->row_line, "the first cell is empty, expected a number");
-    if (values[0].integer <= cursor->last_key) {
-        snprintf(what, sizeof what,
-                 "%s %" PRId64 " comes after %" PRId64 ", expected rows in ascending order",
-                 sgl_log_layouts[table].columns[0].name, values[0].integer, cursor->last_key);
-        return refuse(&where, cursor->row_line, what);
-    }
+    const int status = check_order(&where, cursor->last_key, values[0].integer);
     cursor->last_key = values[0].integer;
-    return 1;
+    return status == SGL_OK ? 1 : status;
 }
 
 static int open_file(const struct where *where)
@@ -431,12 +433,15 @@ static int make_index(struct csv_source *self, const struct where *where)
             self->place_count[where->table] = count;
             return got;
         }
-        const int status = parse_cell(where, 0, &key);
+        int status = parse_cell(where, 0, &key);
+        if (status == SGL_OK && key.kind != SGL_LOG_INTEGER)
+            status = refuse(where, cursor->row_line, "the first cell is empty, expected a number");
+        if (status == SGL_OK)
+            status =
+                check_order(where, count > 0 ? (*places)[count - 1].key : INT64_MIN, key.integer);
         if (status != SGL_OK)
             return status;
-        place.key = key.kind == SGL_LOG_INTEGER ? key.integer : INT64_MIN;
-        if (place.key == INT64_MIN || (count > 0 && place.key <= (*places)[count - 1].key))
-            return refuse(where, cursor->row_line, "expected rows in ascending order of numbers");
+        place.key = key.integer;
         if (count == room) {
             room = room > 0 ? 2 * room : 64;
             struct place *grown = realloc(*places, room * sizeof *grown);
