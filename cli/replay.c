@@ -20,9 +20,9 @@ static const char description[] =
     "workers, in virtual time, and prints what came of it. Every decision, with all candidates,\n"
     "gradients and scores, goes to a log that `sglsim verify` re-executes bit for bit.\n"
     "\n"
-    "TRACE is a CSV or SQLite file whose header names arrival_time, prompt_tokens and output_tokens\n"
-    "(SGLang client CSV, Azure, Mooncake, BurstGPT and AIBrix traces are read as they are, and .gz\n"
-    "of each), or a decision log.\n";
+    "TRACE is a CSV or SQLite file whose header names arrival_time, prompt_tokens and "
+    "output_tokens\n"
+    "(SGLang client CSV and Azure LLM traces are read as they are), or a decision log.\n";
 
 static const char examples[] =
     "  sglsim replay trace.csv --policy marginal_utility\n"
@@ -84,12 +84,6 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "answers carry the worker's queue length (default on)", 0},
         {"format", 0, SGL_OPTION_TEXT, "NAME", &o->format, "of TRACE (default: by its content)", 0},
         {"table", 0, SGL_OPTION_TEXT, "NAME", &o->table, "of a SQLite TRACE (default requests)", 0},
-        {"where", 0, SGL_OPTION_TEXT, "COL=VALUE,...", &o->where,
-         "keep only the rows of a CSV TRACE that have these values", 0},
-        {"prefix-block", 0, SGL_OPTION_NATURAL, "N", &o->prefix_block,
-         "tokens a prefix id stands for, where TRACE does not state it", 1},
-        {"spread-steps", 0, SGL_OPTION_FLAG, NULL, &o->spread_steps,
-         "arrivals recorded in steps: spread each step's rows evenly over it", 0},
         {"sort", 0, SGL_OPTION_FLAG, NULL, &o->sort,
          "sort a trace that is far out of order (in a temporary file)", 0},
         {"stepwise", 0, SGL_OPTION_FLAG, NULL, &o->stepwise,
@@ -144,9 +138,6 @@ static struct sgl_trace_options trace_options(const struct sgl_replay *replay)
         .path = replay->path,
         .format = replay->options.format,
         .table = replay->options.table,
-        .where = replay->options.where,
-        .prefix_block = (uint32_t)replay->options.prefix_block,
-        .spreads_steps = replay->options.spread_steps,
         .sorts_in_file = replay->options.sort,
         .tracks_flights = true,
     };
@@ -159,9 +150,6 @@ static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
     const uint64_t wanted = replay->options.workers;
     int status = SGL_OK;
 
-    if (replay->options.prefix_block > UINT32_MAX)
-        return sgl_fail(failure, SGL_EINVAL, "--prefix-block %llu, expected at most %u",
-                        (unsigned long long)replay->options.prefix_block, UINT32_MAX);
     if (wanted > SGL_WORKER_MAX_STANDARD)
         return sgl_fail(failure, SGL_EINVAL, "--workers %llu, expected at most %d",
                         (unsigned long long)wanted, SGL_WORKER_MAX_STANDARD);
@@ -233,11 +221,6 @@ static void state_facts(struct sgl_replay *replay)
     sgl_log_fact(replay->log, "load_delay_ns", text);
     sgl_log_fact(replay->log, "completions_report", o->completions_report);
     sgl_log_fact(replay->log, "trace_format", facts->format);
-    if (o->where != NULL)
-        sgl_log_fact(replay->log, "trace_where", o->where);
-    sgl_log_fact(replay->log, "trace_spread_steps", o->spread_steps ? "on" : "off");
-    snprintf(text, sizeof text, "%llu", (unsigned long long)o->prefix_block);
-    sgl_log_fact(replay->log, "trace_prefix_block", text);
     sgl_log_fact(replay->log, "trace_times", facts->time_unit);
     snprintf(text, sizeof text, "%llu", (unsigned long long)facts->row_count);
     sgl_log_fact(replay->log, "trace_rows", text);
