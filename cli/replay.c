@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define WORKERS_STANDARD 4
 #define MAX_NEW_TOKENS_STANDARD 2048
@@ -22,7 +23,9 @@ static const char description[] =
     "\n"
     "TRACE is a CSV or SQLite file whose header names arrival_time, prompt_tokens and "
     "output_tokens\n"
-    "(SGLang client CSV and Azure LLM traces are read as they are), or a decision log.\n";
+    "(SGLang client CSV, Azure, Mooncake, BurstGPT and AIBrix traces are read as they are, and "
+    ".gz\n"
+    "of each), or a decision log.\n";
 
 static const char examples[] =
     "  sglsim replay trace.csv --policy marginal_utility\n"
@@ -84,6 +87,12 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "answers carry the worker's queue length (default on)", 0},
         {"format", 0, SGL_OPTION_TEXT, "NAME", &o->format, "of TRACE (default: by its content)", 0},
         {"table", 0, SGL_OPTION_TEXT, "NAME", &o->table, "of a SQLite TRACE (default requests)", 0},
+        {"where", 0, SGL_OPTION_TEXT, "COL=VALUE,...", &o->where,
+         "keep only the rows of a CSV TRACE that have these values", 0},
+        {"prefix-block", 0, SGL_OPTION_NATURAL, "N", &o->prefix_block,
+         "tokens a prefix id stands for, where TRACE does not state it", 1},
+        {"spread-steps", 0, SGL_OPTION_FLAG, NULL, &o->spread_steps,
+         "arrivals recorded in steps: spread each step's rows evenly over it", 0},
         {"sort", 0, SGL_OPTION_FLAG, NULL, &o->sort,
          "sort a trace that is far out of order (in a temporary file)", 0},
         {"stepwise", 0, SGL_OPTION_FLAG, NULL, &o->stepwise,
@@ -106,6 +115,13 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
     replay->path = arguments[1];
+    if (o->workers > SGL_WORKER_MAX_STANDARD || o->prefix_block > UINT32_MAX ||
+        o->seed > INT64_MAX) {
+        sgl_complain(
+            "--workers, --prefix-block or --seed is too large, expected at most %d, %u, %lld",
+            SGL_WORKER_MAX_STANDARD, UINT32_MAX, (long long)INT64_MAX);
+        return SGL_EXIT_USAGE;
+    }
     if (o->policy != NULL)
         return SGL_OPTIONS_RUN;
     sgl_complain("--policy is missing (sglsim policies lists them)");
@@ -138,6 +154,9 @@ static struct sgl_trace_options trace_options(const struct sgl_replay *replay)
         .path = replay->path,
         .format = replay->options.format,
         .table = replay->options.table,
+        .where = replay->options.where,
+        .prefix_block = (uint32_t)replay->options.prefix_block,
+        .spreads_steps = replay->options.spread_steps,
         .sorts_in_file = replay->options.sort,
         .tracks_flights = true,
     };
@@ -150,9 +169,6 @@ static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
     const uint64_t wanted = replay->options.workers;
     int status = SGL_OK;
 
-    if (wanted > SGL_WORKER_MAX_STANDARD)
-        return sgl_fail(failure, SGL_EINVAL, "--workers %llu, expected at most %d",
-                        (unsigned long long)wanted, SGL_WORKER_MAX_STANDARD);
     status = sgl_trace_workers(&replay->urls, &replay->url_count, &options, failure);
     if (status != SGL_OK)
         return status;
@@ -177,6 +193,16 @@ static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
     return SGL_OK;
 }
 
+/* Do both names mean one file? What does not exist is not the same as anything. */
+static bool is_same_file(const char *left, const char *right)
+{
+    struct stat a;
+    struct stat b;
+
+    return stat(left, &a) == 0 && stat(right, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
 static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
 {
     const struct sgl_replay_options *o = &replay->options;
@@ -184,6 +210,9 @@ static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
 
     if (strcmp(o->log, "none") == 0)
         return SGL_OK;
+    if (is_same_file(o->log, replay->path))
+        return sgl_fail(failure, SGL_EINVAL,
+                        "--log %.200s is the trace itself (choose another --log, or none)", o->log);
     return sgl_log_open(&replay->log, o->log,
                         &(struct sgl_log_options){
                             .seed = o->seed,
@@ -221,6 +250,11 @@ static void state_facts(struct sgl_replay *replay)
     sgl_log_fact(replay->log, "load_delay_ns", text);
     sgl_log_fact(replay->log, "completions_report", o->completions_report);
     sgl_log_fact(replay->log, "trace_format", facts->format);
+    if (o->where != NULL)
+        sgl_log_fact(replay->log, "trace_where", o->where);
+    sgl_log_fact(replay->log, "trace_spread_steps", o->spread_steps ? "on" : "off");
+    snprintf(text, sizeof text, "%llu", (unsigned long long)o->prefix_block);
+    sgl_log_fact(replay->log, "trace_prefix_block", text);
     sgl_log_fact(replay->log, "trace_times", facts->time_unit);
     snprintf(text, sizeof text, "%llu", (unsigned long long)facts->row_count);
     sgl_log_fact(replay->log, "trace_rows", text);
@@ -268,6 +302,11 @@ static int run(struct sgl_replay *replay, struct sgl_failure *failure)
 
     if (status == SGL_OK)
         status = sgl_trace_open(&replay->trace, &options, failure);
+    if (status == SGL_OK && options.table != NULL &&
+        strcmp(sgl_trace_facts(replay->trace)->format, "sqlite") != 0)
+        status =
+            sgl_fail(failure, SGL_EINVAL, "--table is for a SQLite trace, and this is format %s",
+                     sgl_trace_facts(replay->trace)->format);
     if (status == SGL_OK)
         status = sgl_trace_begin(replay->trace, failure);
     if (status == SGL_OK)
@@ -322,9 +361,10 @@ int sgl_command_replay(int argument_count, char **arguments)
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
     exit_code = SGL_EXIT_DONE;
-    if (parse_specs(&replay, &failure) != SGL_OK) {
+    const int parsed = parse_specs(&replay, &failure);
+    if (parsed != SGL_OK) {
         sgl_complain_of(replay.options.profile != NULL ? replay.options.profile : "", failure.text);
-        exit_code = SGL_EXIT_USAGE;
+        exit_code = parsed == SGL_ENOMEM ? SGL_EXIT_FAILED : SGL_EXIT_USAGE;
     } else if (run(&replay, &failure) != SGL_OK) {
         sgl_complain_of(replay.path, failure.text);
         exit_code = SGL_EXIT_FAILED;

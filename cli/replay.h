@@ -27,6 +27,9 @@ struct sgl_replay_options {
     const char *slo;
     const char *format;
     const char *table;
+    const char *where;
+    uint64_t prefix_block;
+    bool spread_steps;
     bool sort;
     int64_t response_delay_ns;
     int64_t load_interval_ns;

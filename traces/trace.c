@@ -215,7 +215,7 @@ static void warn_of_steps(struct sgl_trace *self, uint32_t *count)
 {
     const uint64_t repeated = self->facts.repeated_count;
     const uint64_t step_count = self->popped_count - repeated;
-    char what[WARNING_SIZE];
+    char what[WARNING_SIZE - 56]; /* the counts stand before it */
 
     if (step_count < 10 || repeated <= self->popped_count / 2)
         return;

@@ -115,7 +115,7 @@ static void other_data_are_refused(void)
     } files[] = {
         {"aic_sglang_step_times.csv", "aic_sglang_step_times.csv:1: no column arrival_time"},
         {"vidur_arxiv_lengths.csv.gz", "vidur_arxiv_lengths.csv.gz:1: no column arrival_time"},
-        {"servegen_msmall_client_rates.csv.gz", "sglsim generate"},
+        {"servegen_msmall_client_rates.csv.gz", "statistics of clients, not requests"},
         {"llmservingsim_vllm_rtx4090_llama31_8b_requests.jsonl", "is JSON of no known kind"},
         {"README.md", "README.md:1: no column arrival_time"},
     };
@@ -129,7 +129,61 @@ static void other_data_are_refused(void)
     }
 }
 
+static uint64_t rows_at_the_time_before(const struct sgl_trace_options *options)
+{
+    struct sgl_failure failure = {.text = ""};
+    struct sgl_trace *trace;
+    struct sgl_trace_row row;
+    int64_t last_ns = -1;
+    uint64_t repeated = 0;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_trace_open(&trace, options, &failure), 0);
+    while (sgl_trace_next(trace, &row, &failure) > 0) {
+        repeated += row.request.arrival_ns == last_ns;
+        last_ns = row.request.arrival_ns;
+    }
+    SGL_ASSERT_TEXT(failure.text, "");
+    sgl_trace_close(trace);
+    return repeated;
+}
+
+static void mooncake_is_read_with_its_staircase(void)
+{
+    struct sgl_trace_options options = {.path = sgl_data_file("mooncake_conversation_trace.jsonl")};
+    struct trace_reading reading = trace_read(&options);
+
+    SGL_ASSERT_TEXT(reading.failure.text, "");
+    CU_ASSERT_EQUAL(reading.row_count, 12031);
+    CU_ASSERT_EQUAL(reading.facts.repeated_count, 10851);
+    SGL_ASSERT_CONTAINS(reading.warnings, "10851 of 12031 rows repeat the arrival_time before");
+    trace_reading_release(&reading);
+    options.spreads_steps = true;
+    CU_ASSERT_EQUAL(rows_at_the_time_before(&options), 0);
+}
+
+static void aibrix_rows_are_sorted_by_launch(void)
+{
+    struct sgl_trace_options options = {.path = sgl_data_file("aibrix_raw_naive_output_2.9.csv")};
+    struct trace_reading reading = trace_read(&options);
+
+    SGL_ASSERT_TEXT(reading.failure.text, "");
+    CU_ASSERT_EQUAL(reading.row_count, 322);
+    CU_ASSERT_EQUAL(reading.facts.sorted_count, 295);
+    const uint64_t digest = reading.facts.digest;
+    trace_reading_release(&reading);
+    /* The same run out of the file that holds all of them. */
+    options.path = sgl_data_file("aibrix_v030_multiround.csv");
+    options.where = "release=v0.3.0,experiment=naive,qps_target=2.9";
+    reading = trace_read(&options);
+    SGL_ASSERT_TEXT(reading.failure.text, "");
+    CU_ASSERT_EQUAL(reading.row_count, 322);
+    CU_ASSERT_EQUAL(reading.facts.digest, digest);
+    trace_reading_release(&reading);
+}
+
 SGL_SUITE(trace_recorded) = {
+    {"Mooncake is read with its staircase", mooncake_is_read_with_its_staircase},
+    {"AIBrix rows are sorted by launch", aibrix_rows_are_sorted_by_launch},
     {"the Azure trace is read to the nanosecond", azure_is_read_to_the_nanosecond},
     {"a recorded run keeps what was measured", a_recorded_run_keeps_what_was_measured},
     {"every recorded run can be replayed", every_recorded_run_can_be_replayed},

@@ -1,5 +1,6 @@
 /*
- * Any bytes as a CSV trace. Whatever comes:
+ * Any bytes as a trace of a format told by its content: JSON lines, CSV, gzip of either. Whatever
+ * comes:
  *
  *  - every call ends with rows, the end or one line of failure, and the same again when repeated;
  *  - rows are numbered 0, 1, 2, ..., their times start at 0 and never fall, their counts are in
@@ -50,7 +51,7 @@ static bool has_url(char *const *urls, uint32_t count, const char *url)
 
 static void check_failure(int code, const struct sgl_failure *failure)
 {
-    assert(code == SGL_EINVAL && strncmp(failure->text, "fuzz.csv", 8) == 0);
+    assert(code == SGL_EINVAL && strncmp(failure->text, "fuzz.txt", 8) == 0);
     assert(strpbrk(failure->text, "\n\r\x1b") == NULL);
 }
 
@@ -87,8 +88,7 @@ static struct result read_all(const struct sgl_trace_options *options, char *con
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    struct sgl_trace_options options = {
-        .path = "fuzz.csv", .format = "csv", .memory = bytes, .memory_size = size};
+    struct sgl_trace_options options = {.path = "fuzz.txt", .memory = bytes, .memory_size = size};
     struct sgl_failure failure;
     char **urls = NULL;
     uint32_t url_count = 0;
