@@ -154,7 +154,8 @@ static double value_of(enum sgl_metric metric, const struct sgl_outcome *outcome
         break;
     case SGL_METRIC_TPOT:
         if (outcome->ttft_ns == SGL_ABSENT || outcome->e2e_ns == SGL_ABSENT ||
-            outcome->output_tokens == SGL_ABSENT || outcome->output_tokens < 2)
+            outcome->output_tokens == SGL_ABSENT || outcome->output_tokens < 2 ||
+            outcome->ttft_ns > outcome->e2e_ns)
             return SGL_ABSENT_REAL;
         return (double)(outcome->e2e_ns - outcome->ttft_ns) / (double)(outcome->output_tokens - 1);
     case SGL_METRIC_COUNT:
@@ -194,9 +195,13 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
 
     if (record->now_ns > summary->last_finish_ns)
         summary->last_finish_ns = record->now_ns;
-    if (record->sent_ns != SGL_ABSENT && outcome->queue_time_ns != SGL_ABSENT)
-        sgl_saturation_add(&summary->saturation, record->sent_ns,
-                           record->sent_ns + outcome->queue_time_ns);
+    /* A worker's clock may run fast: nobody waited beyond the answer. */
+    if (record->sent_ns != SGL_ABSENT && outcome->queue_time_ns != SGL_ABSENT) {
+        const int64_t most_ns = record->now_ns - record->sent_ns;
+        const int64_t waited_ns =
+            outcome->queue_time_ns < most_ns ? outcome->queue_time_ns : most_ns;
+        sgl_saturation_add(&summary->saturation, record->sent_ns, record->sent_ns + waited_ns);
+    }
     if (outcome->success) {
         count_success(summary, record);
     } else {
@@ -259,6 +264,21 @@ static double jain_index(const struct sgl_summary *summary)
     return squares > 0 ? sum * sum / (summary->worker_count * squares) : SGL_ABSENT_REAL;
 }
 
+/* An objective on what nothing in the run measures, or SGL_METRIC_COUNT. A tpot that does not exist
+ * meets its objective, but without any ttft nobody knows whether it exists. */
+static enum sgl_metric unmeasured_objective(const struct sgl_summary_result *result)
+{
+    int m = 0;
+
+    for (; m < SGL_METRIC_COUNT; m++) {
+        const enum sgl_metric needed = m == SGL_METRIC_TPOT ? SGL_METRIC_TTFT : (enum sgl_metric)m;
+        if (!isnan(result->objectives.limit_ns[m]) && result->succeeded > 0 &&
+            result->metrics[needed].count == 0)
+            break;
+    }
+    return (enum sgl_metric)m;
+}
+
 int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *result,
                        struct sgl_failure *failure)
 {
@@ -270,7 +290,9 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         .requests = summary->requests,
         .succeeded = summary->succeeded,
         .failed = summary->failed,
-        .unfinished = summary->requests - summary->succeeded - summary->failed,
+        .unfinished = summary->requests > summary->succeeded + summary->failed
+                          ? summary->requests - summary->succeeded - summary->failed
+                          : 0,
         .error_count = summary->error_count,
         .duration_s = duration_s,
         .requests_per_s = (double)summary->succeeded / duration_s,
@@ -301,6 +323,9 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         else
             result->metrics[m] = distribution_of(&summary->metrics[m]);
     }
+    result->unmeasured = unmeasured_objective(result);
+    if (result->unmeasured != SGL_METRIC_COUNT)
+        result->goodput_per_s = SGL_ABSENT_REAL;
     if (summary->is_out_of_memory)
         return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
     return SGL_OK;

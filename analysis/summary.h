@@ -8,15 +8,19 @@
  * kept as ns in doubles; a quantity nobody measured is not counted: every figure has its own n.
  *
  * Definitions (field-standard; times from arrival at the router):
- *   queue_time  prefill start - arrival at the worker      ttft   first token - arrival
- *   e2e         last token - arrival                       tpot   (e2e - ttft) / (output tokens -
- * 1), from 2 output tokens on throughput  of successful requests and their tokens, from first
- * arrival to last finish goodput     successful requests that meet every stated objective, over the
- * same time; a tpot that does not exist meets its objective, any other missing quantity does not
+ *   queue_time      prefill start - arrival at the worker
+ *   ttft            first token - arrival
+ *   e2e             last token - arrival
+ *   tpot            (e2e - ttft) / (output tokens - 1), from 2 output tokens on
+ *   throughput      of successful requests and their tokens, from first arrival to last finish
+ *   goodput         successful requests that meet every stated objective, over the same time; a
+ *                   tpot that does not exist meets its objective, any other missing quantity does
+ *                   not; unknown when nothing in the run measures what an objective is on
  *   cache hit rate  cached prompt tokens / prompt tokens of successful requests; predicted: the
- * mean matched_fraction of the workers chosen, weighted by prompt tokens, where candidate rows have
- * it Jain index  (sum x)^2 / (n sum x^2) over requests per worker, 1 when even (Jain, Chiu, Hawe
- * 1984)
+ *                   mean matched_fraction of the workers chosen, weighted by prompt tokens, where
+ *                   candidate rows have it
+ *   Jain index      (sum x)^2 / (n sum x^2) over requests per worker, 1 when even (Jain, Chiu, Hawe
+ *                   1984)
  */
 #ifndef SGL_ANALYSIS_SUMMARY_H
 #define SGL_ANALYSIS_SUMMARY_H
@@ -73,8 +77,8 @@ struct sgl_summary_worker {
 struct sgl_summary_result {
     uint64_t requests; /* first routes */
     uint64_t succeeded;
-    uint64_t failed; /* outcomes that were no success, cancelled and rejected ones included */
-    uint64_t unfinished;
+    uint64_t failed;     /* outcomes that were no success, cancelled and rejected ones included */
+    uint64_t unfinished; /* outcomes are counted per attempt: with retries 0 says little */
     struct sgl_error_count errors[SGL_ERROR_WORDS_MAX];
     uint32_t error_count;
     double duration_s; /* first arrival to last finish; NaN when nothing finished */
@@ -83,8 +87,9 @@ struct sgl_summary_result {
     double output_tokens_per_s;
     struct sgl_distribution metrics[SGL_METRIC_COUNT];
     struct sgl_objectives objectives;
-    uint64_t good; /* requests that met every objective */
-    double goodput_per_s;
+    uint64_t good;        /* requests that met every objective */
+    double goodput_per_s; /* NaN when nothing finished, or an objective could not be measured */
+    enum sgl_metric unmeasured;               /* that objective, or SGL_METRIC_COUNT */
     const struct sgl_summary_worker *workers; /* the summary's */
     uint32_t worker_count;
     double cache_hit_rate;           /* NaN when no outcome says what was cached */

@@ -40,8 +40,9 @@ static json_t *goodput(const struct sgl_summary_result *result)
         if (!isnan(result->objectives.limit_ns[m]))
             json_object_set_new(limits, sgl_metric_name((enum sgl_metric)m),
                                 real(result->objectives.limit_ns[m] / 1e6));
-    return json_pack("{s:o, s:o, s:o}", "requests", integer(result->good), "requests_per_s",
-                     real(result->goodput_per_s), "limits_ms", limits);
+    return json_pack("{s:o, s:o, s:o}", "requests",
+                     result->unmeasured == SGL_METRIC_COUNT ? integer(result->good) : json_null(),
+                     "requests_per_s", real(result->goodput_per_s), "limits_ms", limits);
 }
 
 static json_t *workers(const struct sgl_summary_result *result)

@@ -5,6 +5,7 @@
 
 #define WORKERS_SHOWN 16
 #define BAR_CELLS 40
+#define NAME_WIDTH 32
 
 /* ns as ms with four digits or more, or "-" when there is none. */
 static const char *milliseconds(double nanoseconds, char *out, size_t size)
@@ -103,7 +104,10 @@ static void print_goodput(FILE *out, const struct sgl_summary_result *result)
     if (!sgl_objectives_any(&result->objectives))
         return;
     fprintf(out, "\ngoodput      ");
-    if (isnan(result->goodput_per_s))
+    if (result->unmeasured != SGL_METRIC_COUNT)
+        fprintf(out, "unknown, for nothing measured %s: how many requests",
+                sgl_metric_name(result->unmeasured));
+    else if (isnan(result->goodput_per_s))
         fprintf(out, "none");
     else
         fprintf(out, "%.3f requests/s: %llu of %llu requests (%.2f %%)", result->goodput_per_s,
@@ -120,6 +124,22 @@ static void print_goodput(FILE *out, const struct sgl_summary_result *result)
     fprintf(out, "%s\n", result->saturation.is_saturated ? " (saturated)" : "");
 }
 
+/* A name in `width` columns: of a longer one the end, where names of one fleet differ, and '?' for
+ * what would drive the terminal. */
+static const char *shown_name(const char *name, size_t width, char *out, size_t size)
+{
+    const size_t length = strlen(name);
+
+    if (length > width)
+        snprintf(out, size, "...%s", name + length - (width - 3));
+    else
+        snprintf(out, size, "%s", name);
+    for (char *c = out; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    return out;
+}
+
 static void print_workers(FILE *out, const struct sgl_summary_result *result)
 {
     static const char bar[BAR_CELLS + 1] = "########################################";
@@ -131,10 +151,12 @@ static void print_workers(FILE *out, const struct sgl_summary_result *result)
         if (result->workers[w].requests > most)
             most = result->workers[w].requests;
     }
-    fprintf(out, "\n%-32s %9s %9s\n", "worker", "requests", "share");
+    fprintf(out, "\n%-*s %9s %9s\n", NAME_WIDTH, "worker", "requests", "share");
     for (uint32_t w = 0; w < result->worker_count && w < WORKERS_SHOWN; w++) {
         const uint64_t requests = result->workers[w].requests;
-        fprintf(out, "%-32.32s %9llu %7.2f %%  %.*s\n", result->workers[w].url,
+        char name[NAME_WIDTH + 4];
+        fprintf(out, "%-*s %9llu %7.2f %%  %.*s\n", NAME_WIDTH,
+                shown_name(result->workers[w].url, NAME_WIDTH, name, sizeof name),
                 (unsigned long long)requests,
                 total > 0 ? 100.0 * (double)requests / (double)total : 0.0,
                 most > 0 ? (int)(BAR_CELLS * requests / most) : 0, bar);

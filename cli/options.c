@@ -162,6 +162,16 @@ static bool read_config_line(const struct sgl_usage *usage, const char *path, in
     return false;
 }
 
+/* A '#' at the start or after a blank begins a comment; elsewhere it is part of a value. */
+static void cut_comment(char *line)
+{
+    for (char *c = line; *c != '\0'; c++)
+        if (*c == '#' && (c == line || c[-1] == ' ' || c[-1] == '\t')) {
+            *c = '\0';
+            return;
+        }
+}
+
 /* Reads a configuration. Values point into its text, which therefore lives until the program ends.
  */
 static int read_config(const struct sgl_usage *usage, const char *path)
@@ -187,7 +197,7 @@ static int read_config(const struct sgl_usage *usage, const char *path)
         char *end = strchr(line, '\n');
         if (end != NULL)
             *end = '\0';
-        line[strcspn(line, "#")] = '\0';
+        cut_comment(line);
         char *content = trimmed(line);
         number++;
         if (*content != '\0' && !read_config_line(usage, path, number, content))

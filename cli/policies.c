@@ -123,14 +123,15 @@ int sgl_command_policies(int argument_count, char **arguments)
             print_list();
         return SGL_EXIT_DONE;
     }
-    if (sgl_policy_parse(&spec, arguments[1], &failure) != SGL_OK) {
+    const struct sgl_policy_ops *ops = sgl_policy_named(arguments[1], strcspn(arguments[1], ":"));
+    if (ops == NULL) {
+        sgl_policy_parse(&spec, arguments[1], &failure); /* for its message */
         sgl_complain("%s", failure.text);
         return SGL_EXIT_USAGE;
     }
     if (names)
-        printf("%s\n", spec.ops->name);
+        printf("%s\n", ops->name);
     else
-        print_policy(spec.ops);
-    sgl_policy_release(&spec);
+        print_policy(ops);
     return SGL_EXIT_DONE;
 }

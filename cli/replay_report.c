@@ -52,7 +52,8 @@ static void print_fleet(const struct sgl_replay *replay)
     const struct sgl_profile_identity *profile = &replay->service.profile;
     char text[6 * SGL_PROFILE_TEXT_MAX];
 
-    snprintf(text, sizeof text, "%u workers (%s)", replay->worker_count,
+    snprintf(text, sizeof text, "%u worker%s (%s)", replay->worker_count,
+             replay->worker_count == 1 ? "" : "s",
              replay->options.workers > 0 ? "--workers"
              : replay->url_count > 0     ? "the trace's"
                                          : "default");

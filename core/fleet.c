@@ -65,6 +65,7 @@ int sgl_fleet_add(struct sgl_fleet *fleet, const struct sgl_allocator *allocator
         .pool = pool,
         .is_healthy = true,
         .reported_ns = SGL_ABSENT,
+        .usage_reported_ns = SGL_ABSENT,
         .queue_length = SGL_ABSENT,
         .running = SGL_ABSENT,
         .token_usage = SGL_ABSENT_REAL,
@@ -97,16 +98,18 @@ void sgl_fleet_report(struct sgl_fleet *fleet, uint32_t worker,
 {
     struct sgl_worker *self = &fleet->workers[worker];
 
-    if (self->reported_ns != SGL_ABSENT && report->reported_ns < self->reported_ns)
-        return;
-    self->reported_ns = report->reported_ns;
-    self->queue_length = report->queue_length;
-    self->outstanding_reported = fleet->outstanding[worker];
-    /* An answer tells the queue length alone; what a poll told of the rest stays known. */
-    if (report->running != SGL_ABSENT)
+    if (self->reported_ns == SGL_ABSENT || report->reported_ns >= self->reported_ns) {
+        self->reported_ns = report->reported_ns;
+        self->queue_length = report->queue_length;
+        self->outstanding_reported = fleet->outstanding[worker];
+    }
+    const bool has_usage = report->running != SGL_ABSENT || !isnan(report->token_usage);
+    if (has_usage &&
+        (self->usage_reported_ns == SGL_ABSENT || report->reported_ns >= self->usage_reported_ns)) {
+        self->usage_reported_ns = report->reported_ns;
         self->running = report->running;
-    if (!isnan(report->token_usage))
         self->token_usage = report->token_usage;
+    }
 }
 
 int64_t sgl_fleet_report_age_ns(const struct sgl_fleet *fleet, uint32_t worker, int64_t now_ns)

@@ -27,12 +27,15 @@ struct sgl_worker {
     uint32_t probes_failed;    /* in a row */
     uint32_t probes_succeeded; /* in a row */
 
-    /* The last load report. reported_ns is SGL_ABSENT until there is one. */
+    /* What the worker said last of its queue; reported_ns is SGL_ABSENT until it did. */
     int64_t reported_ns;
     int64_t queue_length;
-    int64_t running;               /* SGL_ABSENT when the report had none */
-    double token_usage;            /* NaN when the report had none */
     uint32_t outstanding_reported; /* outstanding[] when the report came in */
+
+    /* What it said last of the rest, which polls tell and answers do not: a time of its own. */
+    int64_t usage_reported_ns;
+    int64_t running;    /* SGL_ABSENT when no report had it */
+    double token_usage; /* NaN when no report had it */
 };
 
 struct sgl_fleet {
@@ -58,7 +61,8 @@ int sgl_fleet_add(struct sgl_fleet *fleet, const struct sgl_allocator *allocator
 /* To be called after is_healthy, is_draining or is_removed of a worker of that pool changed. */
 void sgl_fleet_refresh(struct sgl_fleet *fleet, enum sgl_pool pool);
 
-/* Files what a worker said of itself; a report older than the one on file is ignored. */
+/* Files what a worker said of itself. Of each signal, one that is older than what is on file is
+ * ignored. */
 void sgl_fleet_report(struct sgl_fleet *fleet, uint32_t worker,
                       const struct sgl_load_report *report);
 

@@ -145,9 +145,16 @@ static int refuse_unknown(const struct sgl_parameter *table, const char *key, si
     struct sgl_nearest nearest = {.wanted = wanted};
     for (size_t i = 0; table != NULL && table[i].name != NULL; i++)
         sgl_nearest_offer(&nearest, table[i].name);
-    return sgl_fail(failure, SGL_EINVAL, "%s: unknown parameter '%s'%s%s", what, wanted,
-                    sgl_nearest_hint(&nearest, hint, sizeof hint),
-                    nearest.name == NULL ? ", expected none" : "");
+    sgl_nearest_hint(&nearest, hint, sizeof hint);
+    if (hint[0] != '\0')
+        return sgl_fail(failure, SGL_EINVAL, "%s: unknown parameter '%s'%s", what, wanted, hint);
+    char list[320] = "none";
+    for (size_t i = 0, used = 0; table != NULL && table[i].name != NULL; i++)
+        used += (size_t)snprintf(list + (used < sizeof list ? used : sizeof list - 1),
+                                 used < sizeof list ? sizeof list - used : 1, "%s%s",
+                                 i > 0 ? ", " : "", table[i].name);
+    return sgl_fail(failure, SGL_EINVAL, "%s: unknown parameter '%s', expected %s%s", what, wanted,
+                    nearest.name != NULL && table[1].name != NULL ? "one of " : "", list);
 }
 
 int sgl_parameters_set(struct sgl_parameters *parameters, const char *key, size_t key_length,

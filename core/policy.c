@@ -98,6 +98,8 @@ int sgl_policy_fits(const struct sgl_policy_spec *spec, uint32_t worker_count,
 {
     const struct sgl_parameters *parameters = &spec->parameters;
 
+    if (parameters->policy != NULL) /* it holds no other: one level */
+        return sgl_policy_fits(parameters->policy, worker_count, failure);
     if (parameters->list_count == 0 || parameters->list_count == worker_count)
         return SGL_OK;
     const struct sgl_parameter *row = parameters->table;

@@ -270,19 +270,24 @@ struct sgl_prefix_match sgl_prefix_tree_match(const struct sgl_prefix_tree *tree
 
     while (step(tree, prompt, &walk))
         continue;
-    return (struct sgl_prefix_match){.node = walk.node, .ids = walk.ids};
+    return (struct sgl_prefix_match){
+        .node = walk.node,
+        .ids = walk.ids,
+        .in_node = walk.node != NONE ? node_at(tree, walk.node)->count - walk.left : 0,
+    };
 }
 
 struct sgl_prefix_match sgl_prefix_tree_above(const struct sgl_prefix_tree *tree,
                                               const struct sgl_prefix_match *match)
 {
-    const struct node *node = node_at(tree, match->node);
-    struct sgl_prefix_match above = {.node = node->parent};
+    const uint32_t parent = node_at(tree, match->node)->parent;
 
     /* The parents of a node are matched as a whole. */
-    for (uint32_t at = node->parent; at != NONE; at = node_at(tree, at)->parent)
-        above.ids += node_at(tree, at)->count;
-    return above;
+    return (struct sgl_prefix_match){
+        .node = parent,
+        .ids = match->ids - match->in_node,
+        .in_node = parent != NONE ? node_at(tree, parent)->count : 0,
+    };
 }
 
 bool sgl_prefix_tree_next_owner(const struct sgl_prefix_tree *tree, uint32_t node, uint32_t *cursor,

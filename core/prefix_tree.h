@@ -53,8 +53,9 @@ struct sgl_prompt {
 
 /* How far a prompt is known. `node` is the last node of the way, possibly matched in part only. */
 struct sgl_prefix_match {
-    uint32_t node; /* SGL_PREFIX_NONE when not even the first id is known */
-    size_t ids;    /* known ids, counted from the start of the prompt */
+    uint32_t node;    /* SGL_PREFIX_NONE when not even the first id is known */
+    size_t ids;       /* known ids, counted from the start of the prompt */
+    uint32_t in_node; /* how many of them are the node's */
 };
 
 /* NULL without memory. `tenant_max` tenants, numbered from 0. */

@@ -163,6 +163,21 @@ static const uint32_t *eligible_workers(struct sgl_router *router, enum sgl_pool
     return router->eligible;
 }
 
+/* Counts are absent or within what a double holds exactly, durations within 146 years, so that sums
+ * and scores made of them neither overflow nor round. */
+#define COUNT_MAX (INT64_C(1) << 53)
+#define DURATION_MAX_NS (INT64_C(1) << 62)
+
+static bool is_count(int64_t value)
+{
+    return value == SGL_ABSENT || (value >= 0 && value <= COUNT_MAX);
+}
+
+static bool is_duration(int64_t value)
+{
+    return value == SGL_ABSENT || (value >= 0 && value <= DURATION_MAX_NS);
+}
+
 static int check_route(const struct sgl_router *router, const struct sgl_input *input,
                        struct sgl_failure *failure)
 {
@@ -173,6 +188,11 @@ static int check_route(const struct sgl_router *router, const struct sgl_input *
                         sgl_pool_name(input->pool));
     if (route->request == NULL || route->request->request != input->request || input->request < 0)
         return sgl_fail(failure, SGL_EINVAL, "route: the request's number is not the input's");
+    if (!is_count(route->request->prompt_tokens) || !is_count(route->request->max_tokens) ||
+        route->request->arrival_ns < 0 || route->request->arrival_ns > input->now_ns)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "route: request %lld has an impossible token count or time of arrival",
+                        (long long)input->request);
     for (uint32_t i = 0; i < route->excluded_count; i++)
         if (route->excluded[i] >= router->fleet.worker_count ||
             (i > 0 && route->excluded[i] <= route->excluded[i - 1]))
@@ -286,20 +306,6 @@ static int first_token(struct sgl_router *router, const struct sgl_input *input,
     return SGL_OK;
 }
 
-/* Counts are absent or within what a double holds exactly, so that sums and scores made of them
- * neither overflow nor round. */
-#define COUNT_MAX (INT64_C(1) << 53)
-
-static bool is_count(int64_t value)
-{
-    return value == SGL_ABSENT || (value >= 0 && value <= COUNT_MAX);
-}
-
-static bool is_duration(int64_t value)
-{
-    return value == SGL_ABSENT || value >= 0;
-}
-
 static int check_outcome(const struct sgl_input *input, struct sgl_failure *failure)
 {
     const struct sgl_outcome *outcome = &input->outcome;
@@ -310,8 +316,10 @@ static int check_outcome(const struct sgl_input *input, struct sgl_failure *fail
         !is_count(outcome->queue_length))
         return sgl_fail(failure, SGL_EINVAL, "%s: request %lld has an impossible time or count",
                         sgl_input_name(input->kind), (long long)input->request);
-    if (outcome->reported_ns != SGL_ABSENT && outcome->reported_ns > input->now_ns)
-        return sgl_fail(failure, SGL_EINVAL, "%s: request %lld carries a report from the future",
+    if (outcome->reported_ns != SGL_ABSENT &&
+        (outcome->reported_ns < 0 || outcome->reported_ns > input->now_ns))
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%s: request %lld carries a report from the future or before the start",
                         sgl_input_name(input->kind), (long long)input->request);
     return SGL_OK;
 }
@@ -549,6 +557,9 @@ int sgl_router_feed(struct sgl_router *router, const struct sgl_input *input,
         return sgl_fail(failure, SGL_EINVAL, "%s: time goes back from %lld ns to %lld ns",
                         sgl_input_name(input->kind), (long long)router->now_ns,
                         (long long)input->now_ns);
+    if (input->now_ns > DURATION_MAX_NS)
+        return sgl_fail(failure, SGL_EINVAL, "%s: a time beyond 146 years of the start",
+                        sgl_input_name(input->kind));
     router->action_count = 0;
     router->row_count = 0;
     router->has_record = false;

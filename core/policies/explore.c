@@ -121,8 +121,7 @@ const struct sgl_policy_ops sgl_policy_explore = {
     .summary = "any policy, with a uniform choice now and then",
     .rule = "With chance epsilon a candidate drawn uniformly (reason explore), else what `base` "
             "chooses,\n"
-            "for its reason. P(w) = epsilon / n + (1 - epsilon) * P_base(w): no candidate has "
-            "chance 0.\n"
+            "for its reason. P(w) = epsilon / n + (1 - epsilon) * P_base(w).\n"
             "  explore:epsilon=0.05,base=marginal_utility:window_size=40",
     .source = "epsilon-greedy exploration; what makes a log fit for off-policy estimates",
     .parameters = parameters,

@@ -61,8 +61,6 @@ static double signal_of(enum base base, const struct sgl_fleet *fleet, uint32_t 
 static int compare(const struct state *state, const struct sgl_fleet *fleet, uint32_t left,
                    uint32_t right)
 {
-    if (state->base == BASE_RANDOM)
-        return 0;
     if (state->base != BASE_OUTSTANDING) {
         const double a = signal_of(state->base, fleet, left);
         const double b = signal_of(state->base, fleet, right);
@@ -86,6 +84,9 @@ static struct sgl_choice decide(const void *opaque, const struct sgl_view *view)
     j += j >= i;
     const uint32_t low = view->candidates[i < j ? i : j];
     const uint32_t high = view->candidates[i < j ? j : i];
+    if (state->base == BASE_RANDOM)
+        return (struct sgl_choice){sgl_rng_below(&draws, 2) == 0 ? low : high,
+                                   SGL_REASON_SAMPLED_PAIR};
     const int order = compare(state, view->fleet, low, high);
     if (order != 0)
         return (struct sgl_choice){order < 0 ? low : high, SGL_REASON_SAMPLED_PAIR};
@@ -100,8 +101,8 @@ static double probability(const void *opaque, const struct sgl_view *view, uint3
     uint32_t wins = 0;
     uint32_t ties = 0;
 
-    if (view->candidate_count == 1)
-        return 1;
+    if (view->candidate_count == 1 || state->base == BASE_RANDOM)
+        return 1 / n;
     for (uint32_t i = 0; i < view->candidate_count; i++) {
         const uint32_t other = view->candidates[i];
         if (other == worker)

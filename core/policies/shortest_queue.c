@@ -6,6 +6,8 @@
  *
  *     estimate = max(0, reported queue + outstanding now - outstanding when the report came in)
  *
+ * "Since" counts from when the report came in: what was sent while it was under way is not in it.
+ *
  *                      correct=on                        correct=off (the reference)
  *     has a report     estimate                          the reported length as it is
  *     has none         its outstanding requests          passed over
@@ -151,7 +153,7 @@ const struct sgl_policy_ops sgl_policy_shortest_queue = {
     .name = "shortest_queue",
     .summary = "the shortest queue as the workers themselves report it",
     .rule =
-        "score = -max(0, reported queue length + sent - answered since that report); the highest\n"
+        "score = -max(0, reported queue length + sent - answered since it came in); the highest\n"
         "wins. A candidate without a report counts its outstanding requests instead. With\n"
         "correct=off the reported length stands as it is and a candidate without one is passed "
         "over.\n"

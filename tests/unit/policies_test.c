@@ -73,7 +73,7 @@ static struct sgl_choice checked_decide(const void *state, const struct sgl_view
     CU_ASSERT_TRUE(inner->probability(state, view, choice.worker) > 0);
 
     /* Now and then: is the chance of each candidate how often it is chosen, over other luck? */
-    if (asked % 97 != 0)
+    if (asked % 23 != 0)
         return choice;
     const uint32_t draws = 2000;
     uint32_t counts[64] = {0};
@@ -266,6 +266,10 @@ static void bad_specs_are_refused_with_help(void)
     CU_ASSERT_EQUAL(sgl_policy_fits(&spec, 2, &failure), SGL_OK);
     CU_ASSERT_EQUAL(sgl_policy_fits(&spec, 3, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "p has 2 members, expected 3, one for each worker");
+    sgl_policy_release(&spec);
+    spec = sgl_world_policy("explore:base=fixed_probability:p=0.5/0.5");
+    CU_ASSERT_EQUAL(sgl_policy_fits(&spec, 2, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(sgl_policy_fits(&spec, 4, &failure), SGL_EINVAL);
     sgl_policy_release(&spec);
 }
 

@@ -162,8 +162,49 @@ static void impossible_inputs_are_refused(void)
         .kind = SGL_INPUT_COMPLETE, .now_ns = 11, .outcome = sgl_outcome_absent()};
     negative.outcome.output_tokens = -4;
     ASSERT_REFUSED(f, feed(f, negative), "impossible time or count");
+    struct sgl_request impossible = {.request = 7, .prompt_tokens = INT64_MAX};
+    struct sgl_input asked = {
+        .kind = SGL_INPUT_ROUTE, .now_ns = 11, .request = 7, .route = {.request = &impossible}};
+    ASSERT_REFUSED(f, feed(f, asked), "impossible token count");
+    impossible = (struct sgl_request){.request = 7, .arrival_ns = 12};
+    ASSERT_REFUSED(f, feed(f, asked), "time of arrival");
+    negative.outcome = sgl_outcome_absent();
+    negative.outcome.queue_time_ns = INT64_MAX;
+    ASSERT_REFUSED(f, feed(f, negative), "impossible time or count");
+    negative.outcome = sgl_outcome_absent();
+    negative.outcome.queue_length = 1;
+    negative.outcome.reported_ns = INT64_MIN + 1;
+    ASSERT_REFUSED(f, feed(f, negative), "before the start");
     CU_ASSERT_EQUAL(sgl_router_outstanding(f->router), 1);
     tear_down(f);
+}
+
+/* An answer tells the queue alone: an older poll still brings what only polls tell. */
+static void each_signal_has_a_report_time_of_its_own(void)
+{
+    struct fixture fixture;
+    struct sgl_input poll = {
+        .kind = SGL_INPUT_REPORT_LOAD,
+        .now_ns = 30,
+        .report = {.queue_length = 9, .running = 4, .token_usage = 0.5, .reported_ns = 10}};
+    struct sgl_input answer = {
+        .kind = SGL_INPUT_COMPLETE, .now_ns = 20, .outcome = sgl_outcome_absent()};
+
+    set_up(&fixture, "round_robin");
+    CU_ASSERT_EQUAL(route(&fixture, 0, 0), SGL_OK);
+    answer.outcome.queue_length = 2;
+    answer.outcome.reported_ns = 20;
+    CU_ASSERT_EQUAL(feed(&fixture, answer), SGL_OK);
+    CU_ASSERT_EQUAL(feed(&fixture, poll), SGL_OK);
+    const struct sgl_worker *worker = &sgl_router_fleet(fixture.router)->workers[0];
+    CU_ASSERT_EQUAL(worker->queue_length, 2);
+    CU_ASSERT_EQUAL(worker->running, 4);
+    CU_ASSERT_EQUAL(worker->token_usage, 0.5);
+    poll.report.token_usage = 0.9;
+    poll.report.reported_ns = 9; /* older than the poll on file */
+    CU_ASSERT_EQUAL(feed(&fixture, poll), SGL_OK);
+    CU_ASSERT_EQUAL(worker->token_usage, 0.5);
+    tear_down(&fixture);
 }
 
 static void every_input_is_told_once_and_in_order(void)
@@ -300,6 +341,7 @@ static void without_memory_it_fails_cleanly_at_every_call(void)
 
 SGL_SUITE(router) = {
     {"impossible inputs are refused and change nothing", impossible_inputs_are_refused},
+    {"each signal has a report time of its own", each_signal_has_a_report_time_of_its_own},
     {"every input is told once and in order", every_input_is_told_once_and_in_order},
     {"only healthy workers that stay are candidates",
      only_healthy_workers_that_stay_are_candidates},

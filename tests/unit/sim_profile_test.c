@@ -197,7 +197,8 @@ static void refuses_bad_models(void)
         {"batching:scale=0", NULL, NULL,
          "worker model batching: scale=0, expected a number from 1e-06 to 1000000"},
         {"recorded", "llama31-8b-l40s", NULL, "worker model recorded takes no profile"},
-        {"recorded:profile=x", NULL, NULL, "worker model recorded: unknown parameter 'profile'"},
+        {"recorded:profile=x", NULL, NULL,
+         "worker model recorded: unknown parameter 'profile', expected servers"},
         {"batching:page_size=7", NULL, NULL,
          "chunked_prefill_size=8192, expected 0 or a multiple of page_size=7"},
     };

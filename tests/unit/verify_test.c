@@ -300,7 +300,7 @@ static const struct tampering tamperings[] = {
     {EXCHANGE("input", "sequence", "sequence > 20"), NULL, NULL, "sequence 21"},
     {EXCHANGE("input", "sequence", "kind = 'tick'"), NULL, NULL, ""},
     {EXCHANGE("decision", "sequence", "worker IS NOT NULL"), "decision", "request", ""},
-    {EXCHANGE("request", "request", "prompt_tokens > 0"), "request", NULL, "digest"},
+    {EXCHANGE("request", "request", "prompt_tokens > 0"), "input", NULL, "time of arrival"},
     {EXCHANGE("outcome", "sequence", "success"), "outcome", NULL, ""},
     {EXCHANGE("worker", "worker", "worker < 4"), "worker", NULL, ""},
     {EXCHANGE("candidate", "worker", "sequence = (SELECT max(sequence) FROM candidate)"),
