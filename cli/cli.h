@@ -7,6 +7,8 @@
 #ifndef SGL_CLI_CLI_H
 #define SGL_CLI_CLI_H
 
+#include <stdbool.h>
+
 enum {
     SGL_EXIT_DONE = 0,
     SGL_EXIT_FAILED = 1,
@@ -24,8 +26,12 @@ void sgl_complain_at(const char *format, ...) __attribute__((format(printf, 1, 2
 /* A failure text: as it stands when it begins with that path, else after "sglsim: ". */
 void sgl_complain_of(const char *path, const char *text);
 
+/* Do both names mean one file? What does not exist is the same as nothing. */
+bool sgl_is_same_file(const char *left, const char *right);
+
 int sgl_command_replay(int argument_count, char **arguments);
 int sgl_command_verify(int argument_count, char **arguments);
+int sgl_command_convert(int argument_count, char **arguments);
 int sgl_command_policies(int argument_count, char **arguments);
 
 #endif

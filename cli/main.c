@@ -15,6 +15,7 @@ static const struct sgl_command commands[] = {
     {"replay", "run a trace through a policy and simulated workers, logging every decision",
      sgl_command_replay},
     {"verify", "re-execute a decision log and prove it bit for bit", sgl_command_verify},
+    {"convert", "write a trace in another format, or a log in another medium", sgl_command_convert},
     {"policies", "list the policies, or explain one: rule, parameters, source",
      sgl_command_policies},
     {"help", "this text, or that of a command", command_help},

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define WORKERS_STANDARD 4
 #define MAX_NEW_TOKENS_STANDARD 2048
@@ -193,16 +192,6 @@ static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
     return SGL_OK;
 }
 
-/* Do both names mean one file? What does not exist is not the same as anything. */
-static bool is_same_file(const char *left, const char *right)
-{
-    struct stat a;
-    struct stat b;
-
-    return stat(left, &a) == 0 && stat(right, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
-}
-
 static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
 {
     const struct sgl_replay_options *o = &replay->options;
@@ -210,7 +199,7 @@ static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
 
     if (strcmp(o->log, "none") == 0)
         return SGL_OK;
-    if (is_same_file(o->log, replay->path))
+    if (sgl_is_same_file(o->log, replay->path))
         return sgl_fail(failure, SGL_EINVAL,
                         "--log %.200s is the trace itself (choose another --log, or none)", o->log);
     return sgl_log_open(&replay->log, o->log,
