@@ -1,8 +1,8 @@
 /*
  * sglsim convert IN OUT: a trace into another file format, or a decision log into another medium.
  *
- *     trace (any format) or log --rows--> CSV or SQLite trace      read twice: which columns, then rows
- *     log (SQLite or folder)    --rows--> log (folder or SQLite)   every table, so the same digests
+ *     trace (any format) or log --rows--> CSV or SQLite trace   read twice: columns, then rows
+ *     log (SQLite or folder)    --rows--> log (folder, SQLite)  every table, so the same digests
  */
 #include "cli.h"
 #include "options.h"
@@ -34,7 +34,7 @@ static bool is_folder(const char *path)
            (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
 }
 
-/* Reads the whole trace. With a writer its rows are written; without, their columns are gathered. */
+/* Reads the whole trace: with a writer its rows are written, always their columns are gathered. */
 static int read_all(struct conversion *conversion, uint32_t *columns, struct sgl_failure *failure)
 {
     struct sgl_trace_row row;
