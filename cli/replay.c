@@ -13,6 +13,7 @@
 
 #define WORKERS_STANDARD 4
 #define MAX_NEW_TOKENS_STANDARD 2048
+#define LOAD_INTERVAL_MIN_NS 1000
 #define LOG_STANDARD "./sglsim-run.db"
 
 static const char description[] =
@@ -121,6 +122,11 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
             SGL_WORKER_MAX_STANDARD, UINT32_MAX, (long long)INT64_MAX);
         return SGL_EXIT_USAGE;
     }
+    if (o->load_interval_ns > 0 && o->load_interval_ns < LOAD_INTERVAL_MIN_NS) {
+        sgl_complain(
+            "--load-interval is below 1us, expected 0 or at least that (a run would never end)");
+        return SGL_EXIT_USAGE;
+    }
     if (o->policy != NULL)
         return SGL_OPTIONS_RUN;
     sgl_complain("--policy is missing (sglsim policies lists them)");
@@ -175,6 +181,7 @@ static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
                            : replay->url_count > 0 ? replay->url_count
                                                    : WORKERS_STANDARD;
     status = sgl_policy_fits(&replay->policy, replay->worker_count, failure);
+    replay->is_misused = status != SGL_OK;
     if (status != SGL_OK)
         return status;
     const bool is_named = replay->url_count == replay->worker_count;
@@ -356,7 +363,7 @@ int sgl_command_replay(int argument_count, char **arguments)
         exit_code = parsed == SGL_ENOMEM ? SGL_EXIT_FAILED : SGL_EXIT_USAGE;
     } else if (run(&replay, &failure) != SGL_OK) {
         sgl_complain_of(replay.path, failure.text);
-        exit_code = SGL_EXIT_FAILED;
+        exit_code = replay.is_misused ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else {
         warn(&replay);
         const int status =

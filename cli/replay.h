@@ -43,6 +43,7 @@ struct sgl_replay_options {
 /* Everything a replay holds. Zeroed, then filled; released as a whole whatever was filled. */
 struct sgl_replay {
     const char *path;
+    bool is_misused; /* what failed is what the user asked for, not the world: exit 2 */
     struct sgl_replay_options options;
     struct sgl_policy_spec policy;
     char *policy_text;
