@@ -14,6 +14,7 @@
 
 #include "log_folder.h"
 #include "log_store.h"
+#include "partial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,16 +31,6 @@ struct csv_store {
     char *database_path;
     bool is_finished;
 };
-
-static int fail_errno(struct sgl_failure *failure, const char *what, const char *path)
-{
-    const int error = errno;
-    char text[128];
-
-    if (strerror_r(error, text, sizeof text) != 0)
-        snprintf(text, sizeof text, "error %d", error);
-    return sgl_fail(failure, SGL_EIO, "%s: %s: %s", path, what, text);
-}
 
 static int put(struct sgl_log_store *store, enum sgl_log_table table,
                const struct sgl_log_value *values, struct sgl_failure *failure)
@@ -73,7 +64,7 @@ static int open_output(struct output *output, const struct csv_store *self, cons
     output->file = descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
     if (output->file != NULL)
         return SGL_OK;
-    const int status = fail_errno(failure, "cannot create", output->path);
+    const int status = sgl_fail_errno(failure, "cannot create", output->path);
     if (descriptor >= 0)
         close(descriptor);
     return status;
@@ -84,9 +75,9 @@ static int close_output(struct output *output, int status, struct sgl_failure *f
 {
     if (status == SGL_OK && (ferror(output->file) != 0 || fflush(output->file) != 0 ||
                              fsync(fileno(output->file)) != 0))
-        status = fail_errno(failure, "cannot write", output->path);
+        status = sgl_fail_errno(failure, "cannot write", output->path);
     if (fclose(output->file) != 0 && status == SGL_OK)
-        status = fail_errno(failure, "cannot write", output->path);
+        status = sgl_fail_errno(failure, "cannot write", output->path);
     return status;
 }
 
@@ -106,7 +97,7 @@ static int export_table(const struct csv_store *self, struct sgl_log_source *sou
     while (status == SGL_OK && (got = source->ops->next(source, table, values, failure)) != 0) {
         status = got < 0 ? got : sgl_log_csv_write_row(output.file, table, values, failure);
         if (status == SGL_OK && ferror(output.file) != 0)
-            status = fail_errno(failure, "cannot write", output.path);
+            status = sgl_fail_errno(failure, "cannot write", output.path);
     }
     return close_output(&output, status, failure);
 }
@@ -209,7 +200,7 @@ static int export_all(const struct csv_store *self, struct sgl_failure *failure)
     if (status == SGL_OK)
         status = export_views(self, failure);
     if (status == SGL_OK && unlink(self->database_path) != 0)
-        status = fail_errno(failure, "cannot remove", self->database_path);
+        status = sgl_fail_errno(failure, "cannot remove", self->database_path);
     if (status == SGL_OK)
         status = export_mark(self, failure);
     return status;

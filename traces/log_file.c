@@ -1,13 +1,13 @@
 #include "log_file.h"
 
 #include "log_schema.h"
+#include "partial.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,16 +22,6 @@
 #define WRITE_VERSION_WAL 2
 
 static const char *const side_suffixes[] = {"-wal", "-journal"};
-
-static int fail_errno(struct sgl_failure *failure, const char *what, const char *path)
-{
-    const int error = errno;
-    char text[128];
-
-    if (strerror_r(error, text, sizeof text) != 0)
-        snprintf(text, sizeof text, "error %d", error);
-    return sgl_fail(failure, SGL_EIO, "%s: %s: %s", path, what, text);
-}
 
 static char *join(const char *left, const char *right)
 {
@@ -69,7 +59,7 @@ int sgl_log_file_is_log(const char *path, struct sgl_failure *failure)
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (descriptor < 0)
-        return errno == ENOENT ? 0 : fail_errno(failure, "cannot read", path);
+        return errno == ENOENT ? 0 : sgl_fail_errno(failure, "cannot read", path);
     const bool is_database = read_header(descriptor, header);
     close(descriptor);
     if (!is_database)
@@ -89,7 +79,7 @@ static int check_replaceable(const struct sgl_log_file *file, struct sgl_failure
         return sgl_fail(failure, SGL_EINVAL, "%s: there is no folder %s (create it first)",
                         file->path, file->folder);
     if (lstat(file->path, &info) != 0)
-        return errno == ENOENT ? SGL_OK : fail_errno(failure, "cannot look at it", file->path);
+        return errno == ENOENT ? SGL_OK : sgl_fail_errno(failure, "cannot look at it", file->path);
     if (S_ISDIR(info.st_mode))
         return sgl_fail(failure, SGL_EINVAL, "%s: is a folder, expected a file name", file->path);
     const int is_log = sgl_log_file_is_log(file->path, failure);
@@ -117,7 +107,7 @@ static int check_replaceable(const struct sgl_log_file *file, struct sgl_failure
 static int remove_stale(const struct sgl_log_file *file, struct sgl_failure *failure)
 {
     if (unlink(file->partial) != 0)
-        return fail_errno(failure, "cannot remove what a killed run left", file->partial);
+        return sgl_fail_errno(failure, "cannot remove what a killed run left", file->partial);
     return SGL_OK;
 }
 
@@ -134,7 +124,7 @@ static int keep_stale(const struct sgl_log_file *file, const char *target,
         status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
     else if ((rename(side, side_target) != 0 && errno != ENOENT) ||
              rename(file->partial, target) != 0)
-        status = fail_errno(failure, "cannot rename what a killed run left", file->partial);
+        status = sgl_fail_errno(failure, "cannot rename what a killed run left", file->partial);
     free(side);
     free(side_target);
     return status;
@@ -168,26 +158,17 @@ static int clear_stale(const struct sgl_log_file *file, struct sgl_failure *fail
  * has been cleared: try again. */
 static int try_lock(struct sgl_log_file *file, struct sgl_failure *failure)
 {
-    struct stat opened;
-    struct stat named;
-
     file->lock = open(file->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file->lock < 0)
-        return fail_errno(failure, "cannot create", file->partial);
-    int status = 0;
-    if (flock(file->lock, LOCK_EX | LOCK_NB) != 0)
-        status = errno == EWOULDBLOCK
-                     ? sgl_fail(failure, SGL_EINVAL, "%s: another run is writing it", file->path)
-                     : fail_errno(failure, "cannot lock", file->partial);
-    else if (fstat(file->lock, &opened) != 0)
-        status = fail_errno(failure, "cannot look at it", file->partial);
-    else if (lstat(file->partial, &named) != 0 || named.st_ino != opened.st_ino ||
-             named.st_dev != opened.st_dev)
-        status = 0;
-    else if (opened.st_size == 0)
-        status = fchmod(file->lock, 0600) == 0 ? 1 : fail_errno(failure, "chmod", file->partial);
-    else
+        return sgl_fail_errno(failure, "cannot create", file->partial);
+    struct stat opened;
+    int status = sgl_partial_own(file->lock, file->partial, file->path, failure);
+    if (status == 1 && fstat(file->lock, &opened) != 0)
+        status = sgl_fail_errno(failure, "cannot look at it", file->partial);
+    else if (status == 1 && opened.st_size > 0)
         status = clear_stale(file, failure);
+    else if (status == 1 && fchmod(file->lock, 0600) != 0)
+        status = sgl_fail_errno(failure, "chmod", file->partial);
     if (status != 1) {
         close(file->lock);
         file->lock = -1;
@@ -226,38 +207,24 @@ int sgl_log_file_open(struct sgl_log_file *file, const char *path, struct sgl_fa
     return status;
 }
 
-static int sync_folder(const struct sgl_log_file *file, struct sgl_failure *failure)
-{
-    const int descriptor = open(file->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (descriptor < 0)
-        return fail_errno(failure, "cannot open the folder", file->folder);
-    /* Some file systems cannot sync a folder and say EINVAL: the rename stands all the same. */
-    const int status = fsync(descriptor) == 0 || errno == EINVAL
-                           ? SGL_OK
-                           : fail_errno(failure, "cannot sync the folder", file->folder);
-    close(descriptor);
-    return status;
-}
-
 int sgl_log_file_publish(struct sgl_log_file *file, struct sgl_failure *failure)
 {
     struct sgl_failure reason = {""};
     int status;
 
     if (fsync(file->lock) != 0) {
-        status = fail_errno(failure, "cannot sync", file->partial);
+        status = sgl_fail_errno(failure, "cannot sync", file->partial);
         sgl_log_file_discard(file);
         return status;
     }
     status = check_replaceable(file, &reason);
     if (status == SGL_OK && rename(file->partial, file->path) != 0)
-        status = fail_errno(&reason, "cannot rename to it", file->path);
+        status = sgl_fail_errno(&reason, "cannot rename to it", file->path);
     if (status != SGL_OK)
         status = sgl_fail(failure, status, "%.250s; the finished log is left in %.200s",
                           reason.text, file->partial);
     else
-        status = sync_folder(file, failure);
+        status = sgl_sync_folder(file->folder, file->folder, failure);
     release(file);
     return status;
 }

@@ -1,6 +1,7 @@
 #include "log_folder.h"
 
 #include "log_csv.h"
+#include "partial.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,19 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int fail_errno(struct sgl_failure *failure, const char *what, const char *path)
-{
-    const int error = errno;
-    char text[128];
-
-    if (strerror_r(error, text, sizeof text) != 0)
-        snprintf(text, sizeof text, "error %d", error);
-    return sgl_fail(failure, SGL_EIO, "%s: %s: %s", path, what, text);
-}
 
 static char *join(const char *left, size_t length, const char *right)
 {
@@ -45,10 +35,10 @@ static int remove_log(const char *path, struct sgl_failure *failure)
     int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
     if (descriptor < 0)
-        return fail_errno(failure, "cannot open", path);
+        return sgl_fail_errno(failure, "cannot open", path);
     sgl_log_csv_each_file(remove_file, &descriptor);
     close(descriptor);
-    return rmdir(path) == 0 ? SGL_OK : fail_errno(failure, "cannot remove", path);
+    return rmdir(path) == 0 ? SGL_OK : sgl_fail_errno(failure, "cannot remove", path);
 }
 
 /* Does it hold only files of a log? 1, 0 with a text that names another, or negative. */
@@ -59,7 +49,7 @@ static int holds_only_log(const char *path, struct sgl_failure *failure)
     int status = 1;
 
     if (stream == NULL)
-        return fail_errno(failure, "cannot read the folder", path);
+        return sgl_fail_errno(failure, "cannot read the folder", path);
     while (status == 1 && (entry = readdir(stream)) != NULL)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             !sgl_log_csv_has_file(entry->d_name)) {
@@ -94,7 +84,8 @@ static int check_replaceable(const struct sgl_log_folder *folder, struct sgl_fai
         return sgl_fail(failure, SGL_EINVAL, "%s: there is no folder %s (create it first)",
                         folder->path, folder->parent);
     if (lstat(folder->path, &info) != 0)
-        return errno == ENOENT ? SGL_OK : fail_errno(failure, "cannot look at it", folder->path);
+        return errno == ENOENT ? SGL_OK
+                               : sgl_fail_errno(failure, "cannot look at it", folder->path);
     if (!S_ISDIR(info.st_mode))
         return sgl_fail(failure, SGL_EINVAL, "%s: is not a folder (choose another name)",
                         folder->path);
@@ -116,42 +107,28 @@ static int clear_replaced(const struct sgl_log_folder *folder, struct sgl_failur
 
     if (lstat(folder->replaced, &info) != 0)
         return errno == ENOENT ? SGL_OK
-                               : fail_errno(failure, "cannot look at it", folder->replaced);
+                               : sgl_fail_errno(failure, "cannot look at it", folder->replaced);
     if (lstat(folder->path, &info) == 0)
         return remove_log(folder->replaced, failure);
     return rename(folder->replaced, folder->path) == 0
                ? SGL_OK
-               : fail_errno(failure, "cannot put the old log back", folder->replaced);
+               : sgl_fail_errno(failure, "cannot put the old log back", folder->replaced);
 }
 
 /* One try at owning the partial name. 1: owned and empty; 0: a stale one was removed, or somebody
  * was faster: try again. */
 static int try_lock(struct sgl_log_folder *folder, struct sgl_failure *failure)
 {
-    struct stat opened;
-    struct stat named;
-    int status;
-
     if (mkdir(folder->partial, 0700) != 0 && errno != EEXIST)
-        return fail_errno(failure, "cannot create", folder->partial);
+        return sgl_fail_errno(failure, "cannot create", folder->partial);
     folder->lock = open(folder->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (folder->lock < 0)
-        return errno == ENOENT ? 0 : fail_errno(failure, "cannot open", folder->partial);
-    if (flock(folder->lock, LOCK_EX | LOCK_NB) != 0)
-        status = errno == EWOULDBLOCK
-                     ? sgl_fail(failure, SGL_EINVAL, "%s: another run is writing it", folder->path)
-                     : fail_errno(failure, "cannot lock", folder->partial);
-    else if (fstat(folder->lock, &opened) != 0)
-        status = fail_errno(failure, "cannot look at it", folder->partial);
-    else if (lstat(folder->partial, &named) != 0 || named.st_ino != opened.st_ino ||
-             named.st_dev != opened.st_dev)
-        status = 0;
-    else if (is_empty(folder->partial))
-        status = fchmod(folder->lock, 0700) == 0
-                     ? 1
-                     : fail_errno(failure, "cannot make it private", folder->partial);
-    else
+        return errno == ENOENT ? 0 : sgl_fail_errno(failure, "cannot open", folder->partial);
+    int status = sgl_partial_own(folder->lock, folder->partial, folder->path, failure);
+    if (status == 1 && !is_empty(folder->partial))
         status = remove_log(folder->partial, failure);
+    else if (status == 1 && fchmod(folder->lock, 0700) != 0)
+        status = sgl_fail_errno(failure, "cannot make it private", folder->partial);
     if (status != 1) {
         close(folder->lock);
         folder->lock = -1;
@@ -213,20 +190,6 @@ int sgl_log_folder_open(struct sgl_log_folder *folder, const char *path,
     return status;
 }
 
-static int sync_parent(const struct sgl_log_folder *folder, struct sgl_failure *failure)
-{
-    const int descriptor = open(folder->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (descriptor < 0)
-        return fail_errno(failure, "cannot open the folder", folder->parent);
-    /* Some file systems cannot sync a folder and say EINVAL: the rename stands all the same. */
-    const int status = fsync(descriptor) == 0 || errno == EINVAL
-                           ? SGL_OK
-                           : fail_errno(failure, "cannot sync the folder", folder->parent);
-    close(descriptor);
-    return status;
-}
-
 /* Exchanges the final name. On failure the old log is under it, as before. */
 static int exchange(const struct sgl_log_folder *folder, struct sgl_failure *failure)
 {
@@ -236,14 +199,14 @@ static int exchange(const struct sgl_log_folder *folder, struct sgl_failure *fai
         return status;
     const bool has_old = rename(folder->path, folder->replaced) == 0;
     if (!has_old && errno != ENOENT)
-        return fail_errno(failure, "cannot rename the old log", folder->path);
+        return sgl_fail_errno(failure, "cannot rename the old log", folder->path);
     if (rename(folder->partial, folder->path) != 0) {
-        status = fail_errno(failure, "cannot rename to it", folder->path);
+        status = sgl_fail_errno(failure, "cannot rename to it", folder->path);
         if (has_old && rename(folder->replaced, folder->path) != 0)
-            status = fail_errno(failure, "cannot put the old log back", folder->replaced);
+            status = sgl_fail_errno(failure, "cannot put the old log back", folder->replaced);
         return status;
     }
-    status = sync_parent(folder, failure);
+    status = sgl_sync_folder(folder->parent, folder->parent, failure);
     if (status == SGL_OK && has_old)
         status = remove_log(folder->replaced, failure);
     return status;
@@ -256,7 +219,7 @@ int sgl_log_folder_publish(struct sgl_log_folder *folder, struct sgl_failure *fa
     int status;
 
     if (fsync(folder->lock) != 0 && errno != EINVAL) {
-        status = fail_errno(failure, "cannot sync", folder->partial);
+        status = sgl_fail_errno(failure, "cannot sync", folder->partial);
         sgl_log_folder_discard(folder);
         return status;
     }

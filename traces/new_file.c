@@ -1,25 +1,14 @@
 #include "new_file.h"
 
-#include <errno.h>
+#include "partial.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define SUFFIX ".partial"
-
-int sgl_new_file_fail(const char *path, const char *what, struct sgl_failure *failure)
-{
-    const int error = errno;
-    char text[128];
-
-    if (strerror_r(error, text, sizeof text) != 0)
-        snprintf(text, sizeof text, "error %d", error);
-    return sgl_fail(failure, SGL_EIO, "%s: %s: %s", path, what, text);
-}
 
 static void release(struct sgl_new_file *file)
 {
@@ -33,24 +22,12 @@ static void release(struct sgl_new_file *file)
 /* One try at owning the partial name. 1: owned; 0: its file was renamed or removed meanwhile. */
 static int try_lock(struct sgl_new_file *file, struct sgl_failure *failure)
 {
-    struct stat opened;
-    struct stat named;
-    int status = 1;
-
     file->descriptor = open(file->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (file->descriptor < 0)
-        return sgl_new_file_fail(file->path, "cannot create the file beside it", failure);
-    if (flock(file->descriptor, LOCK_EX | LOCK_NB) != 0)
-        status = errno == EWOULDBLOCK
-                     ? sgl_fail(failure, SGL_EINVAL, "%s: another run is writing it", file->path)
-                     : sgl_new_file_fail(file->partial, "cannot lock", failure);
-    else if (fstat(file->descriptor, &opened) != 0)
-        status = sgl_new_file_fail(file->partial, "cannot look at it", failure);
-    else if (lstat(file->partial, &named) != 0 || named.st_ino != opened.st_ino ||
-             named.st_dev != opened.st_dev)
-        status = 0;
-    else if (ftruncate(file->descriptor, 0) != 0)
-        status = sgl_new_file_fail(file->partial, "cannot empty", failure);
+        return sgl_fail_errno(failure, "cannot create the file beside it", file->path);
+    int status = sgl_partial_own(file->descriptor, file->partial, file->path, failure);
+    if (status == 1 && ftruncate(file->descriptor, 0) != 0)
+        status = sgl_fail_errno(failure, "cannot empty", file->partial);
     if (status != 1) {
         close(file->descriptor);
         file->descriptor = -1;
@@ -92,15 +69,7 @@ static int sync_folder(const struct sgl_new_file *file, struct sgl_failure *fail
     if (slash == NULL)
         folder[0] = '.';
     folder[length] = '\0';
-    const int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0)
-        return sgl_new_file_fail(file->path, "cannot open its folder", failure);
-    /* Some file systems cannot sync a folder and say EINVAL: the rename stands all the same. */
-    const int status = fsync(descriptor) == 0 || errno == EINVAL
-                           ? SGL_OK
-                           : sgl_new_file_fail(file->path, "cannot sync its folder", failure);
-    close(descriptor);
-    return status;
+    return sgl_sync_folder(folder, file->path, failure);
 }
 
 int sgl_new_file_publish(struct sgl_new_file *file, struct sgl_failure *failure)
@@ -108,9 +77,9 @@ int sgl_new_file_publish(struct sgl_new_file *file, struct sgl_failure *failure)
     int status = SGL_OK;
 
     if (fsync(file->descriptor) != 0)
-        status = sgl_new_file_fail(file->path, "cannot sync", failure);
+        status = sgl_fail_errno(failure, "cannot sync", file->path);
     else if (rename(file->partial, file->path) != 0)
-        status = sgl_new_file_fail(file->path, "cannot rename to it", failure);
+        status = sgl_fail_errno(failure, "cannot rename to it", file->path);
     if (status != SGL_OK) {
         sgl_new_file_discard(file);
         return status;

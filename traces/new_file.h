@@ -36,7 +36,4 @@ int sgl_new_file_publish(struct sgl_new_file *file, struct sgl_failure *failure)
 /* Fine for a struct that failed to open, or was published. */
 void sgl_new_file_discard(struct sgl_new_file *file);
 
-/* "PATH: what: the system's words for errno", SGL_EIO. */
-int sgl_new_file_fail(const char *path, const char *what, struct sgl_failure *failure);
-
 #endif

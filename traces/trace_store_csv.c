@@ -6,6 +6,8 @@
  */
 #include "trace_store.h"
 
+#include "partial.h"
+
 #include <csv.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,9 +31,9 @@ static int is_ours(const char *path, struct sgl_failure *failure)
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
 
     if (descriptor < 0)
-        return sgl_new_file_fail(path, "cannot read", failure);
+        return sgl_fail_errno(failure, "cannot read", path);
     const ssize_t count = read(descriptor, head, sizeof head);
-    const int status = count < 0 ? sgl_new_file_fail(path, "cannot read", failure) : 1;
+    const int status = count < 0 ? sgl_fail_errno(failure, "cannot read", path) : 1;
     close(descriptor);
     if (status < 0)
         return status;
@@ -148,7 +150,7 @@ static int flush(struct csv_store *self, struct sgl_failure *failure)
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
-            return sgl_new_file_fail(self->base.path, "cannot write", failure);
+            return sgl_fail_errno(failure, "cannot write", self->base.path);
         at += (size_t)count;
     }
     self->size = 0;

@@ -1,6 +1,7 @@
 #include "trace_writer.h"
 
 #include "csv_parser.h"
+#include "partial.h"
 #include "trace_store.h"
 #include "utf8.h"
 
@@ -153,7 +154,7 @@ static int check_replaceable(const struct sgl_trace_store_ops *ops, const char *
     struct stat info;
 
     if (lstat(path, &info) != 0)
-        return errno == ENOENT ? SGL_OK : sgl_new_file_fail(path, "cannot look at it", failure);
+        return errno == ENOENT ? SGL_OK : sgl_fail_errno(failure, "cannot look at it", path);
     if (!S_ISREG(info.st_mode))
         return sgl_fail(failure, SGL_EINVAL, "%s: exists and is not a file (choose another name)",
                         path);
