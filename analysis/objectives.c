@@ -4,32 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static const struct {
-    const char *name;
-    double nanoseconds;
-} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-
-/* A positive number and a unit. */
-static bool read_duration(const char *text, size_t length, double *nanoseconds_out)
-{
-    char copy[32];
-    char *unit;
-
-    if (length == 0 || length >= sizeof copy || strspn(text, "0123456789.") == 0)
-        return false;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    const double number = strtod(copy, &unit);
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-        if (strcmp(unit, units[i].name) == 0 && isfinite(number) && number > 0) {
-            *nanoseconds_out = number * units[i].nanoseconds;
-            return true;
-        }
-    return false;
-}
 
 static int read_one(struct sgl_objectives *objectives, const char *text, size_t length,
                     struct sgl_failure *failure)
@@ -42,8 +17,9 @@ static int read_one(struct sgl_objectives *objectives, const char *text, size_t 
         const char *name = sgl_metric_name((enum sgl_metric)m);
         if (strlen(name) != name_length || memcmp(name, text, name_length) != 0)
             continue;
-        if (colon == NULL ||
-            !read_duration(colon + 1, length - name_length - 1, &objectives->limit_ns[m]))
+        double *limit_ns = &objectives->limit_ns[m];
+        if (colon == NULL || !sgl_duration_read(colon + 1, length - name_length - 1, limit_ns) ||
+            *limit_ns <= 0)
             return sgl_fail(failure, SGL_EINVAL,
                             "--slo %.*s, expected METRIC:LIMIT such as %s:500ms (units ns us ms s)",
                             shown, text, name);

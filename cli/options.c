@@ -18,22 +18,11 @@ enum { VALUE_HELP = 1, VALUE_CONFIG, ROW_FIRST = 256 };
 
 static bool read_duration(const char *text, int64_t *value_out)
 {
-    static const struct {
-        const char *name;
-        double nanoseconds;
-    } units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-    char *end;
+    double nanoseconds;
 
-    if (strspn(text, "0123456789.") == 0)
+    if (!sgl_duration_read(text, strlen(text), &nanoseconds) || !(nanoseconds < 1e18))
         return false;
-    const double number = strtod(text, &end);
-    double scale = number == 0 && *end == '\0' ? 1 : 0;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-        if (strcmp(end, units[i].name) == 0)
-            scale = units[i].nanoseconds;
-    if (scale == 0 || !(number * scale < 1e18))
-        return false;
-    *value_out = (int64_t)llround(number * scale);
+    *value_out = (int64_t)llround(nanoseconds);
     return true;
 }
 

@@ -23,6 +23,9 @@ struct sgl_candidate {
     int64_t window_size; /* completions the policy remembers of it; SGL_ABSENT if it keeps none */
 };
 
+/* A row of which only the worker is known. */
+struct sgl_candidate sgl_candidate_absent(uint32_t worker);
+
 struct sgl_decision {
     uint64_t sequence; /* that of the route input */
     int64_t now_ns;

@@ -1,4 +1,6 @@
-/* Texts of every enum that a log or a file shows. The rows are the X-macros of the headers. */
+/* Texts of every enum that a log or a file shows, whose rows are the X-macros of the headers; and
+ * the values in which nothing is known. */
+#include "decision.h"
 #include "input.h"
 #include "reason.h"
 #include "request.h"
@@ -81,5 +83,22 @@ struct sgl_outcome sgl_outcome_absent(void)
         .cached_tokens = SGL_ABSENT,
         .queue_length = SGL_ABSENT,
         .reported_ns = SGL_ABSENT,
+    };
+}
+
+struct sgl_candidate sgl_candidate_absent(uint32_t worker)
+{
+    return (struct sgl_candidate){
+        .worker = worker,
+        .score = SGL_ABSENT_REAL,
+        .throughput_gradient = SGL_ABSENT_REAL,
+        .latency_gradient = SGL_ABSENT_REAL,
+        .outstanding = SGL_ABSENT,
+        .queue_length = SGL_ABSENT,
+        .queue_age_ns = SGL_ABSENT,
+        .matched_fraction = SGL_ABSENT_REAL,
+        .avg_throughput_tps = SGL_ABSENT_REAL,
+        .avg_latency_s = SGL_ABSENT_REAL,
+        .window_size = SGL_ABSENT,
     };
 }

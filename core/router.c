@@ -122,19 +122,10 @@ static void explain(const struct sgl_router *router, enum sgl_pool pool,
 
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t worker = view->candidates[first + i];
-        rows[i] = (struct sgl_candidate){
-            .worker = worker,
-            .score = SGL_ABSENT_REAL,
-            .throughput_gradient = SGL_ABSENT_REAL,
-            .latency_gradient = SGL_ABSENT_REAL,
-            .outstanding = fleet->outstanding[worker],
-            .queue_length = fleet->workers[worker].queue_length,
-            .queue_age_ns = sgl_fleet_report_age_ns(fleet, worker, view->now_ns),
-            .matched_fraction = SGL_ABSENT_REAL,
-            .avg_throughput_tps = SGL_ABSENT_REAL,
-            .avg_latency_s = SGL_ABSENT_REAL,
-            .window_size = SGL_ABSENT,
-        };
+        rows[i] = sgl_candidate_absent(worker);
+        rows[i].outstanding = fleet->outstanding[worker];
+        rows[i].queue_length = fleet->workers[worker].queue_length;
+        rows[i].queue_age_ns = sgl_fleet_report_age_ns(fleet, worker, view->now_ns);
     }
     const struct sgl_policy_ops *ops = router->policy[pool].ops;
     if (ops->explain != NULL)
@@ -362,17 +353,7 @@ static void file_outcome(struct sgl_router *router, const struct sgl_input *inpu
         .pool = input->pool,
         .worker = worker,
         .outcome = &input->outcome,
-        .after = {.worker = worker,
-                  .score = SGL_ABSENT_REAL,
-                  .throughput_gradient = SGL_ABSENT_REAL,
-                  .latency_gradient = SGL_ABSENT_REAL,
-                  .outstanding = SGL_ABSENT,
-                  .queue_length = SGL_ABSENT,
-                  .queue_age_ns = SGL_ABSENT,
-                  .matched_fraction = SGL_ABSENT_REAL,
-                  .avg_throughput_tps = SGL_ABSENT_REAL,
-                  .avg_latency_s = SGL_ABSENT_REAL,
-                  .window_size = SGL_ABSENT},
+        .after = sgl_candidate_absent(worker),
     };
     router->has_record = true;
     if (worker != SGL_NO_WORKER && router->sink != NULL && router->sink->wants_candidates)

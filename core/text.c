@@ -1,6 +1,8 @@
 #include "text.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_MAX_COMPARED 63
@@ -56,6 +58,28 @@ const char *sgl_nearest_hint(const struct sgl_nearest *nearest, char *out, size_
         2 * nearest->distance < strlen(nearest->name))
         snprintf(out, size, " (did you mean '%s'?)", nearest->name);
     return out;
+}
+
+bool sgl_duration_read(const char *text, size_t length, double *nanoseconds_out)
+{
+    static const struct {
+        const char *name;
+        double nanoseconds;
+    } units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+    char copy[64];
+    char *unit;
+
+    if (length == 0 || length >= sizeof copy || strspn(text, "0123456789.") == 0)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    const double number = strtod(copy, &unit);
+    double scale = number == 0 && *unit == '\0' ? 1 : 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(unit, units[i].name) == 0)
+            scale = units[i].nanoseconds;
+    *nanoseconds_out = number * scale;
+    return scale > 0 && isfinite(number);
 }
 
 bool sgl_list_has(const char *list, char separator, const char *word, size_t length,

@@ -25,6 +25,10 @@ void sgl_nearest_offer(struct sgl_nearest *nearest, const char *name);
  * at most two edits and less than half the name. Returns `out`. */
 const char *sgl_nearest_hint(const struct sgl_nearest *nearest, char *out, size_t size);
 
+/* A duration of `length` bytes, such as 5ms or 1.5s (units ns us ms s; 0 needs none), in ns. False:
+ * it is no such thing. */
+bool sgl_duration_read(const char *text, size_t length, double *nanoseconds_out);
+
 /* Is `word` one of the words of `list`, which are separated by `separator`? `length` bytes of word
  * count. The position goes to *index_out when that is not NULL. */
 bool sgl_list_has(const char *list, char separator, const char *word, size_t length,
