@@ -6,6 +6,7 @@
  */
 #include "cli.h"
 #include "options.h"
+#include "trace_rows.h"
 #include "traces/log_copy.h"
 #include "traces/open.h"
 #include "traces/trace_writer.h"
@@ -138,18 +139,7 @@ int sgl_command_convert(int argument_count, char **arguments)
     const struct sgl_option table[] = {
         {"to", 0, SGL_OPTION_CHOICE, "trace|log", &conversion.to,
          "what OUT is (default: a log if IN is one and OUT is no .csv)", 0},
-        {"format", 0, SGL_OPTION_TEXT, "NAME", &conversion.input.format,
-         "of IN (default: by its content)", 0},
-        {"table", 0, SGL_OPTION_TEXT, "NAME", &conversion.input.table,
-         "of a SQLite IN (default requests)", 0},
-        {"where", 0, SGL_OPTION_TEXT, "COL=VALUE,...", &conversion.input.where,
-         "keep only the rows of a CSV IN that have these values", 0},
-        {"prefix-block", 0, SGL_OPTION_NATURAL, "N", &prefix_block,
-         "tokens a prefix id stands for, where IN does not state it", 1},
-        {"spread-steps", 0, SGL_OPTION_FLAG, NULL, &conversion.input.spreads_steps,
-         "arrivals recorded in steps: spread each step's rows evenly over it", 0},
-        {"sort", 0, SGL_OPTION_FLAG, NULL, &conversion.input.sorts_in_file,
-         "sort a trace that is far out of order (in a temporary file)", 0},
+        SGL_TRACE_ROWS("IN", conversion.input, prefix_block),
         {"quiet", 'q', SGL_OPTION_FLAG, NULL, &conversion.quiet, "say nothing", 0},
         {0},
     };

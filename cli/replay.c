@@ -5,6 +5,7 @@
 #include "core/router.h"
 #include "core/version.h"
 #include "options.h"
+#include "trace_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -85,16 +86,7 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "how late those reports reach the router (default 0)", 0},
         {"completions-report", 0, SGL_OPTION_CHOICE, "on|off", &o->completions_report,
          "answers carry the worker's queue length (default on)", 0},
-        {"format", 0, SGL_OPTION_TEXT, "NAME", &o->format, "of TRACE (default: by its content)", 0},
-        {"table", 0, SGL_OPTION_TEXT, "NAME", &o->table, "of a SQLite TRACE (default requests)", 0},
-        {"where", 0, SGL_OPTION_TEXT, "COL=VALUE,...", &o->where,
-         "keep only the rows of a CSV TRACE that have these values", 0},
-        {"prefix-block", 0, SGL_OPTION_NATURAL, "N", &o->prefix_block,
-         "tokens a prefix id stands for, where TRACE does not state it", 1},
-        {"spread-steps", 0, SGL_OPTION_FLAG, NULL, &o->spread_steps,
-         "arrivals recorded in steps: spread each step's rows evenly over it", 0},
-        {"sort", 0, SGL_OPTION_FLAG, NULL, &o->sort,
-         "sort a trace that is far out of order (in a temporary file)", 0},
+        SGL_TRACE_ROWS("TRACE", o->trace, o->prefix_block),
         {"stepwise", 0, SGL_OPTION_FLAG, NULL, &o->stepwise,
          "simulate one engine step at a time: same results, slower", 0},
         {"json", 'j', SGL_OPTION_FLAG, NULL, &o->json, "print the figures as JSON", 0},
@@ -127,6 +119,9 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
             "--load-interval is below 1us, expected 0 or at least that (a run would never end)");
         return SGL_EXIT_USAGE;
     }
+    o->trace.path = replay->path;
+    o->trace.prefix_block = (uint32_t)o->prefix_block;
+    o->trace.tracks_flights = true;
     if (o->policy != NULL)
         return SGL_OPTIONS_RUN;
     sgl_complain("--policy is missing (sglsim policies lists them)");
@@ -153,28 +148,13 @@ static int parse_specs(struct sgl_replay *replay, struct sgl_failure *failure)
     return SGL_OK;
 }
 
-static struct sgl_trace_options trace_options(const struct sgl_replay *replay)
-{
-    return (struct sgl_trace_options){
-        .path = replay->path,
-        .format = replay->options.format,
-        .table = replay->options.table,
-        .where = replay->options.where,
-        .prefix_block = (uint32_t)replay->options.prefix_block,
-        .spreads_steps = replay->options.spread_steps,
-        .sorts_in_file = replay->options.sort,
-        .tracks_flights = true,
-    };
-}
-
 /* The trace's workers by their urls; --workers with another number makes names up. */
 static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
 {
-    const struct sgl_trace_options options = trace_options(replay);
     const uint64_t wanted = replay->options.workers;
     int status = SGL_OK;
 
-    status = sgl_trace_workers(&replay->urls, &replay->url_count, &options, failure);
+    status = sgl_trace_workers(&replay->urls, &replay->url_count, &replay->options.trace, failure);
     if (status != SGL_OK)
         return status;
     replay->worker_count = wanted > 0              ? (uint32_t)wanted
@@ -246,9 +226,9 @@ static void state_facts(struct sgl_replay *replay)
     sgl_log_fact(replay->log, "load_delay_ns", text);
     sgl_log_fact(replay->log, "completions_report", o->completions_report);
     sgl_log_fact(replay->log, "trace_format", facts->format);
-    if (o->where != NULL)
-        sgl_log_fact(replay->log, "trace_where", o->where);
-    sgl_log_fact(replay->log, "trace_spread_steps", o->spread_steps ? "on" : "off");
+    if (o->trace.where != NULL)
+        sgl_log_fact(replay->log, "trace_where", o->trace.where);
+    sgl_log_fact(replay->log, "trace_spread_steps", o->trace.spreads_steps ? "on" : "off");
     snprintf(text, sizeof text, "%llu", (unsigned long long)o->prefix_block);
     sgl_log_fact(replay->log, "trace_prefix_block", text);
     sgl_log_fact(replay->log, "trace_times", facts->time_unit);
@@ -293,16 +273,10 @@ static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
 
 static int run(struct sgl_replay *replay, struct sgl_failure *failure)
 {
-    const struct sgl_trace_options options = trace_options(replay);
     int status = make_workers(replay, failure);
 
     if (status == SGL_OK)
-        status = sgl_trace_open(&replay->trace, &options, failure);
-    if (status == SGL_OK && options.table != NULL &&
-        strcmp(sgl_trace_facts(replay->trace)->format, "sqlite") != 0)
-        status =
-            sgl_fail(failure, SGL_EINVAL, "--table is for a SQLite trace, and this is format %s",
-                     sgl_trace_facts(replay->trace)->format);
+        status = sgl_trace_open(&replay->trace, &replay->options.trace, failure);
     if (status == SGL_OK)
         status = sgl_trace_begin(replay->trace, failure);
     if (status == SGL_OK)

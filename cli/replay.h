@@ -25,12 +25,8 @@ struct sgl_replay_options {
     const char *log; /* a path, or "none" */
     const char *log_candidates;
     const char *slo;
-    const char *format;
-    const char *table;
-    const char *where;
+    struct sgl_trace_options trace;
     uint64_t prefix_block;
-    bool spread_steps;
-    bool sort;
     int64_t response_delay_ns;
     int64_t load_interval_ns;
     int64_t load_delay_ns;

@@ -54,6 +54,7 @@ struct sgl_format_ops {
     const char *name;    /* for --format */
     const char *summary; /* one line, under 80 columns */
     bool has_filter;     /* it minds input->where */
+    bool has_tables;     /* it minds input->table */
 
     /* Is it one of ours? By its head, the bytes in [at, end), and if that does not tell, its path.
      */

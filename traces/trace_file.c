@@ -83,6 +83,10 @@ int sgl_trace_file_open(struct sgl_trace_file *file, const struct sgl_trace_opti
     if (options->where != NULL && !format->has_filter)
         return sgl_fail(failure, SGL_EINVAL, "%s: --where is for CSV, and this is format %s",
                         file->name, format->name);
+    if (options->table != NULL && !format->has_tables)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%s: --table is for a SQLite trace, and this is format %s", file->name,
+                        format->name);
     return format->open(&file->reader, &input, failure);
 }
 

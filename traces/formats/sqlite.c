@@ -207,6 +207,7 @@ static int next_row(struct sgl_format_reader *reader, struct sgl_raw_row *row_ou
 const struct sgl_format_ops sgl_format_sqlite = {
     .name = "sqlite",
     .summary = "a table of a SQLite database",
+    .has_tables = true,
     .detect = detect,
     .open = open_table,
     .next = next_row,
