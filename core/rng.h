@@ -26,6 +26,7 @@ enum sgl_purpose {
     SGL_PURPOSE_ARRIVAL = 3,  /* generated arrival times */
     SGL_PURPOSE_LENGTH = 4,   /* generated prompt and output lengths */
     SGL_PURPOSE_RESAMPLE = 5, /* which blocks of a trace a seed draws */
+    SGL_PURPOSE_BACKOFF = 16, /* how long a retry waits */
 };
 
 struct sgl_rng {
