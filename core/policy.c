@@ -109,3 +109,11 @@ int sgl_policy_fits(const struct sgl_policy_spec *spec, uint32_t worker_count,
                     "policy %s: %s has %u members, expected %u, one for each worker",
                     spec->ops->name, row->name, parameters->list_count, worker_count);
 }
+
+size_t sgl_policy_state_size(const struct sgl_policy_spec *spec, uint32_t worker_max)
+{
+    const struct sgl_policy_ops *ops = spec->ops;
+
+    return ops->state_size != NULL ? ops->state_size(&spec->parameters, worker_max)
+                                   : ops->state_bytes;
+}

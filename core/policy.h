@@ -8,7 +8,8 @@
  * the rows that make a decision understandable. A policy sees time only as view->now_ns and chance
  * only as view->draws; it does no I/O, has no globals and allocates nothing in decide or observe.
  *
- * Memory: the router gives state_size() zeroed bytes, then calls create; it frees them itself.
+ * Memory: the router gives sgl_policy_state_size() zeroed bytes, then calls create; it frees them
+ * itself.
  * Members marked ? may be NULL. Calls come one at a time.
  */
 #ifndef SGL_CORE_POLICY_H
@@ -59,7 +60,8 @@ struct sgl_policy_ops {
 
     /* Fills in values that hang on others (absent ones: NaN), then says whether all fit together.
      */
-    int (*resolve)(struct sgl_parameters *parameters, struct sgl_failure *failure);     /* ? */
+    int (*resolve)(struct sgl_parameters *parameters, struct sgl_failure *failure); /* ? */
+    size_t state_bytes; /* of its state, when that hangs on nothing; else state_size says */
     size_t (*state_size)(const struct sgl_parameters *parameters, uint32_t worker_max); /* ? */
     int (*create)(void *state, const struct sgl_policy_setup *setup); /* ? SGL_OK or SGL_ENOMEM */
     void (*release)(
@@ -89,6 +91,9 @@ int sgl_policy_parse(struct sgl_policy_spec *spec, const char *text, struct sgl_
 char *sgl_policy_format(const struct sgl_policy_spec *spec);
 
 void sgl_policy_release(struct sgl_policy_spec *spec);
+
+/* Bytes of memory that the policy wants for its state; 0 for one that has none. */
+size_t sgl_policy_state_size(const struct sgl_policy_spec *spec, uint32_t worker_max);
 
 /* Does the policy fit a fleet of that many workers? (A list needs one member for each.) */
 int sgl_policy_fits(const struct sgl_policy_spec *spec, uint32_t worker_count,

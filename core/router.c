@@ -40,9 +40,8 @@ static int create_policy(struct sgl_router *router, enum sgl_pool pool,
 {
     const struct sgl_policy_ops *ops = spec->ops;
     const uint32_t worker_max = router->fleet.worker_max;
-    const size_t size =
-        ops->state_size != NULL ? ops->state_size(&spec->parameters, worker_max) : 1;
-    void *state = sgl_allocate(router->allocator, 1, size);
+    const size_t size = sgl_policy_state_size(spec, worker_max);
+    void *state = sgl_allocate(router->allocator, 1, size > 0 ? size : 1);
 
     if (state == NULL)
         return SGL_ENOMEM;

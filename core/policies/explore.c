@@ -37,11 +37,7 @@ static int resolve(struct sgl_parameters *values, struct sgl_failure *failure)
 
 static size_t state_size(const struct sgl_parameters *values, uint32_t worker_max)
 {
-    const struct sgl_policy_spec *base = values->policy;
-
-    return sizeof(struct state) + (base->ops->state_size != NULL
-                                       ? base->ops->state_size(&base->parameters, worker_max)
-                                       : 0);
+    return sizeof(struct state) + sgl_policy_state_size(values->policy, worker_max);
 }
 
 static int create(void *opaque, const struct sgl_policy_setup *setup)

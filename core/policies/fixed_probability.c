@@ -37,13 +37,6 @@ static int resolve(struct sgl_parameters *values, struct sgl_failure *failure)
     return SGL_OK;
 }
 
-static size_t state_size(const struct sgl_parameters *values, uint32_t worker_max)
-{
-    (void)values;
-    (void)worker_max;
-    return sizeof(struct state);
-}
-
 static int create(void *opaque, const struct sgl_policy_setup *setup)
 {
     struct state *state = opaque;
@@ -117,7 +110,7 @@ const struct sgl_policy_ops sgl_policy_fixed_probability = {
     .source = "weighted random balancing; the logging policy of off-policy studies",
     .parameters = parameters,
     .resolve = resolve,
-    .state_size = state_size,
+    .state_bytes = sizeof(struct state),
     .create = create,
     .decide = decide,
     .probability = probability,

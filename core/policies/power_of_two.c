@@ -31,13 +31,6 @@ struct state {
     enum sgl_ties ties;
 };
 
-static size_t state_size(const struct sgl_parameters *values, uint32_t worker_max)
-{
-    (void)values;
-    (void)worker_max;
-    return sizeof(struct state);
-}
-
 static int create(void *opaque, const struct sgl_policy_setup *setup)
 {
     struct state *state = opaque;
@@ -126,7 +119,7 @@ const struct sgl_policy_ops sgl_policy_power_of_two = {
     .source = "Mitzenmacher, \"The Power of Two Choices in Randomized Load Balancing\", 2001; "
               "SGLang router",
     .parameters = parameters,
-    .state_size = state_size,
+    .state_bytes = sizeof(struct state),
     .create = create,
     .decide = decide,
     .probability = probability,

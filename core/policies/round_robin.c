@@ -12,13 +12,6 @@ struct state {
     uint32_t turn;
 };
 
-static size_t state_size(const struct sgl_parameters *parameters, uint32_t worker_max)
-{
-    (void)parameters;
-    (void)worker_max;
-    return sizeof(struct state);
-}
-
 static struct sgl_choice decide(const void *opaque, const struct sgl_view *view)
 {
     const struct state *state = opaque;
@@ -47,7 +40,7 @@ const struct sgl_policy_ops sgl_policy_round_robin = {
     .summary = "candidates take turns in worker order",
     .rule = "The first candidate after the worker used last; after the last one the first again.",
     .source = "SGLang router, policy round_robin",
-    .state_size = state_size,
+    .state_bytes = sizeof(struct state),
     .decide = decide,
     .probability = probability,
     .assign = assign,

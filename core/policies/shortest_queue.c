@@ -40,13 +40,6 @@ struct state {
     uint32_t turn; /* of the round robin fallback */
 };
 
-static size_t state_size(const struct sgl_parameters *values, uint32_t worker_max)
-{
-    (void)values;
-    (void)worker_max;
-    return sizeof(struct state);
-}
-
 static int create(void *opaque, const struct sgl_policy_setup *setup)
 {
     struct state *state = opaque;
@@ -161,7 +154,7 @@ const struct sgl_policy_ops sgl_policy_shortest_queue = {
     .source = "the public fork of SGLang's router that reads meta_info.queue_length; correct=off "
               "is its rule",
     .parameters = parameters,
-    .state_size = state_size,
+    .state_bytes = sizeof(struct state),
     .create = create,
     .decide = decide,
     .probability = probability,

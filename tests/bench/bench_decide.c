@@ -113,9 +113,8 @@ static double time_decide(const struct bench *bench, const struct sgl_policy_spe
 {
     const struct sgl_fleet *fleet = sgl_router_fleet(bench->router);
     const struct sgl_policy_ops *ops = policy->ops;
-    const size_t size =
-        ops->state_size != NULL ? ops->state_size(&policy->parameters, fleet->worker_max) : 1;
-    void *state = calloc(1, size);
+    const size_t size = sgl_policy_state_size(policy, fleet->worker_max);
+    void *state = calloc(1, size > 0 ? size : 1);
     struct sgl_outcome outcome = sgl_outcome_absent();
     double best = 1e9;
     uint64_t chosen = 0;

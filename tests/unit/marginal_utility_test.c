@@ -45,8 +45,7 @@ static void set_up(struct fixture *fixture, const char *text)
 {
     memset(fixture, 0, sizeof *fixture);
     fixture->spec = sgl_world_policy(text);
-    CU_ASSERT_TRUE_FATAL(fixture->spec.ops->state_size(&fixture->spec.parameters, 3) <=
-                         sizeof fixture->state);
+    CU_ASSERT_TRUE_FATAL(sgl_policy_state_size(&fixture->spec, 3) <= sizeof fixture->state);
     fixture->spec.ops->create(fixture->state,
                               &(struct sgl_policy_setup){&fixture->spec.parameters, 3, NULL});
     for (uint32_t w = 0; w < 3; w++)

@@ -322,7 +322,7 @@ static uint32_t choice_in(const struct scene *scene, const char *text, enum sgl_
     struct sgl_policy_spec spec = sgl_world_policy(text);
     uint64_t state[64] = {0};
 
-    CU_ASSERT_TRUE_FATAL(spec.ops->state_size(&spec.parameters, 3) <= sizeof state);
+    CU_ASSERT_TRUE_FATAL(sgl_policy_state_size(&spec, 3) <= sizeof state);
     spec.ops->create(state, &(struct sgl_policy_setup){&spec.parameters, 3, NULL});
     const struct sgl_choice choice = spec.ops->decide(state, &scene->view);
     *reason = choice.reason;
