@@ -1,7 +1,7 @@
 /*
  * verify.h - does a decision log say what really follows from its inputs?
  *
- *     log --inputs--> fresh router (policy, seed, worker_max of the log)
+ *     log --inputs--> fresh router (policy, seed, limits of the log)
  *                        |  what it says now, as the rows a log writer would write
  *                        v
  *     log --rows---->  compared bit for bit, row by row and column by column; then the counts and

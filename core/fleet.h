@@ -24,8 +24,8 @@ struct sgl_worker {
     bool is_healthy;
     bool is_draining;
     bool is_removed;
-    uint32_t probes_failed;    /* in a row */
-    uint32_t probes_succeeded; /* in a row */
+    uint32_t probes_failed;    /* in a row, up to what makes it unhealthy */
+    uint32_t probes_succeeded; /* in a row, up to what makes it healthy */
 
     /* What the worker said last of its queue; reported_ns is SGL_ABSENT until it did. */
     int64_t reported_ns;

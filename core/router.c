@@ -14,6 +14,8 @@
  */
 struct sgl_router {
     uint64_t seed;
+    uint32_t probes_down;
+    uint32_t probes_up;
     uint64_t sequence; /* of the last accepted input */
     int64_t now_ns;
     struct sgl_fleet fleet;
@@ -65,6 +67,9 @@ int sgl_router_create(struct sgl_router **router_out, const struct sgl_router_op
     if (router == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "router: out of memory");
     router->seed = options->seed;
+    router->probes_down =
+        options->probes_down > 0 ? options->probes_down : SGL_PROBES_DOWN_STANDARD;
+    router->probes_up = options->probes_up > 0 ? options->probes_up : SGL_PROBES_UP_STANDARD;
     router->sink = options->sink;
     router->allocator = options->allocator;
     router->flights.allocator = options->allocator;
@@ -430,6 +435,27 @@ static int add_worker(struct sgl_router *router, const struct sgl_input *input,
     return status;
 }
 
+static void set_health(struct sgl_fleet *fleet, struct sgl_worker *worker, bool is_healthy)
+{
+    if (worker->is_healthy == is_healthy)
+        return;
+    worker->is_healthy = is_healthy;
+    sgl_fleet_refresh(fleet, worker->pool);
+}
+
+/* A count stops at its threshold: more of the same changes nothing. */
+static void count_probe(struct sgl_router *router, struct sgl_worker *worker, bool has_passed)
+{
+    uint32_t *count = has_passed ? &worker->probes_succeeded : &worker->probes_failed;
+    const uint32_t threshold = has_passed ? router->probes_up : router->probes_down;
+
+    *(has_passed ? &worker->probes_failed : &worker->probes_succeeded) = 0;
+    if (*count < threshold)
+        ++*count;
+    if (*count == threshold)
+        set_health(&router->fleet, worker, has_passed);
+}
+
 /* The inputs about one known worker. */
 static int change_worker(struct sgl_router *router, const struct sgl_input *input,
                          struct sgl_failure *failure)
@@ -445,15 +471,15 @@ static int change_worker(struct sgl_router *router, const struct sgl_input *inpu
         sgl_fleet_refresh(fleet, worker->pool);
         tell_policy(router, worker->pool, input);
     } else if (input->kind == SGL_INPUT_SET_HEALTH) {
-        worker->is_healthy = input->is_on;
-        sgl_fleet_refresh(fleet, worker->pool);
+        worker->probes_failed = 0;
+        worker->probes_succeeded = 0;
+        set_health(fleet, worker, input->is_on);
     } else if (input->kind == SGL_INPUT_SET_DRAINING) {
         worker->is_draining = input->is_on;
         sgl_fleet_refresh(fleet, worker->pool);
     } else {
         assert(input->kind == SGL_INPUT_PROBE_RESULT);
-        worker->probes_succeeded = input->is_on ? worker->probes_succeeded + 1 : 0;
-        worker->probes_failed = input->is_on ? 0 : worker->probes_failed + 1;
+        count_probe(router, worker, input->is_on);
     }
     return SGL_OK;
 }

@@ -17,6 +17,14 @@
  * answered by the driver, which then feeds reject, so that every request ends with one outcome.
  * In a prefill/decode fleet the driver routes in the prefill pool first.
  *
+ * Health. A worker is a candidate while it is healthy, which it is when it is added:
+ *
+ *                   probes_down failed in a row  ->
+ *       healthy                                        unhealthy
+ *                <-  probes_up passed in a row
+ *
+ * set_health puts it in either state at once and starts both counts anew; probes go on from there.
+ *
  * Memory: fixed at creation but for the table of outstanding requests, which grows (never shrinks)
  * before a route decides; without memory the route fails and nothing has changed.
  */
@@ -28,12 +36,17 @@
 #include "sink.h"
 
 #define SGL_WORKER_MAX_STANDARD 1024 /* DESIGN: worker_max is 1,024 by default */
+#define SGL_PROBES_DOWN_STANDARD 3   /* DESIGN, section 7: 3 down, 2 up, as SGLang's routers */
+#define SGL_PROBES_UP_STANDARD 2
 
 struct sgl_router;
 
 struct sgl_router_options {
     uint64_t seed;
     uint32_t worker_max; /* workers ever added, removed ones included; 0 = the standard */
+    uint32_t
+        probes_down;    /* probes failed in a row that make a worker unhealthy; 0 = the standard */
+    uint32_t probes_up; /* passed in a row that make it healthy again; 0 = the standard */
     const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* NULL: the pool is not used; borrowed,
                                                              must outlive the router */
     struct sgl_sink *sink;                                /* borrowed; NULL: nobody listens */

@@ -374,6 +374,10 @@ int sgl_log_open_store(struct sgl_log **log_out, struct sgl_log_store *store,
     put_number(log, "seed", options->seed);
     put_number(log, "worker_max",
                options->worker_max > 0 ? options->worker_max : SGL_WORKER_MAX_STANDARD);
+    put_number(log, "probes_down",
+               options->probes_down > 0 ? options->probes_down : SGL_PROBES_DOWN_STANDARD);
+    put_number(log, "probes_up",
+               options->probes_up > 0 ? options->probes_up : SGL_PROBES_UP_STANDARD);
     sgl_log_fact(log, "candidates",
                  options->candidates == SGL_LOG_CANDIDATES_ALL ? "all" : "chosen");
     for (int pool = 0; pool < SGL_POOL_COUNT; pool++)

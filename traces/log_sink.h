@@ -13,7 +13,8 @@
  *
  * Facts in `run`, all text:
  *     version, build         of the program, and the compiler and machine it was built by and for
- *     seed, worker_max, candidates (all | chosen), policy.regular, policy.prefill, policy.decode
+ *     seed, worker_max, probes_down, probes_up, candidates (all | chosen), policy.regular,
+ *     policy.prefill, policy.decode
  *                            what a fresh router needs; a policy with every parameter resolved
  *     epoch_ns, times        Unix time in ns of the run's start; absolute, or relative (epoch_ns is
  *                            then 0, for the trace has no date)
@@ -37,7 +38,9 @@ enum sgl_log_candidates {
 
 struct sgl_log_options {
     uint64_t seed;
-    uint32_t worker_max;                                  /* as the router's: 0 is the standard */
+    uint32_t worker_max;  /* as the router's: 0 is the standard */
+    uint32_t probes_down; /* likewise */
+    uint32_t probes_up;
     const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* as the router's */
     int64_t epoch_ns;                                     /* SGL_ABSENT: the times are relative */
     enum sgl_log_candidates candidates;

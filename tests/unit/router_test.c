@@ -259,6 +259,81 @@ static void only_healthy_workers_that_stay_are_candidates(void)
     tear_down(f);
 }
 
+static bool is_candidate(const struct fixture *fixture, uint32_t worker)
+{
+    const struct sgl_fleet *fleet = sgl_router_fleet(fixture->router);
+
+    for (uint32_t i = 0; i < fleet->candidate_count[SGL_POOL_REGULAR]; i++)
+        if (fleet->candidates[SGL_POOL_REGULAR][i] == worker)
+            return true;
+    return false;
+}
+
+/* Feeds a probe of worker 0 for each letter, '+' passed and '-' failed, and asserts that it is a
+ * candidate, or not, after the last. */
+static void probe(struct fixture *fixture, const char *results, bool is_candidate_after)
+{
+    for (; *results != '\0'; results++)
+        CU_ASSERT_EQUAL(change(fixture, SGL_INPUT_PROBE_RESULT, 0, 0, *results == '+'), SGL_OK);
+    CU_ASSERT_EQUAL(is_candidate(fixture, 0), is_candidate_after);
+    CU_ASSERT_TRUE(is_candidate(fixture, 1));
+}
+
+static void three_failed_probes_take_a_worker_out_and_two_bring_it_back(void)
+{
+    struct fixture fixture;
+    struct fixture *f = &fixture;
+
+    set_up(f, "round_robin");
+    probe(f, "--", true);
+    probe(f, "+--", true); /* in a row, that is */
+    probe(f, "-", false);
+    probe(f, "--------", false);
+    probe(f, "+", false);
+    probe(f, "-+", false);
+    probe(f, "+", true);
+    probe(f, "++++--", true); /* a long good record buys nothing */
+    probe(f, "-", false);
+    CU_ASSERT_EQUAL(route(f, 0, 0), SGL_OK);
+    CU_ASSERT_EQUAL(f->decision.worker, 1);
+    tear_down(f);
+}
+
+static void set_health_overrides_and_counts_start_anew(void)
+{
+    struct fixture fixture;
+    struct fixture *f = &fixture;
+
+    set_up(f, "round_robin");
+    probe(f, "--", true);
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_SET_HEALTH, 0, 0, true), SGL_OK);
+    probe(f, "--", true);
+    probe(f, "-", false);
+    probe(f, "+", false);
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_SET_HEALTH, 0, 0, true), SGL_OK);
+    probe(f, "", true);
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_SET_HEALTH, 0, 0, false), SGL_OK);
+    probe(f, "+", false);
+    probe(f, "+", true); /* probes go on from where it was put */
+    tear_down(f);
+}
+
+/* Probes of a draining or removed worker do not make it a candidate. */
+static void health_is_not_the_only_condition(void)
+{
+    struct fixture fixture;
+    struct fixture *f = &fixture;
+
+    set_up(f, "round_robin");
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_SET_DRAINING, 0, 0, true), SGL_OK);
+    probe(f, "---++", false);
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_SET_DRAINING, 0, 0, false), SGL_OK);
+    probe(f, "", true);
+    CU_ASSERT_EQUAL(change(f, SGL_INPUT_REMOVE_WORKER, 0, 0, true), SGL_OK);
+    ASSERT_REFUSED(f, change(f, SGL_INPUT_PROBE_RESULT, 0, 0, true), "there is no worker 0");
+    tear_down(f);
+}
+
 static void an_answer_of_a_removed_worker_still_counts_back(void)
 {
     struct fixture fixture;
@@ -345,6 +420,11 @@ SGL_SUITE(router) = {
     {"every input is told once and in order", every_input_is_told_once_and_in_order},
     {"only healthy workers that stay are candidates",
      only_healthy_workers_that_stay_are_candidates},
+    {"three failed probes take a worker out, two bring it back",
+     three_failed_probes_take_a_worker_out_and_two_bring_it_back},
+    {"set_health overrides probes, whose counts start anew",
+     set_health_overrides_and_counts_start_anew},
+    {"health is not the only condition of a candidate", health_is_not_the_only_condition},
     {"an answer of a removed worker still counts back",
      an_answer_of_a_removed_worker_still_counts_back},
     {"nothing is learned from a cancelled request", nothing_is_learned_from_a_cancelled_request},

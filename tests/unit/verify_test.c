@@ -162,6 +162,54 @@ static void pairs_and_retries_are_identical(void)
     sgl_policy_release(&decode);
 }
 
+/* Who is a candidate follows from the probes and the thresholds, which the log has. */
+static void probes_are_re_executed(void)
+{
+    struct sgl_policy_spec spec = sgl_world_policy("random");
+    struct sgl_failure failure = {""};
+    struct sgl_router *router;
+    struct sgl_log *log;
+    const char *path = sgl_scratch("probes.db");
+
+    CU_ASSERT_EQUAL_FATAL(
+        sgl_log_open(&log, path,
+                     &(struct sgl_log_options){.policy = {&spec}, .probes_down = 2, .probes_up = 1},
+                     &failure),
+        SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(sgl_router_create(&router,
+                                            &(struct sgl_router_options){.policy = {&spec},
+                                                                         .probes_down = 2,
+                                                                         .probes_up = 1,
+                                                                         .sink = sgl_log_sink(log)},
+                                            &failure),
+                          SGL_OK);
+    for (int w = 0; w < 2; w++)
+        sgl_router_feed(router,
+                        &(struct sgl_input){.kind = SGL_INPUT_ADD_WORKER,
+                                            .added = {.url = w == 0 ? "http://a" : "http://b"}},
+                        NULL, &failure);
+    for (int64_t i = 0; i < 100; i++) {
+        route_leg(router, i, 0, SGL_POOL_REGULAR);
+        /* passed, failed, failed, passed, ... */
+        CU_ASSERT_EQUAL(sgl_router_feed(router,
+                                        &(struct sgl_input){.kind = SGL_INPUT_PROBE_RESULT,
+                                                            .now_ns = i,
+                                                            .is_on = i % 3 == 0},
+                                        NULL, &failure),
+                        SGL_OK);
+    }
+    sgl_router_destroy(router);
+    CU_ASSERT_EQUAL_FATAL(sgl_log_close(log, &failure), SGL_OK);
+    SGL_ASSERT_CONTAINS(verdict_on(path).text, "identical: ");
+    /* After each second failure in a row worker 1 is alone. */
+    CU_ASSERT_EQUAL(
+        sgl_test_sql_integer(path, "SELECT count(*) FROM decision WHERE reason = 'only_candidate'"),
+        33);
+    sgl_test_sql(path, "UPDATE run SET value = '3' WHERE key = 'probes_down'");
+    CU_ASSERT_EQUAL(verdict_on(path).status, SGL_VERIFY_DIFFERENT);
+    sgl_policy_release(&spec);
+}
+
 /* Real time was measured once: it cannot come out again, and must not have to. */
 static void decision_times_are_taken_as_they_are(void)
 {
@@ -412,6 +460,7 @@ SGL_SUITE(verify) = {
     {"parameters and ways of logging keep them identical",
      parameters_and_ways_of_logging_keep_it_identical},
     {"logs of pairs and retries are identical", pairs_and_retries_are_identical},
+    {"probes are re-executed", probes_are_re_executed},
     {"measured decision times are taken as they are", decision_times_are_taken_as_they_are},
     {"every tampering is found and its place named", every_tampering_is_found_and_its_place_named},
     {"the first difference is the one told", first_difference_is_the_one_told},
