@@ -2,7 +2,6 @@
 #include "replay.h"
 
 #include "cli.h"
-#include "core/router.h"
 #include "core/version.h"
 #include "options.h"
 #include "trace_rows.h"
@@ -12,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORKERS_STANDARD 4
-#define MAX_NEW_TOKENS_STANDARD 2048
-#define LOAD_INTERVAL_MIN_NS 1000
 #define LOG_STANDARD "./sglsim-run.db"
 
 static const char description[] =
@@ -40,14 +36,11 @@ static const char examples[] =
 static void set_standards(struct sgl_replay_options *options)
 {
     *options = (struct sgl_replay_options){
-        .service = "batching",
-        .rate_scale = 1,
-        .max_new_tokens = MAX_NEW_TOKENS_STANDARD,
         .seed = 1,
         .log = LOG_STANDARD,
         .log_candidates = "all",
-        .completions_report = "on",
     };
+    sgl_simulation_flags_init(&options->simulation);
 }
 
 static int parse_options(struct sgl_replay *replay, int argument_count, char **arguments)
@@ -56,20 +49,6 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
     const struct sgl_option table[] = {
         {"policy", 'p', SGL_OPTION_TEXT, "P[:k=v,...]", &o->policy,
          "routing policy and its parameters (required; see sglsim policies)", 0},
-        {"workers", 'n', SGL_OPTION_NATURAL, "N", &o->workers,
-         "workers (default: the distinct worker_url of the trace, else 4)", 1},
-        {"service", 0, SGL_OPTION_TEXT, "NAME[:k=v]", &o->service,
-         "how workers serve: batching (default), recorded,\n"
-         "exponential:mean_s=,servers=, deterministic:mean_s=,servers=",
-         0},
-        {"profile", 0, SGL_OPTION_TEXT, "NAME|FILE", &o->profile,
-         "step times of batching (default " SGL_PROFILE_STANDARD ")", 0},
-        {"worker", 'w', SGL_OPTION_TEXT, "k=v,...", &o->worker,
-         "override worker or profile parameters, such as scheduler=vllm", 0},
-        {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &o->rate_scale,
-         "divide arrival times by X (default 1): 2 is twice the load", 0},
-        {"max-new-tokens", 0, SGL_OPTION_NATURAL, "N", &o->max_new_tokens,
-         "max_tokens of requests that state none (default 2048)", 1},
         {"seed", 's', SGL_OPTION_NATURAL, "N", &o->seed,
          "luck of the policy and of random service times (default 1)", 0},
         {"log", 'l', SGL_OPTION_TEXT, "PATH|none", &o->log,
@@ -78,17 +57,8 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "rows per decision in the log (default all)", 0},
         {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, e2e)", 0},
-        {"response-delay", 0, SGL_OPTION_DURATION, "TIME", &o->response_delay_ns,
-         "how late answers reach the router (default 0)", 0},
-        {"load-interval", 0, SGL_OPTION_DURATION, "TIME", &o->load_interval_ns,
-         "workers report their load that often (default 0: never)", 0},
-        {"load-delay", 0, SGL_OPTION_DURATION, "TIME", &o->load_delay_ns,
-         "how late those reports reach the router (default 0)", 0},
-        {"completions-report", 0, SGL_OPTION_CHOICE, "on|off", &o->completions_report,
-         "answers carry the worker's queue length (default on)", 0},
+        SGL_SIMULATION_ROWS(o->simulation),
         SGL_TRACE_ROWS("TRACE", o->trace, o->prefix_block),
-        {"stepwise", 0, SGL_OPTION_FLAG, NULL, &o->stepwise,
-         "simulate one engine step at a time: same results, slower", 0},
         {"json", 'j', SGL_OPTION_FLAG, NULL, &o->json, "print the figures as JSON", 0},
         {"quiet", 'q', SGL_OPTION_FLAG, NULL, &o->quiet, "no progress, no warnings", 0},
         {0},
@@ -107,18 +77,14 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
     replay->path = arguments[1];
-    if (o->workers > SGL_WORKER_MAX_STANDARD || o->prefix_block > UINT32_MAX ||
-        o->seed > INT64_MAX) {
-        sgl_complain(
-            "--workers, --prefix-block or --seed is too large, expected at most %d, %u, %lld",
-            SGL_WORKER_MAX_STANDARD, UINT32_MAX, (long long)INT64_MAX);
+    if (o->prefix_block > UINT32_MAX || o->seed > INT64_MAX) {
+        sgl_complain("--prefix-block or --seed is too large, expected at most %u, %lld", UINT32_MAX,
+                     (long long)INT64_MAX);
         return SGL_EXIT_USAGE;
     }
-    if (o->load_interval_ns > 0 && o->load_interval_ns < LOAD_INTERVAL_MIN_NS) {
-        sgl_complain(
-            "--load-interval is below 1us, expected 0 or at least that (a run would never end)");
-        return SGL_EXIT_USAGE;
-    }
+    const int checked = sgl_simulation_flags_check(&o->simulation);
+    if (checked != SGL_OPTIONS_RUN)
+        return checked;
     o->trace.path = replay->path;
     o->trace.prefix_block = (uint32_t)o->prefix_block;
     o->trace.tracks_flights = true;
@@ -137,46 +103,23 @@ static int parse_specs(struct sgl_replay *replay, struct sgl_failure *failure)
     if (status == SGL_OK)
         status = sgl_objectives_parse(&replay->objectives, o->slo, failure);
     if (status == SGL_OK)
-        status =
-            sgl_worker_model_resolve(&replay->service, o->service, o->profile, o->worker, failure);
+        status = sgl_simulated_fleet_resolve(&replay->fleet, &o->simulation, failure);
     if (status != SGL_OK)
         return status;
     replay->policy_text = sgl_policy_format(&replay->policy);
-    replay->service_text = sgl_worker_model_format(&replay->service);
-    if (replay->policy_text == NULL || replay->service_text == NULL)
-        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    return SGL_OK;
+    return replay->policy_text != NULL ? SGL_OK : sgl_fail(failure, SGL_ENOMEM, "out of memory");
 }
 
-/* The trace's workers by their urls; --workers with another number makes names up. */
 static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
 {
-    const uint64_t wanted = replay->options.workers;
-    int status = SGL_OK;
+    int status = sgl_simulated_fleet_make(&replay->fleet, &replay->options.simulation,
+                                          &replay->options.trace, failure);
 
-    status = sgl_trace_workers(&replay->urls, &replay->url_count, &replay->options.trace, failure);
     if (status != SGL_OK)
         return status;
-    replay->worker_count = wanted > 0              ? (uint32_t)wanted
-                           : replay->url_count > 0 ? replay->url_count
-                                                   : WORKERS_STANDARD;
-    status = sgl_policy_fits(&replay->policy, replay->worker_count, failure);
+    status = sgl_policy_fits(&replay->policy, replay->fleet.worker_count, failure);
     replay->is_misused = status != SGL_OK;
-    if (status != SGL_OK)
-        return status;
-    const bool is_named = replay->url_count == replay->worker_count;
-    replay->workers = calloc(replay->worker_count, sizeof *replay->workers);
-    replay->names = calloc(replay->worker_count, sizeof *replay->names);
-    if (replay->workers == NULL || replay->names == NULL)
-        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    for (uint32_t w = 0; w < replay->worker_count; w++) {
-        snprintf(replay->names[w], sizeof replay->names[w], "worker-%u", w);
-        replay->workers[w] = (struct sgl_simulation_worker){
-            .url = is_named ? replay->urls[w] : replay->names[w],
-            .spec = &replay->service,
-        };
-    }
-    return SGL_OK;
+    return status;
 }
 
 static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
@@ -212,19 +155,8 @@ static void state_facts(struct sgl_replay *replay)
         return;
     sgl_log_fact(replay->log, "command", "replay");
     sgl_log_fact(replay->log, "kind", "sim");
-    sgl_log_fact(replay->log, "service", replay->service_text);
-    sgl_log_fact(replay->log, "profile", replay->service.profile.name);
-    snprintf(text, sizeof text, "%.17g", o->rate_scale);
-    sgl_log_fact(replay->log, "rate_scale", text);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)o->max_new_tokens);
-    sgl_log_fact(replay->log, "max_new_tokens", text);
-    snprintf(text, sizeof text, "%lld", (long long)o->response_delay_ns);
-    sgl_log_fact(replay->log, "response_delay_ns", text);
-    snprintf(text, sizeof text, "%lld", (long long)o->load_interval_ns);
-    sgl_log_fact(replay->log, "load_interval_ns", text);
-    snprintf(text, sizeof text, "%lld", (long long)o->load_delay_ns);
-    sgl_log_fact(replay->log, "load_delay_ns", text);
-    sgl_log_fact(replay->log, "completions_report", o->completions_report);
+    sgl_simulated_fleet_state(&replay->fleet, replay->log);
+    sgl_simulation_flags_state(&o->simulation, replay->log);
     sgl_log_fact(replay->log, "trace_format", facts->format);
     if (o->trace.where != NULL)
         sgl_log_fact(replay->log, "trace_where", o->trace.where);
@@ -249,24 +181,18 @@ static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
         sinks[sink_count++] = sgl_log_sink(replay->log);
     sgl_tee_init(&tee, sinks, sink_count);
     sgl_progress_start(&replay->progress, o->quiet);
-    const int status = sgl_simulate(
-        &(struct sgl_simulation_options){
-            .seed = o->seed,
-            .policy = &replay->policy,
-            .workers = replay->workers,
-            .worker_count = replay->worker_count,
-            .max_new_tokens = (int64_t)o->max_new_tokens,
-            .rate_scale = o->rate_scale,
-            .response_delay_ns = o->response_delay_ns,
-            .load_interval_ns = o->load_interval_ns,
-            .load_delay_ns = o->load_delay_ns,
-            .completions_report = strcmp(o->completions_report, "on") == 0,
-            .stepwise = o->stepwise,
-            .sink = sink_count > 1 ? &tee.sink : sinks[0],
-            .progress = sgl_progress_report,
-            .progress_context = &replay->progress,
-        },
-        sgl_trace_source(replay->trace), &replay->totals, failure);
+    struct sgl_simulation_options options = {
+        .seed = o->seed,
+        .policy = &replay->policy,
+        .workers = replay->fleet.workers,
+        .worker_count = replay->fleet.worker_count,
+        .sink = sink_count > 1 ? &tee.sink : sinks[0],
+        .progress = sgl_progress_report,
+        .progress_context = &replay->progress,
+    };
+    sgl_simulation_flags_apply(&o->simulation, &options);
+    const int status =
+        sgl_simulate(&options, sgl_trace_source(replay->trace), &replay->totals, failure);
     sgl_progress_end(&replay->progress);
     return status;
 }
@@ -312,13 +238,9 @@ static void release(struct sgl_replay *replay)
     sgl_log_discard(replay->log);
     sgl_summary_destroy(replay->summary);
     sgl_trace_close(replay->trace);
-    free(replay->workers);
-    free(replay->names);
-    free(replay->urls);
     free(replay->policy_text);
-    free(replay->service_text);
     sgl_policy_release(&replay->policy);
-    sgl_worker_model_release(&replay->service);
+    sgl_simulated_fleet_release(&replay->fleet);
 }
 
 int sgl_command_replay(int argument_count, char **arguments)
@@ -333,7 +255,9 @@ int sgl_command_replay(int argument_count, char **arguments)
     exit_code = SGL_EXIT_DONE;
     const int parsed = parse_specs(&replay, &failure);
     if (parsed != SGL_OK) {
-        sgl_complain_of(replay.options.profile != NULL ? replay.options.profile : "", failure.text);
+        sgl_complain_of(
+            replay.options.simulation.profile != NULL ? replay.options.simulation.profile : "",
+            failure.text);
         exit_code = parsed == SGL_ENOMEM ? SGL_EXIT_FAILED : SGL_EXIT_USAGE;
     } else if (run(&replay, &failure) != SGL_OK) {
         sgl_complain_of(replay.path, failure.text);

@@ -9,29 +9,19 @@
 
 #include "analysis/summary.h"
 #include "cli/progress.h"
-#include "sim/simulation.h"
+#include "cli/simulated_fleet.h"
 #include "traces/log_sink.h"
 #include "traces/open.h"
 
 struct sgl_replay_options {
     const char *policy;
-    uint64_t workers; /* 0: the trace's, else 4 */
-    const char *service;
-    const char *profile;
-    const char *worker; /* overrides, "k=v,k=v" */
-    double rate_scale;
-    uint64_t max_new_tokens;
+    struct sgl_simulation_flags simulation;
     uint64_t seed;
     const char *log; /* a path, or "none" */
     const char *log_candidates;
     const char *slo;
     struct sgl_trace_options trace;
     uint64_t prefix_block;
-    int64_t response_delay_ns;
-    int64_t load_interval_ns;
-    int64_t load_delay_ns;
-    const char *completions_report;
-    bool stepwise;
     bool json;
     bool quiet;
 };
@@ -43,14 +33,8 @@ struct sgl_replay {
     struct sgl_replay_options options;
     struct sgl_policy_spec policy;
     char *policy_text;
-    struct sgl_worker_model_spec service;
-    char *service_text;
+    struct sgl_simulated_fleet fleet;
     struct sgl_objectives objectives;
-    char **urls; /* of the trace; NULL: made up */
-    uint32_t url_count;
-    char (*names)[32]; /* made up */
-    struct sgl_simulation_worker *workers;
-    uint32_t worker_count;
     struct sgl_trace *trace;
     struct sgl_log *log;
     struct sgl_summary *summary;

@@ -49,16 +49,13 @@ static void print_trace(const struct sgl_replay *replay)
 
 static void print_fleet(const struct sgl_replay *replay)
 {
-    const struct sgl_profile_identity *profile = &replay->service.profile;
+    const struct sgl_profile_identity *profile = &replay->fleet.specs[0].profile;
     char text[6 * SGL_PROFILE_TEXT_MAX];
 
-    snprintf(text, sizeof text, "%u worker%s (%s)", replay->worker_count,
-             replay->worker_count == 1 ? "" : "s",
-             replay->options.workers > 0 ? "--workers"
-             : replay->url_count > 0     ? "the trace's"
-                                         : "default");
+    snprintf(text, sizeof text, "%u worker%s (%s)", replay->fleet.worker_count,
+             replay->fleet.worker_count == 1 ? "" : "s", replay->fleet.origin);
     print_wrapped("fleet", text);
-    print_wrapped("service", replay->service_text);
+    print_wrapped("service", replay->fleet.service_text);
     if (profile->name[0] == '\0')
         return;
     snprintf(text, sizeof text, "%s: %s on %s, TP %s; fit error %s", profile->name, profile->model,
@@ -76,7 +73,7 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
     if (totals->without_max_tokens > 0 && own++ == index) {
         snprintf(out, size, "%llu requests state no max_tokens: %llu was taken (--max-new-tokens)",
                  (unsigned long long)totals->without_max_tokens,
-                 (unsigned long long)replay->options.max_new_tokens);
+                 (unsigned long long)replay->options.simulation.max_new_tokens);
         return out;
     }
     if (totals->cut_to_max_tokens > 0 && own++ == index) {
@@ -84,7 +81,7 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
                  (unsigned long long)totals->cut_to_max_tokens);
         return out;
     }
-    return sgl_worker_model_caveat(&replay->service, index - own, out, size);
+    return sgl_worker_model_caveat(&replay->fleet.specs[0], index - own, out, size);
 }
 
 int sgl_replay_print(const struct sgl_replay *replay)
@@ -107,12 +104,13 @@ int sgl_replay_print(const struct sgl_replay *replay)
 
 static json_t *fleet_json(const struct sgl_replay *replay)
 {
-    const struct sgl_profile_identity *profile = &replay->service.profile;
+    const struct sgl_profile_identity *profile = &replay->fleet.specs[0].profile;
     const bool has_profile = profile->name[0] != '\0';
 
-    return json_pack("{s:i, s:s, s:s*, s:s*, s:s*}", "workers", (int)replay->worker_count,
-                     "service", replay->service_text, "profile", has_profile ? profile->name : NULL,
-                     "profile_source", has_profile ? profile->source : NULL, "profile_fit_error",
+    return json_pack("{s:i, s:s, s:s*, s:s*, s:s*}", "workers", (int)replay->fleet.worker_count,
+                     "service", replay->fleet.service_text, "profile",
+                     has_profile ? profile->name : NULL, "profile_source",
+                     has_profile ? profile->source : NULL, "profile_fit_error",
                      has_profile ? profile->fit_error : NULL);
 }
 
@@ -152,10 +150,10 @@ int sgl_replay_print_json(const struct sgl_replay *replay)
     json_t *root = json_pack(
         "{s:i, s:s, s:s, s:s, s:I, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:s*}", "schema_version",
         JSON_SCHEMA_VERSION, "version", SGL_VERSION, "command", "replay", "kind", "sim", "seed",
-        (json_int_t)o->seed, "policy", replay->policy_text, "rate_scale", o->rate_scale, "trace",
-        trace_json(replay), "fleet", fleet_json(replay), "notes", notes_json(replay), "simulation",
-        simulation_json(&replay->totals), "result", sgl_summary_json(&replay->result), "log",
-        strcmp(o->log, "none") != 0 ? o->log : NULL);
+        (json_int_t)o->seed, "policy", replay->policy_text, "rate_scale", o->simulation.rate_scale,
+        "trace", trace_json(replay), "fleet", fleet_json(replay), "notes", notes_json(replay),
+        "simulation", simulation_json(&replay->totals), "result", sgl_summary_json(&replay->result),
+        "log", strcmp(o->log, "none") != 0 ? o->log : NULL);
 
     if (root == NULL)
         return SGL_ENOMEM;

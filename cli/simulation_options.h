@@ -1,0 +1,78 @@
+/*
+ * simulation_options.h - the options of every command that simulates: rows for its table, checks,
+ * and what they mean to the simulator and to the log.
+ *
+ *     struct sgl_simulation_flags flags;
+ *
+ *     sgl_simulation_flags_init(&flags);
+ *     const struct sgl_option table[] = {..., SGL_SIMULATION_ROWS(flags), ..., {0}};
+ *     sgl_options_parse(...), sgl_simulation_flags_check(&flags)
+ *
+ *     sgl_simulated_fleet_resolve   (simulated_fleet.h) which workers those are
+ *     sgl_simulation_flags_apply    -> struct sgl_simulation_options
+ *     sgl_simulation_flags_state    -> facts of the log
+ *
+ * Texts are borrowed from argv or a configuration.
+ */
+#ifndef SGL_CLI_SIMULATION_OPTIONS_H
+#define SGL_CLI_SIMULATION_OPTIONS_H
+
+#include "cli/options.h"
+#include "sim/simulation.h"
+#include "traces/log_sink.h"
+
+struct sgl_simulation_flags {
+    uint64_t workers; /* 0: the trace's, else 4 */
+    const char *service;
+    const char *profile;
+    const char *worker; /* overrides, "k=v,k=v" */
+    double rate_scale;
+    uint64_t max_new_tokens;
+    int64_t response_delay_ns;
+    int64_t load_interval_ns;
+    int64_t load_delay_ns;
+    const char *completions_report; /* on | off */
+    bool stepwise;
+};
+
+/* clang-format off */
+#define SGL_SIMULATION_ROWS(flags)                                                                 \
+    {"workers", 'n', SGL_OPTION_NATURAL, "N", &(flags).workers,                                    \
+     "workers (default: the distinct worker_url of the trace, else 4)", 1},                        \
+    {"service", 0, SGL_OPTION_TEXT, "NAME[:k=v]", &(flags).service,                                \
+     "how workers serve: batching (default), recorded,\n"                                          \
+     "exponential:mean_s=,servers=, deterministic:mean_s=,servers=", 0},                           \
+    {"profile", 0, SGL_OPTION_TEXT, "NAME|FILE", &(flags).profile,                                 \
+     "step times of batching (default " SGL_PROFILE_STANDARD ")", 0},                              \
+    {"worker", 'w', SGL_OPTION_TEXT, "k=v,...", &(flags).worker,                                   \
+     "override worker or profile parameters, such as scheduler=vllm", 0},                          \
+    {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &(flags).rate_scale,                               \
+     "divide arrival times by X (default 1): 2 is twice the load", 0},                             \
+    {"max-new-tokens", 0, SGL_OPTION_NATURAL, "N", &(flags).max_new_tokens,                        \
+     "max_tokens of requests that state none (default 2048)", 1},                                  \
+    {"response-delay", 0, SGL_OPTION_DURATION, "TIME", &(flags).response_delay_ns,                 \
+     "how late answers reach the router (default 0)", 0},                                          \
+    {"load-interval", 0, SGL_OPTION_DURATION, "TIME", &(flags).load_interval_ns,                   \
+     "workers report their load that often (default 0: never)", 0},                                \
+    {"load-delay", 0, SGL_OPTION_DURATION, "TIME", &(flags).load_delay_ns,                         \
+     "how late those reports reach the router (default 0)", 0},                                    \
+    {"completions-report", 0, SGL_OPTION_CHOICE, "on|off", &(flags).completions_report,            \
+     "answers carry the worker's queue length (default on)", 0},                                   \
+    {"stepwise", 0, SGL_OPTION_FLAG, NULL, &(flags).stepwise,                                      \
+     "simulate one engine step at a time: same results, slower", 0}
+/* clang-format on */
+
+/* Every flag at its default. */
+void sgl_simulation_flags_init(struct sgl_simulation_flags *flags);
+
+/* SGL_OPTIONS_RUN, or the exit code of a complaint made. */
+int sgl_simulation_flags_check(const struct sgl_simulation_flags *flags);
+
+/* Sets the members of `options` that the flags are about; the others are left alone. */
+void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
+                                struct sgl_simulation_options *options);
+
+/* States the flags, but for the workers, as facts of the log. */
+void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct sgl_log *log);
+
+#endif
