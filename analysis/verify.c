@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 /* A log is not trusted with the memory of a router: no fleet is that large. */
-#define WORKER_MAX_MOST (1 << 20)
 
 struct verification {
     struct sgl_sink sink; /* first: what the router calls; passes on to the log writer */
@@ -85,25 +84,18 @@ static int read_policies(struct verification *self, struct sgl_failure *failure)
 static int read_options(struct verification *self, struct sgl_failure *failure)
 {
     const char *candidates = sgl_log_reader_fact(self->reader, "candidates");
-    uint64_t worker_max;
-    uint64_t probes_down;
-    uint64_t probes_up;
+    const struct sgl_limit *limit;
     int status =
         sgl_log_reader_number(self->reader, "seed", UINT64_MAX, &self->options.seed, failure);
 
-    if (status == SGL_OK)
-        status = sgl_log_reader_number(self->reader, "worker_max", WORKER_MAX_MOST, &worker_max,
-                                       failure);
-    if (status == SGL_OK)
-        status =
-            sgl_log_reader_number(self->reader, "probes_down", UINT32_MAX, &probes_down, failure);
-    if (status == SGL_OK)
-        status = sgl_log_reader_number(self->reader, "probes_up", UINT32_MAX, &probes_up, failure);
+    for (uint32_t i = 0; status == SGL_OK && (limit = sgl_limit_at(i)) != NULL; i++) {
+        uint64_t value;
+        status = sgl_log_reader_number(self->reader, limit->name, limit->most, &value, failure);
+        if (status == SGL_OK)
+            sgl_limit_set(&self->options.limits, limit, value);
+    }
     if (status != SGL_OK)
         return status;
-    self->options.worker_max = (uint32_t)worker_max;
-    self->options.probes_down = (uint32_t)probes_down;
-    self->options.probes_up = (uint32_t)probes_up;
     self->options.epoch_ns = SGL_ABSENT; /* no decision depends on the date */
     self->options.candidates = candidates != NULL && strcmp(candidates, "chosen") == 0
                                    ? SGL_LOG_CANDIDATES_CHOSEN
@@ -130,9 +122,7 @@ static int begin(struct verification *self, const char *path, struct sgl_failure
     return sgl_router_create(&self->router,
                              &(struct sgl_router_options){
                                  .seed = self->options.seed,
-                                 .worker_max = self->options.worker_max,
-                                 .probes_down = self->options.probes_down,
-                                 .probes_up = self->options.probes_up,
+                                 .limits = self->options.limits,
                                  .policy = {self->options.policy[SGL_POOL_REGULAR],
                                             self->options.policy[SGL_POOL_PREFILL],
                                             self->options.policy[SGL_POOL_DECODE]},

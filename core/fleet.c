@@ -64,6 +64,7 @@ int sgl_fleet_add(struct sgl_fleet *fleet, const struct sgl_allocator *allocator
         .model = identity->model != NULL ? copy_text(allocator, identity->model) : NULL,
         .pool = pool,
         .is_healthy = true,
+        .well_since_ns = SGL_ABSENT,
         .reported_ns = SGL_ABSENT,
         .usage_reported_ns = SGL_ABSENT,
         .queue_length = SGL_ABSENT,

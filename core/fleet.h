@@ -7,6 +7,9 @@
  *   assigned[]      [ 90  | 88  | 91  | 12  ]      ever sent
  *   candidates[REGULAR]  -> 0, 1, 3                healthy, not draining, not removed; ascending
  *
+ * Breakers and slow starts narrow the candidates of a request down further (eligible.h): they hang
+ * on the time, which passes without anybody changing the fleet.
+ *
  * The two counters are arrays of their own because policies scan them for every decision.
  * The router owns and changes the fleet; policies read it. Capacity is fixed at creation.
  */
@@ -14,6 +17,7 @@
 #define SGL_CORE_FLEET_H
 
 #include "allocator.h"
+#include "breaker.h"
 #include "failure.h"
 #include "input.h"
 
@@ -26,6 +30,9 @@ struct sgl_worker {
     bool is_removed;
     uint32_t probes_failed;    /* in a row, up to what makes it unhealthy */
     uint32_t probes_succeeded; /* in a row, up to what makes it healthy */
+
+    struct sgl_breaker breaker;
+    int64_t well_since_ns; /* when it was last well again; SGL_ABSENT: it always was */
 
     /* What the worker said last of its queue; reported_ns is SGL_ABSENT until it did. */
     int64_t reported_ns;
@@ -46,6 +53,8 @@ struct sgl_fleet {
     uint64_t *assigned;
     uint32_t *candidates[SGL_POOL_COUNT];
     uint32_t candidate_count[SGL_POOL_COUNT];
+    uint32_t tripped_count[SGL_POOL_COUNT]; /* workers whose breaker is not closed */
+    int64_t slow_until_ns[SGL_POOL_COUNT];  /* the last slow start is over then */
 };
 
 int sgl_fleet_create(struct sgl_fleet *fleet, uint32_t worker_max,

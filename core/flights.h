@@ -22,7 +22,8 @@ struct sgl_flight {
     enum sgl_pool pool;
     uint32_t worker;
     bool has_first_token;
-    bool is_used; /* the slot holds a flight */
+    bool is_trial; /* of a breaker that is half open */
+    bool is_used;  /* the slot holds a flight */
     int64_t sent_ns;
     uint64_t decision_sequence;
 };

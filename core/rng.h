@@ -21,12 +21,13 @@
 
 /* What a stream is for. Append only: the number is part of the key, so of every recorded run. */
 enum sgl_purpose {
-    SGL_PURPOSE_DECIDE = 1,   /* the draws of a policy's decide() */
-    SGL_PURPOSE_SERVICE = 2,  /* service times of the KV-less worker models */
-    SGL_PURPOSE_ARRIVAL = 3,  /* generated arrival times */
-    SGL_PURPOSE_LENGTH = 4,   /* generated prompt and output lengths */
-    SGL_PURPOSE_RESAMPLE = 5, /* which blocks of a trace a seed draws */
-    SGL_PURPOSE_BACKOFF = 16, /* how long a retry waits */
+    SGL_PURPOSE_DECIDE = 1,      /* the draws of a policy's decide() */
+    SGL_PURPOSE_SERVICE = 2,     /* service times of the KV-less worker models */
+    SGL_PURPOSE_ARRIVAL = 3,     /* generated arrival times */
+    SGL_PURPOSE_LENGTH = 4,      /* generated prompt and output lengths */
+    SGL_PURPOSE_RESAMPLE = 5,    /* which blocks of a trace a seed draws */
+    SGL_PURPOSE_SLOW_START = 15, /* whether a worker that is well again gets a request */
+    SGL_PURPOSE_BACKOFF = 16,    /* how long a retry waits */
 };
 
 struct sgl_rng {

@@ -1,7 +1,10 @@
 #include "router.h"
 
 #include "candidates.h"
+#include "eligible.h"
+#include "error_word.h"
 #include "flights.h"
+#include "input_check.h"
 
 #include <assert.h>
 #include <string.h>
@@ -14,8 +17,8 @@
  */
 struct sgl_router {
     uint64_t seed;
-    uint32_t probes_down;
-    uint32_t probes_up;
+    struct sgl_router_limits limits; /* resolved */
+    struct sgl_breaker_options breaker;
     uint64_t sequence; /* of the last accepted input */
     int64_t now_ns;
     struct sgl_fleet fleet;
@@ -27,7 +30,7 @@ struct sgl_router {
     struct sgl_sink *sink;
     const struct sgl_allocator *allocator;
 
-    uint32_t *eligible; /* candidates of a route that excludes workers */
+    uint32_t *eligible; /* scratch of sgl_eligible */
 
     struct sgl_action action;
     uint32_t action_count;
@@ -59,17 +62,16 @@ static int create_policy(struct sgl_router *router, enum sgl_pool pool,
 int sgl_router_create(struct sgl_router **router_out, const struct sgl_router_options *options,
                       struct sgl_failure *failure)
 {
-    const uint32_t worker_max =
-        options->worker_max > 0 ? options->worker_max : SGL_WORKER_MAX_STANDARD;
+    const struct sgl_router_limits limits = sgl_router_limits_resolved(&options->limits);
+    const uint32_t worker_max = (uint32_t)limits.worker_max;
     struct sgl_router *router = sgl_allocate(options->allocator, 1, sizeof *router);
 
     *router_out = NULL;
     if (router == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "router: out of memory");
     router->seed = options->seed;
-    router->probes_down =
-        options->probes_down > 0 ? options->probes_down : SGL_PROBES_DOWN_STANDARD;
-    router->probes_up = options->probes_up > 0 ? options->probes_up : SGL_PROBES_UP_STANDARD;
+    router->limits = limits;
+    router->breaker = sgl_router_limits_breaker(&limits);
     router->sink = options->sink;
     router->allocator = options->allocator;
     router->flights.allocator = options->allocator;
@@ -136,43 +138,6 @@ static void explain(const struct sgl_router *router, enum sgl_pool pool,
         ops->explain(router->policy[pool].state, view, first, count, rows);
 }
 
-/* The candidates of the pool, without the excluded workers. */
-static const uint32_t *eligible_workers(struct sgl_router *router, enum sgl_pool pool,
-                                        const struct sgl_route *route, uint32_t *count_out)
-{
-    const uint32_t *candidates = router->fleet.candidates[pool];
-    const uint32_t candidate_count = router->fleet.candidate_count[pool];
-    uint32_t kept = 0;
-    uint32_t e = 0;
-
-    *count_out = candidate_count;
-    if (route->excluded_count == 0)
-        return candidates;
-    for (uint32_t i = 0; i < candidate_count; i++) {
-        while (e < route->excluded_count && route->excluded[e] < candidates[i])
-            e++;
-        if (e == route->excluded_count || route->excluded[e] != candidates[i])
-            router->eligible[kept++] = candidates[i];
-    }
-    *count_out = kept;
-    return router->eligible;
-}
-
-/* Counts are absent or within what a double holds exactly, durations within 146 years, so that sums
- * and scores made of them neither overflow nor round. */
-#define COUNT_MAX (INT64_C(1) << 53)
-#define DURATION_MAX_NS (INT64_C(1) << 62)
-
-static bool is_count(int64_t value)
-{
-    return value == SGL_ABSENT || (value >= 0 && value <= COUNT_MAX);
-}
-
-static bool is_duration(int64_t value)
-{
-    return value == SGL_ABSENT || (value >= 0 && value <= DURATION_MAX_NS);
-}
-
 static int check_route(const struct sgl_router *router, const struct sgl_input *input,
                        struct sgl_failure *failure)
 {
@@ -181,13 +146,9 @@ static int check_route(const struct sgl_router *router, const struct sgl_input *
     if (router->policy[input->pool].ops == NULL)
         return sgl_fail(failure, SGL_EINVAL, "route: the pool %s has no policy",
                         sgl_pool_name(input->pool));
-    if (route->request == NULL || route->request->request != input->request || input->request < 0)
-        return sgl_fail(failure, SGL_EINVAL, "route: the request's number is not the input's");
-    if (!is_count(route->request->prompt_tokens) || !is_count(route->request->max_tokens) ||
-        route->request->arrival_ns < 0 || route->request->arrival_ns > input->now_ns)
-        return sgl_fail(failure, SGL_EINVAL,
-                        "route: request %lld has an impossible token count or time of arrival",
-                        (long long)input->request);
+    const int status = sgl_input_check_route(input, failure);
+    if (status != SGL_OK)
+        return status;
     for (uint32_t i = 0; i < route->excluded_count; i++)
         if (route->excluded[i] >= router->fleet.worker_count ||
             (i > 0 && route->excluded[i] <= route->excluded[i - 1]))
@@ -253,18 +214,27 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
         .draws =
             sgl_rng_stream(router->seed, SGL_PURPOSE_DECIDE, pool, input->request, input->attempt),
     };
-    view.candidates = eligible_workers(router, pool, &input->route, &view.candidate_count);
+    view.candidates = sgl_eligible(&(struct sgl_eligible_question){.fleet = &router->fleet,
+                                                                   .limits = &router->limits,
+                                                                   .seed = router->seed,
+                                                                   .now_ns = input->now_ns,
+                                                                   .pool = pool,
+                                                                   .attempt = input->attempt,
+                                                                   .route = &input->route},
+                                   router->eligible, &view.candidate_count);
     if (view.candidate_count > 0) {
         decide(router, pool, &view);
         const struct sgl_policy_ops *ops = router->policy[pool].ops;
         if (ops->assign != NULL &&
             ops->assign(router->policy[pool].state, &view, decision->worker) != SGL_OK)
             return sgl_fail(failure, SGL_ENOMEM, "route: out of memory in policy %s", ops->name);
+        struct sgl_breaker *breaker = &router->fleet.workers[decision->worker].breaker;
         sgl_flights_add(&router->flights,
                         &(struct sgl_flight){.request = input->request,
                                              .attempt = input->attempt,
                                              .pool = pool,
                                              .worker = decision->worker,
+                                             .is_trial = sgl_breaker_sent(breaker, input->now_ns),
                                              .sent_ns = input->now_ns,
                                              .decision_sequence = decision->sequence});
         router->fleet.outstanding[decision->worker]++;
@@ -298,24 +268,6 @@ static int first_token(struct sgl_router *router, const struct sgl_input *input,
         return sgl_fail(failure, SGL_EINVAL, "first_token: request %lld has had its first token",
                         (long long)input->request);
     flight->has_first_token = true;
-    return SGL_OK;
-}
-
-static int check_outcome(const struct sgl_input *input, struct sgl_failure *failure)
-{
-    const struct sgl_outcome *outcome = &input->outcome;
-
-    if (!is_duration(outcome->queue_time_ns) || !is_duration(outcome->ttft_ns) ||
-        !is_duration(outcome->e2e_ns) || !is_count(outcome->prompt_tokens) ||
-        !is_count(outcome->output_tokens) || !is_count(outcome->cached_tokens) ||
-        !is_count(outcome->queue_length))
-        return sgl_fail(failure, SGL_EINVAL, "%s: request %lld has an impossible time or count",
-                        sgl_input_name(input->kind), (long long)input->request);
-    if (outcome->reported_ns != SGL_ABSENT &&
-        (outcome->reported_ns < 0 || outcome->reported_ns > input->now_ns))
-        return sgl_fail(failure, SGL_EINVAL,
-                        "%s: request %lld carries a report from the future or before the start",
-                        sgl_input_name(input->kind), (long long)input->request);
     return SGL_OK;
 }
 
@@ -364,12 +316,44 @@ static void file_outcome(struct sgl_router *router, const struct sgl_input *inpu
         explain_after(router, input->pool, worker);
 }
 
+static void well_again(struct sgl_router *router, struct sgl_worker *worker, int64_t now_ns)
+{
+    worker->well_since_ns = now_ns;
+    router->fleet.slow_until_ns[worker->pool] = now_ns + (int64_t)router->limits.slow_start_ns;
+}
+
+/* What an answer says of its worker, for its breaker. */
+static void tell_breaker(struct sgl_router *router, const struct sgl_input *input,
+                         const struct sgl_flight *flight)
+{
+    struct sgl_worker *worker = &router->fleet.workers[flight->worker];
+    const struct sgl_outcome *outcome = &input->outcome;
+    const bool was_tripped = worker->breaker.is_tripped;
+    enum sgl_breaker_verdict verdict = SGL_BREAKER_NOTHING;
+
+    if (worker->is_removed)
+        return;
+    if (input->kind == SGL_INPUT_COMPLETE && outcome->success)
+        verdict = SGL_BREAKER_SUCCESS;
+    else if (input->kind == SGL_INPUT_COMPLETE &&
+             sgl_error_blame(outcome->error) == SGL_BLAME_WORKER)
+        verdict = SGL_BREAKER_FAILURE;
+    sgl_breaker_answered(&worker->breaker, &router->breaker, input->now_ns, flight->is_trial,
+                         verdict);
+    if (worker->breaker.is_tripped && !was_tripped)
+        router->fleet.tripped_count[worker->pool]++;
+    if (!worker->breaker.is_tripped && was_tripped) {
+        router->fleet.tripped_count[worker->pool]--;
+        well_again(router, worker, input->now_ns);
+    }
+}
+
 /* complete and cancel: the worker is rid of the request. */
 static int land(struct sgl_router *router, const struct sgl_input *input,
                 struct sgl_failure *failure)
 {
     struct sgl_flight *flight;
-    int status = check_outcome(input, failure);
+    int status = sgl_input_check_outcome(input, failure);
 
     if (status == SGL_OK)
         status = find_flight(router, input, &flight, failure);
@@ -379,6 +363,7 @@ static int land(struct sgl_router *router, const struct sgl_input *input,
     sgl_flights_remove(&router->flights, flight);
     router->fleet.outstanding[landed.worker]--;
 
+    tell_breaker(router, input, &landed);
     const struct sgl_outcome *outcome = &input->outcome;
     if (outcome->queue_length != SGL_ABSENT)
         sgl_fleet_report(&router->fleet, landed.worker,
@@ -404,7 +389,7 @@ static int land(struct sgl_router *router, const struct sgl_input *input,
 static int reject(struct sgl_router *router, const struct sgl_input *input,
                   struct sgl_failure *failure)
 {
-    const int status = check_outcome(input, failure);
+    const int status = sgl_input_check_outcome(input, failure);
 
     if (status != SGL_OK)
         return status;
@@ -435,25 +420,30 @@ static int add_worker(struct sgl_router *router, const struct sgl_input *input,
     return status;
 }
 
-static void set_health(struct sgl_fleet *fleet, struct sgl_worker *worker, bool is_healthy)
+static void set_health(struct sgl_router *router, struct sgl_worker *worker, bool is_healthy,
+                       int64_t now_ns)
 {
     if (worker->is_healthy == is_healthy)
         return;
     worker->is_healthy = is_healthy;
-    sgl_fleet_refresh(fleet, worker->pool);
+    if (is_healthy)
+        well_again(router, worker, now_ns);
+    sgl_fleet_refresh(&router->fleet, worker->pool);
 }
 
 /* A count stops at its threshold: more of the same changes nothing. */
-static void count_probe(struct sgl_router *router, struct sgl_worker *worker, bool has_passed)
+static void count_probe(struct sgl_router *router, struct sgl_worker *worker, bool has_passed,
+                        int64_t now_ns)
 {
     uint32_t *count = has_passed ? &worker->probes_succeeded : &worker->probes_failed;
-    const uint32_t threshold = has_passed ? router->probes_up : router->probes_down;
+    const uint32_t threshold =
+        (uint32_t)(has_passed ? router->limits.probes_up : router->limits.probes_down);
 
     *(has_passed ? &worker->probes_failed : &worker->probes_succeeded) = 0;
     if (*count < threshold)
         ++*count;
     if (*count == threshold)
-        set_health(&router->fleet, worker, has_passed);
+        set_health(router, worker, has_passed, now_ns);
 }
 
 /* The inputs about one known worker. */
@@ -468,18 +458,19 @@ static int change_worker(struct sgl_router *router, const struct sgl_input *inpu
     struct sgl_worker *worker = &fleet->workers[input->worker];
     if (input->kind == SGL_INPUT_REMOVE_WORKER) {
         worker->is_removed = true;
+        fleet->tripped_count[worker->pool] -= worker->breaker.is_tripped;
         sgl_fleet_refresh(fleet, worker->pool);
         tell_policy(router, worker->pool, input);
     } else if (input->kind == SGL_INPUT_SET_HEALTH) {
         worker->probes_failed = 0;
         worker->probes_succeeded = 0;
-        set_health(fleet, worker, input->is_on);
+        set_health(router, worker, input->is_on, input->now_ns);
     } else if (input->kind == SGL_INPUT_SET_DRAINING) {
         worker->is_draining = input->is_on;
         sgl_fleet_refresh(fleet, worker->pool);
     } else {
         assert(input->kind == SGL_INPUT_PROBE_RESULT);
-        count_probe(router, worker, input->is_on);
+        count_probe(router, worker, input->is_on, input->now_ns);
     }
     return SGL_OK;
 }
@@ -492,15 +483,9 @@ static int report_load(struct sgl_router *router, const struct sgl_input *input,
     if (input->worker >= router->fleet.worker_count ||
         router->fleet.workers[input->worker].is_removed)
         return sgl_fail(failure, SGL_EINVAL, "report_load: there is no worker %u", input->worker);
-    if (report->queue_length < 0 || report->queue_length > COUNT_MAX ||
-        !is_count(report->running) ||
-        (!isnan(report->token_usage) && !(report->token_usage >= 0 && report->token_usage <= 1)) ||
-        report->reported_ns < 0 || report->reported_ns > input->now_ns)
-        return sgl_fail(
-            failure, SGL_EINVAL,
-            "report_load: worker %u, expected counts of at least 0, a usage from 0 to 1 "
-            "and a time not in the future",
-            input->worker);
+    const int status = sgl_input_check_report(input, failure);
+    if (status != SGL_OK)
+        return status;
     sgl_fleet_report(&router->fleet, input->worker, report);
     tell_policy(router, router->fleet.workers[input->worker].pool, input);
     return SGL_OK;
@@ -563,7 +548,7 @@ int sgl_router_feed(struct sgl_router *router, const struct sgl_input *input,
         return sgl_fail(failure, SGL_EINVAL, "%s: time goes back from %lld ns to %lld ns",
                         sgl_input_name(input->kind), (long long)router->now_ns,
                         (long long)input->now_ns);
-    if (input->now_ns > DURATION_MAX_NS)
+    if (input->now_ns > SGL_DURATION_MAX_NS)
         return sgl_fail(failure, SGL_EINVAL, "%s: a time beyond 146 years of the start",
                         sgl_input_name(input->kind));
     router->action_count = 0;

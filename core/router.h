@@ -24,6 +24,8 @@
  *                <-  probes_up passed in a row
  *
  * set_health puts it in either state at once and starts both counts anew; probes go on from there.
+ * Which of the candidates a request may be given, when breakers, panic or slow starts are asked
+ * for, is in eligible.h; what a failed attempt says of its worker in error_word.h.
  *
  * Memory: fixed at creation but for the table of outstanding requests, which grows (never shrinks)
  * before a route decides; without memory the route fails and nothing has changed.
@@ -32,21 +34,15 @@
 #define SGL_CORE_ROUTER_H
 
 #include "allocator.h"
+#include "limits.h"
 #include "policy.h"
 #include "sink.h"
-
-#define SGL_WORKER_MAX_STANDARD 1024 /* DESIGN: worker_max is 1,024 by default */
-#define SGL_PROBES_DOWN_STANDARD 3   /* DESIGN, section 7: 3 down, 2 up, as SGLang's routers */
-#define SGL_PROBES_UP_STANDARD 2
 
 struct sgl_router;
 
 struct sgl_router_options {
     uint64_t seed;
-    uint32_t worker_max; /* workers ever added, removed ones included; 0 = the standard */
-    uint32_t
-        probes_down;    /* probes failed in a row that make a worker unhealthy; 0 = the standard */
-    uint32_t probes_up; /* passed in a row that make it healthy again; 0 = the standard */
+    struct sgl_router_limits limits;                      /* zeros: the standards */
     const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* NULL: the pool is not used; borrowed,
                                                              must outlive the router */
     struct sgl_sink *sink;                                /* borrowed; NULL: nobody listens */

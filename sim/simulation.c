@@ -399,7 +399,8 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
     };
     const struct sgl_router_options router_options = {
         .seed = options->seed,
-        .worker_max = options->worker_count > SGL_WORKER_MAX_STANDARD ? options->worker_count : 0,
+        .limits.worker_max =
+            options->worker_count > SGL_WORKER_MAX_STANDARD ? options->worker_count : 0,
         .policy = {[SGL_POOL_REGULAR] = options->policy},
         .sink = options->sink,
     };

@@ -353,6 +353,15 @@ static void put_policy(struct sgl_log *log, enum sgl_pool pool, const struct sgl
     free(text);
 }
 
+static void put_limits(struct sgl_log *log, const struct sgl_router_limits *limits)
+{
+    const struct sgl_router_limits resolved = sgl_router_limits_resolved(limits);
+    const struct sgl_limit *limit;
+
+    for (uint32_t i = 0; (limit = sgl_limit_at(i)) != NULL; i++)
+        put_number(log, limit->name, sgl_limit_value(&resolved, limit));
+}
+
 int sgl_log_open_store(struct sgl_log **log_out, struct sgl_log_store *store,
                        const struct sgl_log_options *options, struct sgl_failure *failure)
 {
@@ -372,12 +381,7 @@ int sgl_log_open_store(struct sgl_log **log_out, struct sgl_log_store *store,
     sgl_log_fact(log, "version", SGL_VERSION);
     sgl_log_fact(log, "build", sgl_log_build());
     put_number(log, "seed", options->seed);
-    put_number(log, "worker_max",
-               options->worker_max > 0 ? options->worker_max : SGL_WORKER_MAX_STANDARD);
-    put_number(log, "probes_down",
-               options->probes_down > 0 ? options->probes_down : SGL_PROBES_DOWN_STANDARD);
-    put_number(log, "probes_up",
-               options->probes_up > 0 ? options->probes_up : SGL_PROBES_UP_STANDARD);
+    put_limits(log, &options->limits);
     sgl_log_fact(log, "candidates",
                  options->candidates == SGL_LOG_CANDIDATES_ALL ? "all" : "chosen");
     for (int pool = 0; pool < SGL_POOL_COUNT; pool++)

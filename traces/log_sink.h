@@ -13,9 +13,9 @@
  *
  * Facts in `run`, all text:
  *     version, build         of the program, and the compiler and machine it was built by and for
- *     seed, worker_max, probes_down, probes_up, candidates (all | chosen), policy.regular,
- *     policy.prefill, policy.decode
- *                            what a fresh router needs; a policy with every parameter resolved
+ *     seed, candidates (all | chosen), policy.regular, policy.prefill, policy.decode, and a line
+ *     for each of the router's limits (core/limits.h)
+ *                            what a fresh router needs; every policy and limit resolved
  *     epoch_ns, times        Unix time in ns of the run's start; absolute, or relative (epoch_ns is
  *                            then 0, for the trace has no date)
  *     rows.TABLE, digest.TABLE, is_complete
@@ -25,6 +25,7 @@
 #ifndef SGL_TRACES_LOG_SINK_H
 #define SGL_TRACES_LOG_SINK_H
 
+#include "core/limits.h"
 #include "core/policy.h"
 #include "core/sink.h"
 #include "log_store.h"
@@ -38,9 +39,7 @@ enum sgl_log_candidates {
 
 struct sgl_log_options {
     uint64_t seed;
-    uint32_t worker_max;  /* as the router's: 0 is the standard */
-    uint32_t probes_down; /* likewise */
-    uint32_t probes_up;
+    struct sgl_router_limits limits;                      /* as the router's */
     const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* as the router's */
     int64_t epoch_ns;                                     /* SGL_ABSENT: the times are relative */
     enum sgl_log_candidates candidates;

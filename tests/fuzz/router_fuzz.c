@@ -235,15 +235,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct sgl_router *routers[2];
     struct digest digests[2];
 
+    /* Without panic: who is dispatched to must be a candidate. */
+    static const struct sgl_router_limits plain = {.worker_max = WORKER_MAX};
+    static const struct sgl_router_limits guards = {.worker_max = WORKER_MAX,
+                                                    .breaker_failures = 2,
+                                                    .breaker_successes = 1,
+                                                    .breaker_window_ns = 1000,
+                                                    .breaker_open_ns = 100,
+                                                    .slow_start_ns = 200};
+
     while (sgl_policy_at(policy_count) != NULL)
         policy_count++;
     if (size < 2)
         return 0;
+    const bool guarded = bytes[1] % 2 == 1;
     parse_policy(&spec, sgl_policy_at(bytes[0] % policy_count)->name);
     for (int i = 0; i < 2; i++) {
         digests[i] = (struct digest){.sink = {.ops = &digest_ops, .wants_candidates = true}};
         const struct sgl_router_options options = {.seed = bytes[1],
-                                                   .worker_max = WORKER_MAX,
+                                                   .limits = guarded ? guards : plain,
                                                    .policy = {&spec, &spec, &spec},
                                                    .sink = &digests[i].sink};
         if (sgl_router_create(&routers[i], &options, NULL) != SGL_OK)

@@ -16,14 +16,15 @@ int sgl_test_log_try(struct sgl_log **log_out, const char *path, const struct sg
 {
     struct sgl_policy_spec spec = sgl_world_policy(run->policy);
     struct sgl_tee tee;
-    const int status = sgl_log_open(log_out, path,
-                                    &(struct sgl_log_options){.seed = run->world.seed,
-                                                              .worker_max = 64,
-                                                              .policy = {&spec},
-                                                              .epoch_ns = SGL_ABSENT,
-                                                              .candidates = run->candidates,
-                                                              .is_durable = run->is_durable},
-                                    failure);
+    const int status =
+        sgl_log_open(log_out, path,
+                     &(struct sgl_log_options){.seed = run->world.seed,
+                                               .limits = sgl_world_limits(run->world.seed),
+                                               .policy = {&spec},
+                                               .epoch_ns = SGL_ABSENT,
+                                               .candidates = run->candidates,
+                                               .is_durable = run->is_durable},
+                     failure);
 
     if (status == SGL_OK) {
         struct sgl_sink *sinks[] = {sgl_log_sink(*log_out), run->also};

@@ -386,7 +386,7 @@ static void without_memory_it_fails_cleanly_at_every_call(void)
         struct sgl_world_memory memory = {.calls_left = calls};
         const struct sgl_allocator allocator = sgl_world_allocator(&memory);
         const struct sgl_router_options options = {
-            .policy = {&policy}, .worker_max = 8, .allocator = &allocator};
+            .policy = {&policy}, .limits.worker_max = 8, .allocator = &allocator};
         struct sgl_failure failure = {.text = ""};
         struct sgl_router *router;
         int status = sgl_router_create(&router, &options, &failure);

@@ -171,15 +171,16 @@ static void probes_are_re_executed(void)
     struct sgl_log *log;
     const char *path = sgl_scratch("probes.db");
 
-    CU_ASSERT_EQUAL_FATAL(
-        sgl_log_open(&log, path,
-                     &(struct sgl_log_options){.policy = {&spec}, .probes_down = 2, .probes_up = 1},
-                     &failure),
-        SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(sgl_log_open(&log, path,
+                                       &(struct sgl_log_options){.policy = {&spec},
+                                                                 .limits.probes_down = 2,
+                                                                 .limits.probes_up = 1},
+                                       &failure),
+                          SGL_OK);
     CU_ASSERT_EQUAL_FATAL(sgl_router_create(&router,
                                             &(struct sgl_router_options){.policy = {&spec},
-                                                                         .probes_down = 2,
-                                                                         .probes_up = 1,
+                                                                         .limits.probes_down = 2,
+                                                                         .limits.probes_up = 1,
                                                                          .sink = sgl_log_sink(log)},
                                             &failure),
                           SGL_OK);

@@ -59,16 +59,32 @@ struct sgl_policy_spec sgl_world_policy(const char *text)
     return spec;
 }
 
+struct sgl_router_limits sgl_world_limits(uint64_t seed)
+{
+    struct sgl_router_limits limits = {.worker_max = 64};
+
+    if (seed % 2 == 1)
+        return limits;
+    limits.breaker_failures = 1 + seed / 2 % 3;
+    limits.breaker_window_ns = SGL_SECONDS_NS(5);
+    limits.breaker_open_ns = SGL_SECONDS_NS(1);
+    limits.breaker_successes = 1 + seed / 2 % 2;
+    limits.panic = seed / 2 % 2;
+    limits.slow_start_ns = SGL_SECONDS_NS(2);
+    return limits;
+}
+
 struct sgl_router *sgl_world_router(const struct sgl_policy_spec *spec, uint64_t seed,
                                     struct sgl_sink *sink)
 {
     struct sgl_router *router;
     struct sgl_failure failure;
 
-    if (sgl_router_create(&router,
-                          &(struct sgl_router_options){
-                              .seed = seed, .worker_max = 64, .policy = {spec}, .sink = sink},
-                          &failure) != SGL_OK) {
+    if (sgl_router_create(
+            &router,
+            &(struct sgl_router_options){
+                .seed = seed, .limits = sgl_world_limits(seed), .policy = {spec}, .sink = sink},
+            &failure) != SGL_OK) {
         printf("%s\n", failure.text);
         abort();
     }

@@ -16,6 +16,10 @@ struct sgl_world {
     bool is_calm;          /* no change of the fleet, no failures */
 };
 
+/* What routers of that seed are made with: every second one has breakers that open soon, panics and
+ * starts slowly. */
+struct sgl_router_limits sgl_world_limits(uint64_t seed);
+
 /* A router with one policy; the spec must outlive it. Aborts on failure: tests have memory. */
 struct sgl_router *sgl_world_router(const struct sgl_policy_spec *spec, uint64_t seed,
                                     struct sgl_sink *sink);
