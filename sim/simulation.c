@@ -4,15 +4,34 @@
 #include <math.h>
 #include <stdlib.h>
 
-static uint32_t poll_item(const struct sgl_simulation *self)
+/* ---- items of the queue ----------------------------------------------------------------- */
+
+uint32_t sgl_simulation_poll_item(const struct sgl_simulation *self)
 {
     return self->options->worker_count;
 }
 
-static uint32_t report_item(const struct sgl_simulation *self)
+uint32_t sgl_simulation_report_item(const struct sgl_simulation *self)
 {
     return self->options->worker_count + 1;
 }
+
+uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self)
+{
+    return self->options->worker_count + 2;
+}
+
+uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker)
+{
+    return self->options->worker_count + 3 + worker;
+}
+
+uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t slot, bool is_last)
+{
+    return 2 * self->options->worker_count + 3 + 2 * slot + (is_last ? 1 : 0);
+}
+
+/* ---- workers ---------------------------------------------------------------------------- */
 
 static int add_workers(struct sgl_simulation *self)
 {
@@ -31,9 +50,7 @@ static int add_workers(struct sgl_simulation *self)
     return SGL_OK;
 }
 
-/* ---- workers ---------------------------------------------------------------------------- */
-
-static void touch(struct sgl_simulation *self, uint32_t index)
+void sgl_simulation_touch(struct sgl_simulation *self, uint32_t index)
 {
     if (self->workers[index].is_touched)
         return;
@@ -86,13 +103,18 @@ static int schedule_touched(struct sgl_simulation *self)
 
 /* ---- load reports ----------------------------------------------------------------------- */
 
-static void set_poll(struct sgl_simulation *self)
+void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns)
 {
+    const int64_t fault_ns = sgl_simulation_next_fault_ns(self);
+    int64_t watched_ns = self->has_row ? self->arrival_ns : SGL_ABSENT;
+
+    /* What a worker said before it fell silent is what the next arrival will know of it. */
+    if (self->has_row && fault_ns <= self->arrival_ns)
+        watched_ns = fault_ns - 1 + self->reports.delay_ns;
     const struct sgl_event event = {
-        .time = sgl_reports_next_poll_ns(&self->reports, self->now_ns, self->slots.used == 0,
-                                         self->has_row ? self->arrival_ns : SGL_ABSENT),
+        .time = sgl_reports_next_poll_ns(&self->reports, now_ns, self->slots.used == 0, watched_ns),
         .kind = SGL_EVENT_POLL,
-        .item = poll_item(self),
+        .item = sgl_simulation_poll_item(self),
     };
 
     if (event.time == SGL_ABSENT)
@@ -106,11 +128,11 @@ static void set_report(struct sgl_simulation *self)
     const struct sgl_pending_report *top = sgl_reports_top(&self->reports);
 
     if (top == NULL) {
-        sgl_event_queue_remove(&self->events, report_item(self));
+        sgl_event_queue_remove(&self->events, sgl_simulation_report_item(self));
         return;
     }
     const struct sgl_event event = {
-        .time = top->due_ns, .kind = SGL_EVENT_REPORT, .item = report_item(self)};
+        .time = top->due_ns, .kind = SGL_EVENT_REPORT, .item = sgl_simulation_report_item(self)};
     sgl_event_queue_set(&self->events, &event);
 }
 
@@ -118,6 +140,8 @@ static int poll_workers(struct sgl_simulation *self)
 {
     for (uint32_t i = 0; i < self->options->worker_count; i++) {
         struct sgl_worker_load load;
+        if (self->workers[i].condition.is_down)
+            continue;
         self->workers[i].ops->load(self->workers[i].state, &load);
         const struct sgl_load_report report = {
             .queue_length = load.queue_length,
@@ -128,7 +152,7 @@ static int poll_workers(struct sgl_simulation *self)
         if (sgl_reports_push(&self->reports, i, &report) != SGL_OK)
             return sgl_simulation_no_memory(self);
     }
-    set_poll(self);
+    sgl_simulation_set_poll(self, self->now_ns);
     set_report(self);
     return SGL_OK;
 }
@@ -188,9 +212,13 @@ static int dispatch(struct sgl_simulation *self, const struct sgl_request *reque
     struct sgl_failure inner;
     uint32_t slot;
 
-    int status = sgl_simulation_take_off(self, &slot);
+    int status = sgl_simulation_take_off(self, index, &slot);
     if (status != SGL_OK)
         return status;
+    if (worker->condition.is_down) {
+        sgl_simulation_fail(self, slot, "connection_refused");
+        return SGL_OK;
+    }
     const struct sgl_job job = {
         .handle = slot,
         .arrival_ns = self->now_ns,
@@ -199,7 +227,7 @@ static int dispatch(struct sgl_simulation *self, const struct sgl_request *reque
         .request = request,
         .recorded = &self->row.recorded,
     };
-    touch(self, index);
+    sgl_simulation_touch(self, index);
     status = worker->ops->arrive(worker->state, &job, &inner);
     return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, &inner, request);
 }
@@ -241,14 +269,18 @@ static int handle(struct sgl_simulation *self, const struct sgl_event *event)
     if (item < worker_count) {
         struct sgl_simulated_worker *worker = &self->workers[item];
         sgl_event_queue_remove(&self->events, item);
-        touch(self, item);
+        sgl_simulation_touch(self, item);
         worker->ops->advance(worker->state, self->now_ns);
         return SGL_OK;
     }
-    if (item == poll_item(self))
+    if (item == sgl_simulation_poll_item(self))
         return poll_workers(self);
-    if (item == report_item(self))
+    if (item == sgl_simulation_report_item(self))
         return deliver_report(self);
+    if (item == sgl_simulation_probe_item(self))
+        return sgl_simulation_probe(self);
+    if (item < sgl_simulation_answer_item(self, 0, false))
+        return sgl_simulation_change(self, item - sgl_simulation_fault_item(self, 0));
     return sgl_simulation_deliver(self, item);
 }
 
@@ -275,7 +307,8 @@ static int run(struct sgl_simulation *self)
 
     if (status != SGL_OK)
         return status;
-    set_poll(self);
+    sgl_simulation_plan_faults(self);
+    sgl_simulation_set_poll(self, self->now_ns);
     while (self->has_row || self->slots.used > 0) {
         const struct sgl_event *top = sgl_event_queue_top(&self->events);
         if (top == NULL && !self->has_row)
@@ -320,7 +353,7 @@ static int check_conservation(const struct sgl_simulation *self)
 static int check_options(const struct sgl_simulation_options *options, struct sgl_failure *failure)
 {
     const int64_t times[] = {options->response_delay_ns, options->load_interval_ns,
-                             options->load_delay_ns};
+                             options->load_delay_ns, options->health_interval_ns};
 
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (times[i] < 0 || times[i] >= SGL_SIMULATION_NS_MAX / 2)
@@ -336,6 +369,20 @@ static int check_options(const struct sgl_simulation_options *options, struct sg
     return sgl_policy_fits(options->policy, options->worker_count, failure);
 }
 
+int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t index)
+{
+    struct sgl_simulated_worker *worker = &self->workers[index];
+    const struct sgl_worker_model_setup setup = {
+        .spec = self->options->workers[index].spec,
+        .seed = self->options->seed,
+        .stepwise = self->options->stepwise,
+        .emit = sgl_simulation_hear,
+        .context = worker,
+    };
+
+    return worker->ops->create(worker->state, &setup, self->failure);
+}
+
 static int create_workers(struct sgl_simulation *self)
 {
     const uint32_t worker_count = self->options->worker_count;
@@ -343,24 +390,18 @@ static int create_workers(struct sgl_simulation *self)
     self->workers = calloc(worker_count + 1, sizeof *self->workers);
     self->touched = calloc(worker_count + 1, sizeof *self->touched);
     if (self->workers == NULL || self->touched == NULL ||
-        sgl_event_queue_reserve(&self->events, worker_count + 2) != SGL_OK)
+        sgl_event_queue_reserve(&self->events, sgl_simulation_answer_item(self, 0, false)) !=
+            SGL_OK)
         return sgl_simulation_no_memory(self);
     for (uint32_t i = 0; i < worker_count; i++) {
         struct sgl_simulated_worker *worker = &self->workers[i];
-        const struct sgl_worker_model_spec *spec = self->options->workers[i].spec;
-        const struct sgl_worker_model_setup setup = {
-            .spec = spec,
-            .seed = self->options->seed,
-            .stepwise = self->options->stepwise,
-            .emit = sgl_simulation_hear,
-            .context = worker,
-        };
         worker->simulation = self;
-        worker->ops = spec->ops;
-        worker->state = calloc(1, spec->ops->state_size);
+        worker->condition.factor = 1;
+        worker->ops = self->options->workers[i].spec->ops;
+        worker->state = calloc(1, worker->ops->state_size);
         if (worker->state == NULL)
             return sgl_simulation_no_memory(self);
-        const int status = worker->ops->create(worker->state, &setup, self->failure);
+        const int status = sgl_simulation_start_worker(self, i);
         if (status != SGL_OK)
             return status;
     }
@@ -374,7 +415,7 @@ static void release(struct sgl_simulation *self)
         if (worker->state == NULL)
             continue;
         if (worker->ops->steps != NULL)
-            self->totals->steps += worker->ops->steps(worker->state);
+            self->totals->steps += worker->ops->steps(worker->state, self->now_ns);
         worker->ops->destroy(worker->state);
         free(worker->state);
     }

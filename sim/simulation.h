@@ -5,19 +5,27 @@
  *                         (core)    (worker_model.h)                      (core)
  *
  * Within one instant (one integer nanosecond) the order is: events of all workers (in worker
- * order), then deliveries to the router (answers in the order they were sent, then load reports),
- * then arrivals (in the order of the source), then, after everything else, scheduling of new work.
+ * order), then faults, then deliveries to the router (answers in the order they were sent, then
+ * load reports, then probes), then arrivals (in the order of the source), then, after everything
+ * else, scheduling of new work.
  * So a completion at T is known to the decision for a request that arrives at T, when answers take
  * no time, and the result is a function of options, source and seed alone.
  *
  * Inputs fed to the router: add_worker for each worker at time 0; then route for each row of the
  * source, first_token where the model knows it, and complete; reject where no worker was to be had
- * (error "no_worker"); report_load. What the client measures is measured at the router, in its
- * time:
+ * (error "no_worker"); report_load; probe_result. What the client measures is measured at the
+ * router, in its time:
  *
  *     queue_time = prefill start - arrival at the worker, which is the instant of the decision
  *     ttft       = arrival of the first token at the router - arrival of the request
  *     e2e        = arrival of the whole answer at the router - arrival of the request
+ *
+ * Faults (fault_plan.h). A worker that goes down loses what it has: each request it has not
+ * answered fails with "worker_lost", in the order of the requests; one that is sent to it while it
+ * is down fails with "connection_refused". It comes back empty, its prefix cache too, and does not
+ * report its load meanwhile. The router knows only what it would see: those failed answers, and
+ * probes, which a worker passes unless it is down. A failed attempt ends its request: nothing is
+ * retried.
  *
  * The true output length goes to the worker, never to the router. Memory is bounded by the requests
  * in flight and the workers, not by the length of the trace.
@@ -29,6 +37,7 @@
 
 #include "core/policy.h"
 #include "core/sink.h"
+#include "sim/fault_plan.h"
 #include "sim/worker_model.h"
 #include "traces/trace.h"
 
@@ -59,6 +68,11 @@ struct sgl_simulation_options {
     int64_t load_delay_ns;     /* and the report takes that long */
     bool completions_report;   /* answers carry the worker's queue length, as meta_info does */
 
+    const struct sgl_fault_plan *faults; /* NULL: none */
+    int64_t health_interval_ns; /* each worker is probed that often, at its multiples; 0: never.
+                                   Results take no time. Without faults every probe would pass, so
+                                   none is simulated; nor is one that would change nothing */
+
     bool stepwise; /* one engine step at a time, for proof: the same results, slower */
 
     struct sgl_sink *sink; /* NULL: nobody listens */
@@ -71,7 +85,7 @@ struct sgl_simulation_options {
 struct sgl_simulation_totals {
     uint64_t arrived;
     uint64_t succeeded;
-    uint64_t failed;             /* no_worker, over_capacity */
+    uint64_t failed;             /* no_worker, over_capacity, worker_lost, connection_refused */
     uint64_t without_max_tokens; /* requests that got max_new_tokens */
     uint64_t
         cut_to_max_tokens; /* answers shorter than the true output: the model ended them there */

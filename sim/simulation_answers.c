@@ -5,11 +5,6 @@
 
 #define PROGRESS_EVERY 8192 /* requests finished */
 
-static uint32_t answer_item(const struct sgl_simulation *self, uint32_t slot, bool is_last)
-{
-    return self->options->worker_count + 2 + 2 * slot + (is_last ? 1 : 0);
-}
-
 int sgl_simulation_no_memory(struct sgl_simulation *self)
 {
     return sgl_fail(self->failure, SGL_ENOMEM, "simulation: out of memory");
@@ -28,17 +23,21 @@ static int grow(struct sgl_simulation *self)
 {
     const uint32_t capacity = sgl_slots_next_capacity(&self->slots);
 
-    if (capacity == 0 || capacity > (UINT32_MAX - self->options->worker_count) / 2 - 2 ||
-        sgl_event_queue_reserve(&self->events, answer_item(self, capacity, false)) != SGL_OK)
+    if (capacity == 0 ||
+        capacity > (UINT32_MAX - sgl_simulation_answer_item(self, 0, false)) / 2 - 1 ||
+        sgl_event_queue_reserve(&self->events, sgl_simulation_answer_item(self, capacity, false)) !=
+            SGL_OK)
         return sgl_simulation_no_memory(self);
     struct sgl_flight *flights = realloc(self->flights, capacity * sizeof *flights);
     if (flights == NULL)
         return sgl_simulation_no_memory(self);
+    for (uint32_t slot = self->slots.capacity; slot < capacity; slot++)
+        flights[slot] = (struct sgl_flight){.worker = SGL_NO_WORKER};
     self->flights = flights;
     return sgl_slots_grow(&self->slots) == SGL_OK ? SGL_OK : sgl_simulation_no_memory(self);
 }
 
-int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t *slot_out)
+int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t worker, uint32_t *slot_out)
 {
     const int status = sgl_slots_are_full(&self->slots) ? grow(self) : SGL_OK;
 
@@ -47,6 +46,7 @@ int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t *slot_out)
     *slot_out = sgl_slots_take(&self->slots);
     self->flights[*slot_out] = (struct sgl_flight){
         .request = self->row.request.request,
+        .worker = worker,
         .arrival_ns = self->now_ns,
         .prompt_tokens = self->row.request.prompt_tokens,
         .true_output_tokens = self->row.output_tokens,
@@ -134,6 +134,7 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
     if (flight->error == NULL && flight->output_tokens < flight->true_output_tokens)
         self->totals->cut_to_max_tokens++;
     count_outcome(self, flight->request, flight->error == NULL);
+    self->flights[slot].worker = SGL_NO_WORKER;
     sgl_slots_give(&self->slots, slot);
     return SGL_OK;
 }
@@ -144,10 +145,22 @@ static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last
         .time = self->now_ns + self->options->response_delay_ns,
         .index = self->answers++,
         .kind = SGL_EVENT_ANSWER,
-        .item = answer_item(self, slot, is_last),
+        .item = sgl_simulation_answer_item(self, slot, is_last),
     };
 
     sgl_event_queue_set(&self->events, &event);
+}
+
+void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error)
+{
+    struct sgl_flight *flight = &self->flights[slot];
+
+    flight->is_answered = true;
+    flight->error = error;
+    flight->started_ns = SGL_ABSENT;
+    flight->output_tokens = SGL_ABSENT;
+    flight->cached_tokens = SGL_ABSENT;
+    send_answer(self, slot, true);
 }
 
 /* A worker's model says that something happened to one of its jobs. */
@@ -164,6 +177,7 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
         send_answer(self, event->handle, false);
         return;
     }
+    flight->is_answered = true;
     flight->error = event->error;
     flight->started_ns = event->started_ns;
     flight->output_tokens = event->output_tokens;
@@ -178,7 +192,7 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
 
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
 {
-    const uint32_t answer = item - answer_item(self, 0, false);
+    const uint32_t answer = item - sgl_simulation_answer_item(self, 0, false);
 
     sgl_event_queue_remove(&self->events, item);
     return answer % 2 == 0 ? deliver_first_token(self, &self->flights[answer / 2])

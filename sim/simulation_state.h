@@ -1,7 +1,7 @@
 /*
  * simulation_state.h - the inside of a simulation, shared by its files: simulation.c (the clock,
- * the workers, arrivals) and simulation_answers.c (requests in flight, and what the router hears of
- * them).
+ * the workers, arrivals), simulation_answers.c (requests in flight, and what the router hears of
+ * them) and simulation_faults.c (workers that fail, and probes).
  */
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
@@ -13,11 +13,20 @@
 #include "sim/slots.h"
 
 /* Order of events within one instant. */
-enum { SGL_EVENT_WORKER, SGL_EVENT_ANSWER, SGL_EVENT_POLL, SGL_EVENT_REPORT };
+enum {
+    SGL_EVENT_WORKER,
+    SGL_EVENT_FAULT,
+    SGL_EVENT_ANSWER,
+    SGL_EVENT_POLL,
+    SGL_EVENT_REPORT,
+    SGL_EVENT_PROBE
+};
 
 /* A request between its arrival and its outcome. Its slot number is its handle at the worker. */
 struct sgl_flight {
     int64_t request;
+    uint32_t worker;  /* SGL_NO_WORKER: the slot is free */
+    bool is_answered; /* the whole answer, or its failure, is on its way */
     int64_t arrival_ns;
     int64_t prompt_tokens;
     int64_t true_output_tokens;
@@ -38,6 +47,7 @@ struct sgl_simulated_worker {
     struct sgl_simulation *simulation;
     const struct sgl_worker_model_ops *ops;
     void *state;
+    struct sgl_condition condition;
     bool is_touched; /* something happened to it in this instant: it must be scheduled */
 };
 
@@ -45,8 +55,10 @@ struct sgl_simulated_worker {
  *   items of the queue    0 .. W-1   workers: their next event
  *                         W          the next poll of all workers
  *                         W+1        the next report to reach the router
- *                         W+2+2s     flight in slot s: its first token on its way to the router
- *                         W+3+2s     its answer
+ *                         W+2        the next probe of all workers
+ *                         W+3+w      worker w: its next change of condition
+ *                         2W+3+2s    flight in slot s: its first token on its way to the router
+ *                         2W+4+2s    its answer
  */
 struct sgl_simulation {
     const struct sgl_simulation_options *options;
@@ -71,14 +83,32 @@ struct sgl_simulation {
     int64_t arrival_ns; /* of that row, scaled */
 };
 
+uint32_t sgl_simulation_poll_item(const struct sgl_simulation *self);
+uint32_t sgl_simulation_report_item(const struct sgl_simulation *self);
+uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self);
+uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker);
+uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t slot, bool is_last);
+
 /* Gives the router an input of this instant. The result may be NULL. */
 int sgl_simulation_feed(struct sgl_simulation *self, struct sgl_input *input,
                         struct sgl_result *result);
 
 int sgl_simulation_no_memory(struct sgl_simulation *self);
 
-/* A slot for the row that arrives, filled. */
-int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t *slot_out);
+/* Something happened to the worker: it is scheduled at the end of the instant. */
+void sgl_simulation_touch(struct sgl_simulation *self, uint32_t worker);
+
+/* A model for the worker, new and empty; its state must be zeroed. */
+int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t worker);
+
+/* Puts the first poll after `now_ns` into the queue. */
+void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns);
+
+/* A slot for the row that arrives and goes to that worker, filled. */
+int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t worker, uint32_t *slot_out);
+
+/* The worker cannot answer the request in that slot: the router hears of it as of an answer. */
+void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error);
 
 /* The row that arrives got no worker. */
 int sgl_simulation_refuse(struct sgl_simulation *self, const struct sgl_request *request);
@@ -88,5 +118,17 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event);
 
 /* The answer of this item has reached the router. */
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item);
+
+/* The first change of each worker's condition goes into the queue. */
+void sgl_simulation_plan_faults(struct sgl_simulation *self);
+
+/* The worker's condition changes now, it may be. */
+int sgl_simulation_change(struct sgl_simulation *self, uint32_t worker);
+
+/* The next change of any worker's condition, or SGL_NEVER. */
+int64_t sgl_simulation_next_fault_ns(const struct sgl_simulation *self);
+
+/* Probes the workers of which the router would learn something. */
+int sgl_simulation_probe(struct sgl_simulation *self);
 
 #endif

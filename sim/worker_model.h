@@ -103,7 +103,12 @@ struct sgl_worker_model_ops {
     void (*advance)(void *state, int64_t now_ns);
     int (*schedule)(void *state, int64_t now_ns, struct sgl_failure *failure);
     void (*load)(const void *state, struct sgl_worker_load *load_out);
-    uint64_t (*steps)(const void *state); /* ? engine steps done, leapt over ones counted */
+    /* ? Engine steps done by `now_ns`, leapt over ones counted. */
+    uint64_t (*steps)(const void *state, int64_t now_ns);
+    /* From `now_ns` on work takes `factor` (more than 0) times as long as the spec says: the steps
+     * that begin from now on, the services that start. 1 undoes it. Between advance and schedule;
+     * the driver asks for next_event_ns() anew. */
+    void (*slow)(void *state, int64_t now_ns, double factor);
 };
 
 #define SGL_WORKER_MODEL(name) extern const struct sgl_worker_model_ops sgl_worker_model_##name;

@@ -132,18 +132,11 @@ static int64_t fold_step(double us, double scale)
     return ps > PS_PER_NS ? ps : PS_PER_NS;
 }
 
-static int create(void *state, const struct sgl_worker_model_setup *setup,
-                  struct sgl_failure *failure)
+static void fold_cost(struct sgl_engine *self, double factor)
 {
-    struct sgl_engine *self = state;
-    const double *value = setup->spec->parameters.value;
-    const double scale = value[SCALE];
+    const double *value = self->parameters->value;
+    const double scale = value[SCALE] * factor;
 
-    (void)failure;
-    self->scheduler = value[SCHEDULER] == 0 ? &sgl_engine_sglang : &sgl_engine_vllm;
-    self->emit = setup->emit;
-    self->emit_context = setup->context;
-    self->stepwise = setup->stepwise;
     self->cost = (struct sgl_step_cost){
         .prefill_ps = fold_step(value[C_STEP_PREFILL], scale),
         .decode_ps = fold_step(value[C_STEP_DECODE], scale),
@@ -152,6 +145,21 @@ static int create(void *state, const struct sgl_worker_model_setup *setup,
         .prefill_half_pair_ps = fold(value[C_PREFILL_CONTEXT] / 2, scale),
         .kv_token_ps = fold(value[C_KV_TOKEN], scale),
     };
+}
+
+static int create(void *state, const struct sgl_worker_model_setup *setup,
+                  struct sgl_failure *failure)
+{
+    struct sgl_engine *self = state;
+    const double *value = setup->spec->parameters.value;
+
+    (void)failure;
+    self->scheduler = value[SCHEDULER] == 0 ? &sgl_engine_sglang : &sgl_engine_vllm;
+    self->emit = setup->emit;
+    self->emit_context = setup->context;
+    self->stepwise = setup->stepwise;
+    self->parameters = &setup->spec->parameters;
+    fold_cost(self, 1);
     self->has_cache = value[PREFIX_CACHE] != 0;
     self->kv.page_size = (int64_t)value[PAGE_SIZE];
     self->kv.pages_total = (int64_t)value[KV_TOKENS] / self->kv.page_size;
@@ -313,11 +321,20 @@ static void load(const void *state, struct sgl_worker_load *load_out)
                                 : SGL_ABSENT_REAL;
 }
 
-static uint64_t steps(const void *state)
+static uint64_t steps(const void *state, int64_t now_ns)
 {
-    const struct sgl_engine *self = state;
+    return sgl_engine_steps(state, now_ns);
+}
 
-    return self->steps;
+/* The step under way keeps its time, so of a leap the first one that ends from now on is the last.
+ */
+static void slow(void *state, int64_t now_ns, double factor)
+{
+    struct sgl_engine *self = state;
+
+    fold_cost(self, factor);
+    if (self->is_stepping && self->chunk_count == 0)
+        sgl_engine_cut_leap(self, now_ns);
 }
 
 const struct sgl_worker_model_ops sgl_worker_model_batching = {
@@ -337,4 +354,5 @@ const struct sgl_worker_model_ops sgl_worker_model_batching = {
     .schedule = schedule,
     .load = load,
     .steps = steps,
+    .slow = slow,
 };

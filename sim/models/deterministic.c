@@ -48,4 +48,5 @@ const struct sgl_worker_model_ops sgl_worker_model_deterministic = {
     .advance = sgl_server_queue_advance,
     .schedule = sgl_server_queue_schedule,
     .load = sgl_server_queue_load,
+    .slow = sgl_server_queue_slow,
 };

@@ -71,6 +71,8 @@ struct sgl_engine {
     void *emit_context;
     bool stepwise;
 
+    const struct sgl_parameters
+        *parameters; /* of the spec, for the cost is folded anew when slowed */
     struct sgl_step_cost cost;
     bool has_cache;
     struct sgl_kv_cache kv;
@@ -125,6 +127,9 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
 
 /* Ends the step or leap under way, at its end. */
 void sgl_engine_end_step(struct sgl_engine *engine);
+
+/* Steps done by `now_ns`, those of the leap under way that have ended included. */
+uint64_t sgl_engine_steps(const struct sgl_engine *engine, int64_t now_ns);
 
 /* Shortens the leap under way to its first step boundary at or after `now_ns`. */
 void sgl_engine_cut_leap(struct sgl_engine *engine, int64_t now_ns);

@@ -136,12 +136,26 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
     return SGL_OK;
 }
 
-void sgl_engine_cut_leap(struct sgl_engine *engine, int64_t now_ns)
+/* The first step of the leap under way that ends at `now_ns` or later, counted from 1; the leap
+ * must not have ended before. */
+static int64_t step_at(const struct sgl_engine *engine, int64_t now_ns)
 {
     /* A boundary belongs to now_ns or a later instant when it is later than now_ns - 1 ns. */
     const int64_t target_ps = (now_ns - 1 - engine->start.ns) * 1000 - engine->start.ps + 1;
 
-    engine->step_count = sgl_leap_reach(engine->leap, target_ps, engine->step_count);
+    return sgl_leap_reach(engine->leap, target_ps, engine->step_count);
+}
+
+uint64_t sgl_engine_steps(const struct sgl_engine *engine, int64_t now_ns)
+{
+    if (!engine->is_stepping || sgl_moment_ns(engine->end) <= now_ns)
+        return engine->steps;
+    return engine->steps + (uint64_t)step_at(engine, now_ns + 1) - 1;
+}
+
+void sgl_engine_cut_leap(struct sgl_engine *engine, int64_t now_ns)
+{
+    engine->step_count = step_at(engine, now_ns);
     engine->end = sgl_moment_after(engine->start, sgl_leap_ps(engine->leap, engine->step_count));
 }
 

@@ -57,4 +57,5 @@ const struct sgl_worker_model_ops sgl_worker_model_exponential = {
     .advance = sgl_server_queue_advance,
     .schedule = sgl_server_queue_schedule,
     .load = sgl_server_queue_load,
+    .slow = sgl_server_queue_slow,
 };

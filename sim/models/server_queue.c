@@ -19,6 +19,7 @@ void sgl_server_queue_init(struct sgl_server_queue *queue,
     queue->emit = setup->emit;
     queue->emit_context = setup->context;
     queue->server_count = server_count;
+    queue->factor = 1;
 }
 
 void sgl_server_queue_destroy(void *state)
@@ -94,6 +95,16 @@ void sgl_server_queue_advance(void *state, int64_t now_ns)
     }
 }
 
+/* A time from the start of a service, at the present speed; longer than SGL_SERVICE_NS_MAX it is
+ * cut to that. */
+static int64_t slowed(const struct sgl_server_queue *queue, int64_t time_ns)
+{
+    if (queue->factor == 1)
+        return time_ns;
+    const double ns = (double)time_ns * queue->factor;
+    return ns < (double)SGL_SERVICE_NS_MAX ? llround(ns) : SGL_SERVICE_NS_MAX;
+}
+
 int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *failure)
 {
     struct sgl_server_queue *self = state;
@@ -106,7 +117,7 @@ int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *f
         self->busy_count++;
         job->started_ns = now_ns;
         struct sgl_event event = {
-            .time = now_ns + job->service_ns,
+            .time = now_ns + slowed(self, job->service_ns),
             .index = self->starts++,
             .kind = FINISH,
             .item = EVENTS_OF_A_JOB * index + FINISH,
@@ -114,7 +125,7 @@ int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *f
         sgl_event_queue_set(&self->events, &event);
         if (job->first_token_ns != SGL_ABSENT) {
             assert(job->first_token_ns >= 0 && job->first_token_ns <= job->service_ns);
-            event.time = now_ns + job->first_token_ns;
+            event.time = now_ns + slowed(self, job->first_token_ns);
             event.kind = FIRST_TOKEN;
             event.item = EVENTS_OF_A_JOB * index + FIRST_TOKEN;
             sgl_event_queue_set(&self->events, &event);
@@ -130,4 +141,12 @@ void sgl_server_queue_load(const void *state, struct sgl_worker_load *load_out)
     load_out->queue_length = self->waiting.count;
     load_out->running = self->busy_count;
     load_out->token_usage = SGL_ABSENT_REAL;
+}
+
+void sgl_server_queue_slow(void *state, int64_t now_ns, double factor)
+{
+    struct sgl_server_queue *self = state;
+
+    (void)now_ns;
+    self->factor = factor;
 }

@@ -29,6 +29,7 @@ struct sgl_server_queue {
     void (*emit)(void *context, const struct sgl_worker_event *event);
     void *emit_context;
     int64_t server_count; /* 0: unlimited */
+    double factor;        /* on the service times of jobs that start now */
     int64_t busy_count;
 
     struct sgl_server_job *jobs; /* by slot */
@@ -51,6 +52,7 @@ int64_t sgl_server_queue_next_event_ns(const void *state);
 void sgl_server_queue_advance(void *state, int64_t now_ns);
 int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *failure);
 void sgl_server_queue_load(const void *state, struct sgl_worker_load *load_out);
+void sgl_server_queue_slow(void *state, int64_t now_ns, double factor);
 
 /* Service times longer than this (2^60 ns, 36 years) are refused. */
 #define SGL_SERVICE_NS_MAX (INT64_C(1) << 60)

@@ -113,6 +113,12 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
         hash_real(witness, input->report.token_usage);
         return;
     }
+    if (input->kind == SGL_INPUT_PROBE_RESULT) {
+        witness->probe_count++;
+        hash(witness, input->worker);
+        hash(witness, input->is_on);
+        return;
+    }
     if (input->kind == SGL_INPUT_ADD_WORKER)
         return;
     hash(witness, (uint64_t)input->request);

@@ -41,6 +41,7 @@ struct sgl_witness {
     size_t seen_count;
     uint64_t digest;
     uint64_t input_count;
+    uint64_t probe_count;
     uint64_t report_count;
     struct sgl_load_report first_report;
     uint64_t first_report_order;
