@@ -16,6 +16,8 @@ static const struct sgl_command commands[] = {
      sgl_command_replay},
     {"verify", "re-execute a decision log and prove it bit for bit", sgl_command_verify},
     {"convert", "write a trace in another format, or a log in another medium", sgl_command_convert},
+    {"load", "send a trace to a server as real requests, and measure the answers",
+     sgl_command_load},
     {"policies", "list the policies, or explain one: rule, parameters, source",
      sgl_command_policies},
     {"help", "this text, or that of a command", command_help},

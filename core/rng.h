@@ -28,6 +28,7 @@ enum sgl_purpose {
     SGL_PURPOSE_RESAMPLE = 5,    /* which blocks of a trace a seed draws */
     SGL_PURPOSE_SLOW_START = 15, /* whether a worker that is well again gets a request */
     SGL_PURPOSE_BACKOFF = 16,    /* how long a retry waits */
+    SGL_PURPOSE_PROMPT = 17,     /* words of prompts that a load client makes up */
 };
 
 struct sgl_rng {
