@@ -42,10 +42,13 @@ static void pass_decision(struct sgl_sink *sink, const struct sgl_decision *deci
     struct sgl_log_value logged[SGL_LOG_COLUMN_MAX];
     struct sgl_decision timed = *decision;
 
-    /* A row that is missing or cannot be read is found by compare_row. */
-    if (sgl_log_reader_find_row(self->reader, SGL_LOG_DECISION, (int64_t)decision->sequence, logged,
-                                NULL) == 1 &&
-        logged[SGL_LOG_DECISION_DECISION_NS].kind == SGL_LOG_INTEGER)
+    const int got =
+        sgl_log_reader_find_row(self->reader, SGL_LOG_DECISION, (int64_t)decision->sequence, logged,
+                                &self->comparer.failure);
+    /* A row that is missing or is none of ours is found by compare_row. */
+    if (got < 0 && got != SGL_EINVAL)
+        sgl_comparer_fail_reading(&self->comparer, got, SGL_LOG_DECISION);
+    if (got == 1 && logged[SGL_LOG_DECISION_DECISION_NS].kind == SGL_LOG_INTEGER)
         timed.decision_ns = logged[SGL_LOG_DECISION_DECISION_NS].integer;
     writer(sink)->ops->decision(writer(sink), &timed, candidates, candidate_count);
 }
@@ -160,6 +163,17 @@ static bool is_gap(struct verification *self)
     return true;
 }
 
+/* A writer that ran out of memory compares nothing any more, which is no difference of the log. */
+static bool has_quiet_writer(struct verification *self)
+{
+    const char *text = sgl_log_failure(self->log);
+
+    if (text == NULL || sgl_comparer_has_stopped(&self->comparer))
+        return false;
+    self->comparer.status = sgl_fail(&self->comparer.failure, SGL_ENOMEM, "%s", text);
+    return true;
+}
+
 static void feed(struct verification *self, const struct sgl_logged_input *logged)
 {
     const struct sgl_log_value at[SGL_LOG_INPUT_COLUMN_COUNT] = {
@@ -171,6 +185,8 @@ static void feed(struct verification *self, const struct sgl_logged_input *logge
 
     if (status == SGL_ENOMEM) {
         self->comparer.status = sgl_fail(&self->comparer.failure, status, "%s", refusal.text);
+    } else if (has_quiet_writer(self)) {
+        return;
     } else if (status != SGL_OK) {
         snprintf(what, sizeof what, "the router refuses it: %.350s", refusal.text);
         sgl_comparer_differ(&self->comparer, SGL_LOG_INPUT, at, what);
@@ -257,9 +273,11 @@ static void check_totals(struct verification *self)
         return;
     }
     /* Closing makes the writer state its counts and digests, which compare_total sees. */
-    sgl_log_close(self->log, &self->comparer.failure);
+    const int closed = sgl_log_close(self->log, &self->comparer.failure);
     self->log = NULL;
-    if (!self->comparer.has_difference && !sgl_log_reader_is_run_intact(self->reader))
+    if (closed != SGL_OK && !sgl_comparer_has_stopped(&self->comparer))
+        self->comparer.status = closed;
+    if (!sgl_comparer_has_stopped(&self->comparer) && !sgl_log_reader_is_run_intact(self->reader))
         sgl_comparer_differ(&self->comparer, SGL_LOG_RUN, NULL,
                             "a row was changed, added or taken away: its digest differs");
 }
