@@ -1,5 +1,7 @@
 #include "summary_json.h"
 
+#include "json.h"
+
 #include <math.h>
 
 /* A number, or null. Integers stay integers. */
@@ -26,8 +28,9 @@ static json_t *metrics(const struct sgl_summary_result *result)
     json_t *object = json_object();
 
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
-        json_object_set_new(object, sgl_metric_name((enum sgl_metric)m),
-                            distribution(&result->metrics[m]));
+        if (!sgl_json_set(object, sgl_metric_name((enum sgl_metric)m),
+                          distribution(&result->metrics[m])))
+            return NULL;
     return object;
 }
 
@@ -37,9 +40,10 @@ static json_t *goodput(const struct sgl_summary_result *result)
         return json_null();
     json_t *limits = json_object();
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
-        if (!isnan(result->objectives.limit_ns[m]))
-            json_object_set_new(limits, sgl_metric_name((enum sgl_metric)m),
-                                real(result->objectives.limit_ns[m] / 1e6));
+        if (!isnan(result->objectives.limit_ns[m]) &&
+            !sgl_json_set(limits, sgl_metric_name((enum sgl_metric)m),
+                          real(result->objectives.limit_ns[m] / 1e6)))
+            return NULL;
     return json_pack("{s:o, s:o, s:o}", "requests",
                      result->unmeasured == SGL_METRIC_COUNT ? integer(result->good) : json_null(),
                      "requests_per_s", real(result->goodput_per_s), "limits_ms", limits);
@@ -50,8 +54,10 @@ static json_t *workers(const struct sgl_summary_result *result)
     json_t *array = json_array();
 
     for (uint32_t w = 0; w < result->worker_count; w++)
-        json_array_append_new(array, json_pack("{s:s, s:o}", "url", result->workers[w].url,
-                                               "requests", integer(result->workers[w].requests)));
+        if (!sgl_json_append(array,
+                             json_pack("{s:o, s:o}", "url", sgl_json_text(result->workers[w].url),
+                                       "requests", integer(result->workers[w].requests))))
+            return NULL;
     return array;
 }
 
@@ -60,7 +66,8 @@ static json_t *errors(const struct sgl_summary_result *result)
     json_t *object = json_object();
 
     for (uint32_t i = 0; i < result->error_count; i++)
-        json_object_set_new(object, result->errors[i].word, integer(result->errors[i].count));
+        if (!sgl_json_set(object, result->errors[i].word, integer(result->errors[i].count)))
+            return NULL;
     return object;
 }
 
@@ -69,9 +76,9 @@ static json_t *reasons(const struct sgl_summary_result *result)
     json_t *object = json_object();
 
     for (int r = 0; r < SGL_REASON_COUNT; r++)
-        if (result->reasons[r] > 0)
-            json_object_set_new(object, sgl_reason_name((enum sgl_reason)r),
-                                integer(result->reasons[r]));
+        if (result->reasons[r] > 0 &&
+            !sgl_json_set(object, sgl_reason_name((enum sgl_reason)r), integer(result->reasons[r])))
+            return NULL;
     return object;
 }
 

@@ -1,3 +1,4 @@
+#include "analysis/json.h"
 #include "analysis/summary_json.h"
 #include "analysis/summary_text.h"
 #include "core/version.h"
@@ -105,13 +106,16 @@ int sgl_replay_print(const struct sgl_replay *replay)
 static json_t *fleet_json(const struct sgl_replay *replay)
 {
     const struct sgl_profile_identity *profile = &replay->fleet.specs[0].profile;
-    const bool has_profile = profile->name[0] != '\0';
+    json_t *object = json_pack("{s:i, s:o}", "workers", (int)replay->fleet.worker_count, "service",
+                               sgl_json_text(replay->fleet.service_text));
 
-    return json_pack("{s:i, s:s, s:s*, s:s*, s:s*}", "workers", (int)replay->fleet.worker_count,
-                     "service", replay->fleet.service_text, "profile",
-                     has_profile ? profile->name : NULL, "profile_source",
-                     has_profile ? profile->source : NULL, "profile_fit_error",
-                     has_profile ? profile->fit_error : NULL);
+    if (profile->name[0] == '\0')
+        return object;
+    return sgl_json_set(object, "profile", sgl_json_text(profile->name)) &&
+                   sgl_json_set(object, "profile_source", sgl_json_text(profile->source)) &&
+                   sgl_json_set(object, "profile_fit_error", sgl_json_text(profile->fit_error))
+               ? object
+               : NULL;
 }
 
 static json_t *trace_json(const struct sgl_replay *replay)
@@ -133,7 +137,8 @@ static json_t *notes_json(const struct sgl_replay *replay)
     char text[CAVEAT_MAX];
 
     for (uint32_t i = 0; caveat(replay, i, text, sizeof text) != NULL; i++)
-        json_array_append_new(notes, json_string(text));
+        if (!sgl_json_append(notes, sgl_json_text(text)))
+            return NULL;
     return notes;
 }
 
@@ -147,21 +152,21 @@ static json_t *simulation_json(const struct sgl_simulation_totals *totals)
 int sgl_replay_print_json(const struct sgl_replay *replay)
 {
     const struct sgl_replay_options *o = &replay->options;
-    json_t *root = json_pack(
-        "{s:i, s:s, s:s, s:s, s:I, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:s*}", "schema_version",
-        JSON_SCHEMA_VERSION, "version", SGL_VERSION, "command", "replay", "kind", "sim", "seed",
-        (json_int_t)o->seed, "policy", replay->policy_text, "rate_scale", o->simulation.rate_scale,
-        "trace", trace_json(replay), "fleet", fleet_json(replay), "notes", notes_json(replay),
-        "simulation", simulation_json(&replay->totals), "result", sgl_summary_json(&replay->result),
-        "log", strcmp(o->log, "none") != 0 ? o->log : NULL);
+    json_t *root =
+        json_pack("{s:i, s:s, s:s, s:s, s:I, s:o, s:f, s:o, s:o, s:o, s:o, s:o}", "schema_version",
+                  JSON_SCHEMA_VERSION, "version", SGL_VERSION, "command", "replay", "kind", "sim",
+                  "seed", (json_int_t)o->seed, "policy", sgl_json_text(replay->policy_text),
+                  "rate_scale", o->simulation.rate_scale, "trace", trace_json(replay), "fleet",
+                  fleet_json(replay), "notes", notes_json(replay), "simulation",
+                  simulation_json(&replay->totals), "result", sgl_summary_json(&replay->result));
 
-    if (root == NULL)
+    if (root != NULL && strcmp(o->log, "none") != 0 &&
+        !sgl_json_set(root, "log", sgl_json_text(o->log)))
         return SGL_ENOMEM;
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    json_decref(root);
+    char *text = sgl_json_format(root);
     if (text == NULL)
         return SGL_ENOMEM;
-    puts(text);
+    fputs(text, stdout);
     free(text);
     return SGL_OK;
 }

@@ -1,11 +1,11 @@
 /* sglsim verify LOG: the verdict in words, and as exit status. */
+#include "analysis/json.h"
 #include "analysis/verify.h"
 
 #include "cli.h"
 #include "core/absent.h"
 #include "options.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,31 +45,30 @@ static json_t *difference_json(const struct sgl_verify_report *report)
 
     if (report->status != SGL_VERIFY_DIFFERENT)
         return json_null();
-    return json_pack("{s:s?, s:s?, s:o, s:o, s:o, s:s, s:s}", "table", difference->table, "column",
+    return json_pack("{s:s?, s:s?, s:o, s:o, s:o, s:o, s:o}", "table", difference->table, "column",
                      difference->column, "sequence", integer_or_null(difference->sequence),
                      "request", integer_or_null(difference->request), "worker",
-                     integer_or_null(difference->worker), "logged", difference->logged, "again",
-                     difference->again);
+                     integer_or_null(difference->worker), "logged",
+                     sgl_json_text(difference->logged), "again", sgl_json_text(difference->again));
 }
 
 static int print_json(const struct sgl_verify_report *report)
 {
-    json_t *root =
-        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "schema_version",
-                  JSON_SCHEMA_VERSION, "command", "verify", "status", status_names[report->status],
-                  "text", report->text, "sequence", (json_int_t)report->sequence, "inputs",
-                  (json_int_t)report->input_count, "decisions", (json_int_t)report->decision_count,
-                  "candidates", (json_int_t)report->candidate_count, "outcomes",
-                  (json_int_t)report->outcome_count, "is_same_build", (int)report->is_same_build,
-                  "first_difference", difference_json(report));
-    char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    json_t *root = json_pack(
+        "{s:i, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "schema_version",
+        JSON_SCHEMA_VERSION, "command", "verify", "status", status_names[report->status], "text",
+        sgl_json_text(report->text), "sequence", (json_int_t)report->sequence, "inputs",
+        (json_int_t)report->input_count, "decisions", (json_int_t)report->decision_count,
+        "candidates", (json_int_t)report->candidate_count, "outcomes",
+        (json_int_t)report->outcome_count, "is_same_build", (int)report->is_same_build,
+        "first_difference", difference_json(report));
+    char *text = sgl_json_format(root);
 
-    json_decref(root);
     if (text == NULL) {
         sgl_complain("out of memory");
         return SGL_EXIT_FAILED;
     }
-    puts(text);
+    fputs(text, stdout);
     free(text);
     return SGL_EXIT_DONE;
 }
