@@ -5,9 +5,9 @@
  *                             gives NULL with ENOMEM, and only that one (0: none)
  *     SGL_TORTURE_COUNT=FILE  when the program ends, how many there were is written there
  *
- * Calls of every library count, as do those that happen within libc (strdup, open_memstream, stdio).
- * The program must be of one thread. Under the address sanitizer its allocator is the next one, so
- * what is allocated is still watched.
+ * Calls of every library count, as do those within libc (strdup, open_memstream, stdio). The
+ * program must be of one thread. Under the address sanitizer its allocator is the next one, so what
+ * is allocated is still watched.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -12,7 +12,7 @@
 static void die(const char *what)
 {
     perror(what);
-    exit(EXIT_FAILURE);
+    abort();
 }
 
 static int is_named(const struct dirent *entry)

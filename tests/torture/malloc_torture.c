@@ -15,8 +15,8 @@
  *             anything else, a signal, or no end within HANG_SECONDS: a fault
  *
  * Of a command with many allocations: the first and the last DENSE (arguments 3 and 4), and SPARSE
- * spread evenly between them. A sanitizer that finds a leak or worse ends with another status or with
- * more lines. Exit status 77: no allocation could be seen, skipped.
+ * spread evenly between them. A sanitizer that finds a leak or worse ends with another status or
+ * with more lines. Exit status 77: no allocation could be seen, skipped.
  */
 #include "folder_state.h"
 
@@ -87,7 +87,7 @@ struct result {
 static void die(const char *what)
 {
     perror(what);
-    exit(EXIT_FAILURE);
+    abort();
 }
 
 static void read_text(const char *path, char *text)
@@ -186,7 +186,7 @@ static void print_command(char *const *arguments)
         printf("%s%s", i > 0 ? " " : "", arguments[i]);
 }
 
-/* A finished log is never thrown away: what could not be published waits beside, and so it is said. */
+/* A finished log is never thrown away: what could not be published waits beside, as is said. */
 static void publish_left(const struct result *result)
 {
     if (strstr(result->complained, "the finished log is left in out.db.partial") != NULL &&
@@ -254,7 +254,8 @@ static unsigned long sweep(const struct torture *torture, char *const *arguments
     return whole.count == 0 ? SKIPPED : faults;
 }
 
-static void prepare(const struct torture *torture)
+/* EXIT_SUCCESS, or what the test shall end with. */
+static int prepare(const struct torture *torture)
 {
     static struct result result;
     FILE *file = fopen("trace.csv", "w");
@@ -263,14 +264,16 @@ static void prepare(const struct torture *torture)
         die("trace.csv");
     for (size_t i = 0; i < sizeof preparations / sizeof preparations[0]; i++) {
         run(torture, preparations[i], 0, &result);
-        if (result.status == 0 && result.count > 0)
-            continue;
-        printf("%s%s\n", result.complained,
-               result.status == 0 ? "SKIPPED: no allocation of the "
-                                    "program is seen (its allocator is linked in)"
-                                  : "cannot prepare");
-        exit(result.status == 0 ? SKIPPED : EXIT_FAILURE);
+        if (result.status != 0) {
+            printf("cannot prepare: %s\n", result.complained);
+            return EXIT_FAILURE;
+        }
+        if (result.count == 0) {
+            printf("SKIPPED: no allocation is seen (the program has an allocator of its own)\n");
+            return SKIPPED;
+        }
     }
+    return EXIT_SUCCESS;
 }
 
 int main(int argument_count, char **arguments)
@@ -292,10 +295,12 @@ int main(int argument_count, char **arguments)
     if (mkdtemp(torture.scratch) == NULL || chdir(torture.scratch) != 0 ||
         mkdir("now", 0700) != 0 || chdir("now") != 0)
         die(torture.scratch);
-    prepare(&torture);
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+    const int prepared = prepare(&torture);
+    for (size_t i = 0; prepared == EXIT_SUCCESS && i < sizeof commands / sizeof commands[0]; i++)
         faults += sweep(&torture, commands[i]);
     folder_state_remove(torture.scratch);
+    if (prepared != EXIT_SUCCESS)
+        return prepared;
     printf("the first %lu and the last %lu allocations of each, and %d between: %lu faults\n",
            torture.first, torture.last, SPARSE, faults);
     return faults == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
