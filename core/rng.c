@@ -2,6 +2,7 @@
 
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
+#include <math.h>
 
 #define GOLDEN UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio, odd */
 
@@ -83,4 +84,58 @@ double sgl_rng_exponential(struct sgl_rng *stream, double mean)
     const gsl_rng view = {.type = &stream_type, .state = stream};
 
     return gsl_ran_exponential(&view, mean);
+}
+
+double sgl_rng_gamma(struct sgl_rng *stream, double mean, double cv)
+{
+    const gsl_rng view = {.type = &stream_type, .state = stream};
+
+    return gsl_ran_gamma(&view, 1 / (cv * cv), mean * cv * cv);
+}
+
+double sgl_rng_lognormal(struct sgl_rng *stream, double mean, double cv)
+{
+    const gsl_rng view = {.type = &stream_type, .state = stream};
+    const double variance = log1p(cv * cv);
+
+    return gsl_ran_lognormal(&view, log(mean) - variance / 2, sqrt(variance));
+}
+
+uint32_t sgl_rng_geometric(struct sgl_rng *stream, double mean)
+{
+    const gsl_rng view = {.type = &stream_type, .state = stream};
+
+    return mean > 1 ? gsl_ran_geometric(&view, 1 / mean) : 1;
+}
+
+void sgl_rng_zipf_fill(double *cumulative, size_t count, double s)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        sum += pow((double)i + 1, -s);
+        cumulative[i] = sum;
+    }
+    for (size_t i = 0; i < count; i++)
+        cumulative[i] /= sum;
+}
+
+size_t sgl_rng_zipf_quantile(const double *cumulative, size_t count, double q)
+{
+    size_t least = 0;
+    size_t most = count - 1;
+
+    while (least < most) {
+        const size_t middle = least + (most - least) / 2;
+        if (cumulative[middle] > q)
+            most = middle;
+        else
+            least = middle + 1;
+    }
+    return least;
+}
+
+size_t sgl_rng_zipf(struct sgl_rng *stream, const double *cumulative, size_t count)
+{
+    return sgl_rng_zipf_quantile(cumulative, count, sgl_rng_uniform(stream));
 }

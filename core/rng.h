@@ -17,6 +17,7 @@
 #ifndef SGL_CORE_RNG_H
 #define SGL_CORE_RNG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a stream is for. Append only: the number is part of the key, so of every recorded run. */
@@ -26,6 +27,8 @@ enum sgl_purpose {
     SGL_PURPOSE_ARRIVAL = 3,     /* generated arrival times */
     SGL_PURPOSE_LENGTH = 4,      /* generated prompt and output lengths */
     SGL_PURPOSE_RESAMPLE = 5,    /* which blocks of a trace a seed draws */
+    SGL_PURPOSE_PREFIX = 10,     /* generated prompts: which system prompt, which blocks */
+    SGL_PURPOSE_SESSION = 11,    /* generated sessions: how many turns, how long between them */
     SGL_PURPOSE_SLOW_START = 15, /* whether a worker that is well again gets a request */
     SGL_PURPOSE_BACKOFF = 16,    /* how long a retry waits */
     SGL_PURPOSE_PROMPT = 17,     /* words of prompts that a load client makes up */
@@ -51,5 +54,22 @@ uint32_t sgl_rng_below(struct sgl_rng *stream, uint32_t bound);
 
 /* Exponential with the given mean (gsl_ran_exponential over this stream). */
 double sgl_rng_exponential(struct sgl_rng *stream, double mean);
+
+/* Gamma and lognormal with the given mean and coefficient of variation, both above 0: shape 1/cv^2
+ * (gsl_ran_gamma), sigma^2 = ln(1 + cv^2) (gsl_ran_lognormal). */
+double sgl_rng_gamma(struct sgl_rng *stream, double mean, double cv);
+double sgl_rng_lognormal(struct sgl_rng *stream, double mean, double cv);
+
+/* 1, 2, 3, ... with the given mean, at least 1: each further one with the same chance
+ * (gsl_ran_geometric). */
+uint32_t sgl_rng_geometric(struct sgl_rng *stream, double mean);
+
+/* Zipf: rank k of 0 ... count - 1 with a chance in proportion to (k + 1)^-s, by the exact inverse
+ * over a table of cumulative chances that the caller owns: `count` > 0 doubles, filled once. */
+void sgl_rng_zipf_fill(double *cumulative, size_t count, double s);
+size_t sgl_rng_zipf(struct sgl_rng *stream, const double *cumulative, size_t count);
+
+/* The rank below which a share `q` of the chances of such a table lies, q in [0, 1). */
+size_t sgl_rng_zipf_quantile(const double *cumulative, size_t count, double q);
 
 #endif

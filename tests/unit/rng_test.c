@@ -110,6 +110,84 @@ static void exponential_has_its_mean_and_tail(void)
     CU_ASSERT_DOUBLE_EQUAL((double)beyond / draws, tail, 4 * sqrt(tail * (1 - tail) / draws));
 }
 
+/* Mean and second moment of draws within four standard errors of those of mean and cv. */
+static void check_moments(double (*draw)(struct sgl_rng *, double, double), double mean, double cv,
+                          double fourth_over_squared)
+{
+    const double second = mean * mean * (1 + cv * cv);
+    const int draws = 200000;
+    double sum = 0;
+    double squares = 0;
+
+    for (int i = 0; i < draws; i++) {
+        struct sgl_rng stream = sgl_rng_stream(6, SGL_PURPOSE_LENGTH, 0, i, 0);
+        const double value = draw(&stream, mean, cv);
+        sum += value;
+        squares += value * value;
+    }
+    CU_ASSERT_DOUBLE_EQUAL(sum / draws, mean, 4 * mean * cv / sqrt(draws));
+    CU_ASSERT_DOUBLE_EQUAL(squares / draws, second,
+                           4 * second * sqrt((fourth_over_squared - 1) / draws));
+}
+
+/* E X^4 / (E X^2)^2 of a gamma of shape k is (k+2)(k+3) / (k(k+1)); of a lognormal (1+cv^2)^4. */
+static void gamma_and_lognormal_have_their_moments(void)
+{
+    static const double cvs[] = {0.3, 1, 2};
+
+    for (size_t i = 0; i < sizeof cvs / sizeof cvs[0]; i++) {
+        const double k = 1 / (cvs[i] * cvs[i]);
+        check_moments(sgl_rng_gamma, 3, cvs[i], (k + 2) * (k + 3) / (k * (k + 1)));
+    }
+    check_moments(sgl_rng_lognormal, 3, 0.3, pow(1.09, 4));
+    check_moments(sgl_rng_lognormal, 3, 0.8, pow(1.64, 4));
+}
+
+static void geometric_has_its_mean_and_starts_at_one(void)
+{
+    const int draws = 100000;
+    double sum = 0;
+    int ones = 0;
+
+    for (int i = 0; i < draws; i++) {
+        struct sgl_rng stream = sgl_rng_stream(7, SGL_PURPOSE_SESSION, 0, i, 0);
+        const uint32_t value = sgl_rng_geometric(&stream, 4);
+        CU_ASSERT_TRUE_FATAL(value >= 1);
+        sum += value;
+        ones += value == 1;
+        CU_ASSERT_EQUAL_FATAL(sgl_rng_geometric(&stream, 1), 1);
+    }
+    CU_ASSERT_DOUBLE_EQUAL(sum / draws, 4, 4 * sqrt(12.0 / draws));
+    CU_ASSERT_DOUBLE_EQUAL((double)ones / draws, 0.25, 4 * sqrt(0.25 * 0.75 / draws));
+}
+
+static void zipf_ranks_have_their_shares(void)
+{
+    enum { RANKS = 12 };
+    double cumulative[RANKS];
+    uint32_t counts[RANKS] = {0};
+    const int draws = 100000;
+    double total = 0;
+    double chi = 0;
+
+    sgl_rng_zipf_fill(cumulative, RANKS, 1.3);
+    for (int i = 0; i < draws; i++) {
+        struct sgl_rng stream = sgl_rng_stream(8, SGL_PURPOSE_PREFIX, 0, i, 0);
+        const size_t rank = sgl_rng_zipf(&stream, cumulative, RANKS);
+        CU_ASSERT_TRUE_FATAL(rank < RANKS);
+        counts[rank]++;
+    }
+    for (int i = 0; i < RANKS; i++)
+        total += pow(i + 1, -1.3);
+    for (int i = 0; i < RANKS; i++) {
+        const double expected = draws * pow(i + 1, -1.3) / total;
+        chi += (counts[i] - expected) * (counts[i] - expected) / expected;
+    }
+    CU_ASSERT_TRUE(chi < gsl_cdf_chisq_Pinv(0.9999, RANKS - 1));
+    CU_ASSERT_EQUAL(sgl_rng_zipf_quantile(cumulative, RANKS, 0), 0);
+    CU_ASSERT_EQUAL(sgl_rng_zipf_quantile(cumulative, RANKS, 0.999999), RANKS - 1);
+}
+
 SGL_SUITE(rng) = {
     {"the same key gives the same stream", same_key_same_stream},
     {"each part of the key matters", each_part_of_the_key_matters},
@@ -118,5 +196,8 @@ SGL_SUITE(rng) = {
     {"first and second draw are independent", first_and_second_draw_are_independent},
     {"neighbouring requests are independent", neighbouring_requests_are_independent},
     {"exponential draws have their mean and tail", exponential_has_its_mean_and_tail},
+    {"gamma and lognormal draws have their moments", gamma_and_lognormal_have_their_moments},
+    {"geometric draws have their mean and start at 1", geometric_has_its_mean_and_starts_at_one},
+    {"zipf ranks have their shares", zipf_ranks_have_their_shares},
     CU_TEST_INFO_NULL,
 };
