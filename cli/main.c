@@ -15,6 +15,8 @@ static const struct sgl_command commands[] = {
     {"replay", "run a trace through a policy and simulated workers, logging every decision",
      sgl_command_replay},
     {"verify", "re-execute a decision log and prove it bit for bit", sgl_command_verify},
+    {"generate", "draw a synthetic trace: arrivals, lengths, prefixes, sessions",
+     sgl_command_generate},
     {"convert", "write a trace in another format, or a log in another medium", sgl_command_convert},
     {"load", "send a trace to a server as real requests, and measure the answers",
      sgl_command_load},
