@@ -95,14 +95,14 @@ void sgl_kv_cache_release(struct sgl_kv_cache *cache)
 
 /* ---- nodes ------------------------------------------------------------------------------ */
 
-static int64_t end_pages(const struct sgl_kv_cache *cache, uint32_t node)
+int64_t sgl_kv_cache_end_pages(const struct sgl_kv_cache *cache, uint32_t node)
 {
     return node != SGL_KV_ROOT ? cache->nodes[node].end_pages : 0;
 }
 
 static int64_t pages_of(const struct sgl_kv_cache *cache, uint32_t node)
 {
-    return cache->nodes[node].end_pages - end_pages(cache, cache->nodes[node].parent);
+    return cache->nodes[node].end_pages - sgl_kv_cache_end_pages(cache, cache->nodes[node].parent);
 }
 
 static void unlink_recency(struct sgl_kv_cache *cache, uint32_t node)
@@ -176,9 +176,9 @@ static int64_t block_end_pages(const struct sgl_kv_cache *cache, const struct sg
 }
 
 struct sgl_kv_match sgl_kv_cache_match(const struct sgl_kv_cache *cache,
-                                       const struct sgl_kv_prompt *prompt)
+                                       const struct sgl_kv_prompt *prompt, int64_t tokens)
 {
-    const int64_t pages_most = (prompt->tokens - 1) / cache->page_size;
+    const int64_t pages_most = (tokens - 1) / cache->page_size;
     struct sgl_kv_match match = {.node = SGL_KV_ROOT};
 
     while (match.depth < prompt->count) {
@@ -190,7 +190,7 @@ struct sgl_kv_match sgl_kv_cache_match(const struct sgl_kv_cache *cache,
         match.node = node;
         match.depth++;
     }
-    match.pages = end_pages(cache, match.node);
+    match.pages = sgl_kv_cache_end_pages(cache, match.node);
     return match;
 }
 
@@ -212,8 +212,21 @@ void sgl_kv_cache_take(struct sgl_kv_cache *cache, const struct sgl_kv_match *ma
     };
     for (uint32_t at = match->node; at != SGL_KV_ROOT; at = cache->nodes[at].parent)
         pin(cache, at);
-    cache->pages_held += hold->pages;
-    while (cache->pages_total > 0 && cache->pages_held + cache->pages_cached > cache->pages_total)
+    sgl_kv_cache_hold(cache, hold->pages);
+}
+
+void sgl_kv_cache_hold(struct sgl_kv_cache *cache, int64_t pages)
+{
+    cache->pages_held += pages;
+    if (cache->pages_total > 0)
+        sgl_kv_cache_make_room(cache, 0);
+    assert(cache->pages_total == 0 || cache->pages_held <= cache->pages_total);
+}
+
+void sgl_kv_cache_make_room(struct sgl_kv_cache *cache, int64_t pages)
+{
+    while (cache->oldest != 0 &&
+           cache->pages_held + cache->pages_cached + pages > cache->pages_total)
         evict_oldest(cache);
 }
 
@@ -229,7 +242,7 @@ void sgl_kv_cache_publish(struct sgl_kv_cache *cache, const struct sgl_kv_prompt
         count--;
     while (hold->depth < count) {
         const uint64_t id = prompt->ids[hold->depth];
-        const int64_t before = end_pages(cache, hold->node);
+        const int64_t before = sgl_kv_cache_end_pages(cache, hold->node);
         uint32_t node = find_child(cache, hold->node, id);
         if (node != SGL_KV_ROOT && cache->nodes[node].end_pages > prompt_pages)
             return;

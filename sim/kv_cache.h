@@ -89,8 +89,10 @@ struct sgl_kv_hold {
 int sgl_kv_cache_reserve(struct sgl_kv_cache *cache, uint32_t blocks);
 void sgl_kv_cache_unreserve(struct sgl_kv_cache *cache, uint32_t blocks);
 
+/* `tokens`: what the request has to have in memory, its prompt and (when it is computed again) the
+ * answer so far. One of them is always left to compute. */
 struct sgl_kv_match sgl_kv_cache_match(const struct sgl_kv_cache *cache,
-                                       const struct sgl_kv_prompt *prompt);
+                                       const struct sgl_kv_prompt *prompt, int64_t tokens);
 
 /* Could a request that needs `pages` in all, matched so far, be held beside the others? */
 bool sgl_kv_cache_fits(const struct sgl_kv_cache *cache, const struct sgl_kv_match *match,
@@ -100,12 +102,21 @@ bool sgl_kv_cache_fits(const struct sgl_kv_cache *cache, const struct sgl_kv_mat
 void sgl_kv_cache_take(struct sgl_kv_cache *cache, const struct sgl_kv_match *match, int64_t pages,
                        struct sgl_kv_hold *hold);
 
+/* Running requests take `pages` more, which fit; evicts what must go. */
+void sgl_kv_cache_hold(struct sgl_kv_cache *cache, int64_t pages);
+
+/* Evicts until `pages` are free or nothing is left to evict. */
+void sgl_kv_cache_make_room(struct sgl_kv_cache *cache, int64_t pages);
+
+/* Pages of the path that ends at this node. */
+int64_t sgl_kv_cache_end_pages(const struct sgl_kv_cache *cache, uint32_t node);
+
 /* The request's whole prompt has been computed: its blocks join the tree, pinned. Where another
  * request was first, its pages are used and the request's own are freed. */
 void sgl_kv_cache_publish(struct sgl_kv_cache *cache, const struct sgl_kv_prompt *prompt,
                           struct sgl_kv_hold *hold);
 
-/* The request has ended. */
+/* The request has ended, or waits again. hold->pages must be what it has of its own by now. */
 void sgl_kv_cache_let_go(struct sgl_kv_cache *cache, struct sgl_kv_hold *hold);
 
 void sgl_kv_cache_release(struct sgl_kv_cache *cache);

@@ -142,6 +142,7 @@ static int poll_workers(struct sgl_simulation *self)
         struct sgl_worker_load load;
         if (self->workers[i].condition.is_down)
             continue;
+        self->workers[i].ops->advance(self->workers[i].state, self->now_ns);
         self->workers[i].ops->load(self->workers[i].state, &load);
         const struct sgl_load_report report = {
             .queue_length = load.queue_length,

@@ -139,10 +139,10 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
     return SGL_OK;
 }
 
-static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last)
+static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last, int64_t delay_ns)
 {
     const struct sgl_event event = {
-        .time = self->now_ns + self->options->response_delay_ns,
+        .time = self->now_ns + delay_ns + self->options->response_delay_ns,
         .index = self->answers++,
         .kind = SGL_EVENT_ANSWER,
         .item = sgl_simulation_answer_item(self, slot, is_last),
@@ -160,7 +160,12 @@ void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char 
     flight->started_ns = SGL_ABSENT;
     flight->output_tokens = SGL_ABSENT;
     flight->cached_tokens = SGL_ABSENT;
-    send_answer(self, slot, true);
+    /* A token that is still in the worker's host is lost with it. */
+    if (flight->first_token_ns != SGL_ABSENT && flight->first_token_ns > self->now_ns) {
+        flight->first_token_ns = SGL_ABSENT;
+        sgl_event_queue_remove(&self->events, sgl_simulation_answer_item(self, slot, false));
+    }
+    send_answer(self, slot, true, 0);
 }
 
 /* A worker's model says that something happened to one of its jobs. */
@@ -173,8 +178,8 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
 
     assert(event->time_ns == self->now_ns);
     if (event->kind == SGL_WORKER_FIRST_TOKEN) {
-        flight->first_token_ns = event->time_ns;
-        send_answer(self, event->handle, false);
+        flight->first_token_ns = event->time_ns + event->delay_ns;
+        send_answer(self, event->handle, false, event->delay_ns);
         return;
     }
     flight->is_answered = true;
@@ -187,7 +192,7 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
         flight->queue_length = load.queue_length;
         flight->reported_ns = self->now_ns;
     }
-    send_answer(self, event->handle, true);
+    send_answer(self, event->handle, true, event->delay_ns);
 }
 
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)

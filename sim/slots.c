@@ -72,6 +72,15 @@ void sgl_slot_list_push(struct sgl_slot_list *list, struct sgl_slots *slots, uin
     list->count++;
 }
 
+void sgl_slot_list_push_first(struct sgl_slot_list *list, struct sgl_slots *slots, uint32_t slot)
+{
+    slots->next[slot] = list->first;
+    list->first = slot + 1;
+    if (list->last == 0)
+        list->last = slot + 1;
+    list->count++;
+}
+
 uint32_t sgl_slot_list_first(const struct sgl_slot_list *list)
 {
     assert(list->first != 0);

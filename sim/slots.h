@@ -44,6 +44,7 @@ void sgl_slots_give(struct sgl_slots *slots, uint32_t slot);
 void sgl_slots_release(struct sgl_slots *slots);
 
 void sgl_slot_list_push(struct sgl_slot_list *list, struct sgl_slots *slots, uint32_t slot);
+void sgl_slot_list_push_first(struct sgl_slot_list *list, struct sgl_slots *slots, uint32_t slot);
 
 /* The first slot, which stays; the list must not be empty. */
 uint32_t sgl_slot_list_first(const struct sgl_slot_list *list);

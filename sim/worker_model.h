@@ -16,8 +16,11 @@
  *     arrive(job)     for each job that comes at `now`; nothing is started yet
  *     schedule(now)   after everything else of the instant: new work starts
  *
- * after which next_event_ns() says when to come back: at `now` once more, it may be. Events carry
- * the instant they happen in; those of one advance come in a fixed order.
+ * A driver that asks for the load tells the time with advance first, also between events: the model
+ * then knows what is under way.
+ *
+ * After schedule, next_event_ns() says when to come back: at `now` once more, it may be. Events
+ * carry the instant they happen in; those of one advance come in a fixed order.
  *
  * A job carries the true output length: the model is the world, which knows. Nothing a model emits
  * or reports may show it before the request is finished.
@@ -55,6 +58,7 @@ struct sgl_worker_event {
     enum sgl_worker_event_kind kind;
     uint32_t handle;
     int64_t time_ns;       /* when it happened; the instant of the call that emitted it */
+    int64_t delay_ns;      /* the worker sends its answer that much later */
     int64_t started_ns;    /* finish: prefill (or service) start */
     int64_t output_tokens; /* finish */
     int64_t cached_tokens; /* finish: prompt tokens found in a cache */

@@ -1,14 +1,15 @@
 /*
  * engine.h - the inside of the batching model: a continuously batching engine.
  *
- *     arrive ->  waiting (FIFO)  --admit-->  chunks of this step  --prefill done-->  running
- *                O -> O -> O                 [job, tokens] ...                       heap by finish
- *                ^ head                      a job not done stays `partial`          step,
- * admission
+ *     arrive ->  waiting         --admit-->  chunks of this step  --prefill done-->  running
+ *                O -> O -> O                 [job, tokens] ...                       heap by
+ *                ^ head                      a job not done stays `partial`          finish step
+ *                |                                                                       |
+ *                +-- memory is out: a running job waits again, to be computed anew  <----+
  *
- *     memory    pages of a job are taken at admission, prompt + max_tokens less what a cache has of
- *               the prompt (kv_cache.h); the prompt joins the cache when it is computed, and all
- *               is let go at the job's end
+ *     memory    the pages of a prompt, less what a cache has of it (kv_cache.h), are taken when it
+ *               is admitted (vllm: chunk by chunk), those of the answer as its tokens come; all of
+ *               it is let go when the job ends or has to wait again
  *
  *     time      |-- prefill step --|-- decode leap: k steps in one --|-- ...
  *               start              end = start of the next, exact to the picosecond
@@ -17,11 +18,26 @@
  * into the heap once, at the step that will give its last token; a step is then O(1) whatever the
  * batch. Every running job's context grows by one per decode step, so only the sum is kept.
  *
+ * Before a decode step a job of context c (prompt and tokens given) has c - 1 tokens in memory, for
+ * its last token was never fed back. So it needs a page more when c - 1 is a multiple of the page
+ * size: at every step whose number is congruent to a class of its own,
+ *
+ *     step mod 4    0   1   2   3  | 0 ...      residues[class] = running jobs of that class
+ *     residues    [ 2 ][ 0 ][ 5 ][ 1 ]          pages of k steps: a sum over k classes, round robin
+ *
+ * and the first step that does not fit is found in O(page size), without looking at any job.
+ *
+ * A leap ends where its steps stop being alike: at the next finish, before the first step that does
+ * not fit, and at the boundary where an arrival may be admitted. It may end sooner: two leaps of k
+ * and l steps leave the engine as one of k + l does. What steps but the first do to memory and to
+ * the ratio below is applied when the leap ends, whatever its length has become by then.
+ *
  * A step takes at least a nanosecond. So an instant holds at most one step boundary of a worker,
  * and a leap cannot pass over two orders of events within one instant.
  *
- * Files: batching.c (parameters, calls of the driver), engine_schedulers.c (which requests a step
- * works on), engine_steps.c (memory, time, what happens when steps end), step_cost.c (arithmetic).
+ * Files: batching.c (calls of the driver), engine_parameters.c, engine_schedulers.c (which requests
+ * a step works on), engine_memory.c (pages, and who has to wait again), engine_steps.c (time, what
+ * happens when steps end), step_cost.c (arithmetic).
  */
 #ifndef SGL_SIM_MODELS_ENGINE_H
 #define SGL_SIM_MODELS_ENGINE_H
@@ -34,36 +50,60 @@
 
 #define SGL_ENGINE_NO_JOB UINT32_MAX
 
+/*
+ * SGLang's defaults (python/sglang/srt/environ.py, SGLANG_INIT_NEW_TOKEN_RATIO and the four after
+ * it). The ratio goes from 0.7 down to 0.14 x 0.7 in 600 decode steps. It is kept in units of
+ * 1/600,000, in which every step of the way is whole: 420,000 less 602 a step, down to 58,800.
+ */
+#define SGL_ENGINE_RATIO_ONE INT64_C(600000)
+#define SGL_ENGINE_RATIO_FIRST INT64_C(420000)
+#define SGL_ENGINE_RATIO_LEAST INT64_C(58800)
+#define SGL_ENGINE_RATIO_STEP INT64_C(602)
+#define SGL_ENGINE_RETRACT_STEPS 20
+#define SGL_ENGINE_ESTIMATE_MAX 4096
+
 struct sgl_engine_job {
+    int64_t started_ns; /* first admission; SGL_ABSENT before */
+    uint64_t admission; /* order of the last admission */
     uint32_t handle;
-    int64_t prompt_tokens;       /* to prefill: at least 1, for every prompt begins with a token */
-    int64_t output_tokens;       /* it will give: the truth or max_tokens, whichever is less */
-    int64_t pages;               /* of KV memory, prompt and max_tokens */
-    int64_t prefilled;           /* of the prompt, what the cache had included */
-    int64_t cached_tokens;       /* of the prompt; SGL_ABSENT when it has no ids */
+    uint32_t prompt_tokens; /* at least 1, for every prompt begins with a token */
+    uint32_t output_tokens; /* it will give: the truth or max_tokens, whichever is less */
+    uint32_t max_tokens;
+    uint32_t emitted;   /* of its output, when it last started or stopped to decode */
+    uint32_t prefilled; /* of prompt and emitted, what the cache had included */
+    uint32_t residue;   /* its class while it decodes, see above */
+    uint8_t priority;   /* enum sgl_priority: which of the queues it waits in */
+    bool has_ids;       /* it has an engine_prompt */
+    bool is_clipped;    /* its estimate was cut when it started to decode */
+};
+
+/* What only jobs with prefix ids have: kept apart, for most traces have none. */
+struct sgl_engine_prompt {
     struct sgl_kv_prompt prompt; /* its ids are the job's own */
-    struct sgl_kv_hold hold;
-    int64_t started_ns; /* admission */
-    uint64_t admission; /* order of admission */
+    struct sgl_kv_hold hold;     /* .pages is what it was when the prompt was done */
+    int64_t cached_tokens;       /* at the first admission */
 };
 
 /* What a prefill step does for one job. */
 struct sgl_engine_chunk {
     uint32_t job;
-    int64_t tokens;
+    uint32_t tokens;
 };
 
 struct sgl_engine;
 
 struct sgl_engine_scheduler {
-    /* Fills engine->chunks for the next step; says whether the running jobs decode in it. */
-    bool (*form)(struct sgl_engine *engine);
-    /* Memory aside, could a job be admitted while the present batch decodes? */
+    /* Fills engine->chunks for the next step and says in engine->is_decoding whether the running
+     * jobs take part, with memory for both. SGL_ENOMEM, or 0. */
+    int (*form)(struct sgl_engine *engine);
+    /* Could a job that arrives while the present batch decodes be admitted before one leaves? */
     bool (*could_admit)(const struct sgl_engine *engine);
 };
 
 extern const struct sgl_engine_scheduler sgl_engine_sglang;
 extern const struct sgl_engine_scheduler sgl_engine_vllm;
+
+enum sgl_schedule_policy { SGL_SCHEDULE_FCFS, SGL_SCHEDULE_LPM, SGL_SCHEDULE_PRIORITY };
 
 struct sgl_engine {
     const struct sgl_engine_scheduler *scheduler;
@@ -74,28 +114,42 @@ struct sgl_engine {
     const struct sgl_parameters
         *parameters; /* of the spec, for the cost is folded anew when slowed */
     struct sgl_step_cost cost;
+    int64_t host_overhead_ns;
     bool has_cache;
+    bool has_mixed_chunks;
+    enum sgl_schedule_policy schedule_policy;
     struct sgl_kv_cache kv;
     int64_t max_running_requests;
     int64_t chunked_prefill_size; /* 0: prompts are never cut */
     int64_t max_prefill_tokens;
     int64_t max_batch_tokens;
 
-    struct sgl_engine_job *jobs; /* by slot */
+    struct sgl_engine_job *jobs;       /* by slot */
+    struct sgl_engine_prompt *prompts; /* by slot; NULL until a job has ids */
     struct sgl_slots slots;
-    struct sgl_slot_list waiting;
+    struct sgl_slot_list waiting[SGL_PRIORITY_COUNT]; /* one after the other */
+    int64_t waiting_count;
 
     uint32_t partial; /* admitted, its prompt not done after the chunk of this step */
     int64_t admitted; /* jobs in prefill or decode */
     uint64_t admissions;
+    bool is_full; /* sglang: one was refused, and no other has left since */
 
     struct sgl_event_queue running; /* time = decode step that ends it, index = admission */
     int64_t context;                /* of the running jobs, together */
     int64_t decode_step;
+    int64_t *residues; /* NULL when memory is unlimited */
+
+    /* sglang's estimate of what running jobs may still give: those whose estimate is not cut give
+     * `estimate_base` less their number times decode_step. */
+    int64_t ratio;
+    int64_t estimate_base;
+    int64_t clipped_count;
 
     /* The step or leap under way. */
     bool is_stepping;
     bool is_decoding; /* the running jobs take part */
+    bool was_short;   /* some were taken back to form it: the next step looks at the queue again */
     struct sgl_engine_chunk *chunks;
     uint32_t chunk_count; /* 0 in a leap */
     int64_t step_count;
@@ -103,24 +157,91 @@ struct sgl_engine {
     struct sgl_moment start;
     struct sgl_moment end; /* of the last step, also when none is under way */
 
+    int64_t now_ns; /* the last time the driver told */
     uint64_t steps;
 };
 
+/* The parameters of the model, in the order of its table (engine_parameters.c). */
+enum {
+    SGL_ENGINE_SCHEDULER,
+    SGL_ENGINE_SCHEDULE_POLICY,
+    SGL_ENGINE_SCALE,
+    SGL_ENGINE_C_STEP,
+    SGL_ENGINE_C_STEP_PREFILL,
+    SGL_ENGINE_C_STEP_DECODE,
+    SGL_ENGINE_C_REQUEST,
+    SGL_ENGINE_C_PREFILL_TOKEN,
+    SGL_ENGINE_C_PREFILL_CONTEXT,
+    SGL_ENGINE_C_KV_TOKEN,
+    SGL_ENGINE_C_EXPERT,
+    SGL_ENGINE_P_EXPERT,
+    SGL_ENGINE_HOST_OVERHEAD,
+    SGL_ENGINE_KV_TOKENS,
+    SGL_ENGINE_PAGE_SIZE,
+    SGL_ENGINE_PREFIX_CACHE,
+    SGL_ENGINE_CHUNKED_PREFILL_SIZE,
+    SGL_ENGINE_MIXED_CHUNK,
+    SGL_ENGINE_MAX_PREFILL_TOKENS,
+    SGL_ENGINE_MAX_BATCH_TOKENS,
+    SGL_ENGINE_MAX_RUNNING_REQUESTS,
+};
+
+extern const struct sgl_parameter sgl_engine_parameters[];
+
+/* The calls of sgl_worker_model_ops that are about parameters. */
+void sgl_engine_spread(struct sgl_parameters *parameters);
+int sgl_engine_check(const struct sgl_parameters *parameters, struct sgl_failure *failure);
+const char *sgl_engine_caveat(const struct sgl_worker_model_spec *spec, uint32_t index, char *out,
+                              size_t size);
+
+/* ---- memory (engine_memory.c) ----------------------------------------------------------- */
+
 int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens);
 
-/* Is there memory for the job? *match_out is then what the cache has of it. */
-bool sgl_engine_fits(const struct sgl_engine *engine, const struct sgl_engine_job *job,
-                     struct sgl_kv_match *match_out);
+/* Tokens a job must have computed before it gives its next one. */
+int64_t sgl_engine_to_prefill(const struct sgl_engine_job *job);
 
-/* Prompt tokens of the job that are to be computed, with that match. */
-int64_t sgl_engine_uncached(const struct sgl_engine *engine, const struct sgl_engine_job *job,
-                            const struct sgl_kv_match *match);
+/* What the cache has of a job. */
+struct sgl_kv_match sgl_engine_match(const struct sgl_engine *engine, uint32_t job);
 
-/* Takes the head of the queue, with its match, into the next step with a chunk of `tokens`. */
-void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens);
+/* Output tokens that a running job has given. */
+int64_t sgl_engine_given(const struct sgl_engine *engine, uint32_t job);
+
+/* Pages that the next `steps` decode steps take, if the batch stays. */
+int64_t sgl_engine_decode_pages(const struct sgl_engine *engine, int64_t steps);
+
+/* The most decode steps, up to `most`, that take at most `pages`. */
+int64_t sgl_engine_steps_within(const struct sgl_engine *engine, int64_t pages, int64_t most);
+
+/* A job starts or stops to decode: the sums over running jobs. */
+void sgl_engine_join(struct sgl_engine *engine, uint32_t job);
+void sgl_engine_leave(struct sgl_engine *engine, uint32_t job);
+
+/* What the running jobs may still give, each cut to SGL_ENGINE_ESTIMATE_MAX. */
+int64_t sgl_engine_estimate(const struct sgl_engine *engine);
+
+/* After that many decode steps that took nobody back. */
+void sgl_engine_let_ratio_fall(struct sgl_engine *engine, int64_t steps);
+
+/* Lets go of the memory of a job that has `tokens` in it. */
+void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens);
+
+/* An admitted job gives up its memory and waits again, first or last. SGL_ENOMEM, or 0. */
+int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first);
+
+/* ---- steps (engine_steps.c) ------------------------------------------------------------- */
+
+/* Takes the head of the queue, with its match, into the next step with a chunk of `tokens`;
+ * `pages` of memory are its from now on. */
+void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens,
+                      int64_t pages);
 
 /* Gives `job` a chunk of `tokens` in the next step. */
 void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens);
+
+/* The head of the queue; there must be one. */
+uint32_t sgl_engine_head(const struct sgl_engine *engine);
+void sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first);
 
 /* Starts the next step or leap at `now_ns`, if there is work. */
 int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_failure *failure);
@@ -134,7 +255,13 @@ uint64_t sgl_engine_steps(const struct sgl_engine *engine, int64_t now_ns);
 /* Shortens the leap under way to its first step boundary at or after `now_ns`. */
 void sgl_engine_cut_leap(struct sgl_engine *engine, int64_t now_ns);
 
+/* Steps of the leap under way that have begun before `now_ns`; at least one. */
+int64_t sgl_engine_steps_begun(const struct sgl_engine *engine, int64_t now_ns);
+
 /* Room for one more job. On success *job_out is its slot; its members are the caller's to fill. */
 int sgl_engine_add_job(struct sgl_engine *engine, uint32_t *job_out);
+
+/* Room for what jobs with ids have beside that. */
+int sgl_engine_add_prompts(struct sgl_engine *engine);
 
 #endif

@@ -1,24 +1,18 @@
 /* Which requests a step works on: the part in which serving engines differ. */
 #include "sim/models/engine.h"
 
+#include <assert.h>
+
+#define LPM_MOST 128 /* schedule_policy.py: longer queues are left as they are */
+
 static bool has_slot(const struct sgl_engine *engine)
 {
     return (int64_t)engine->running.count + engine->chunk_count < engine->max_running_requests;
 }
 
-/* The head of the queue and its match, if it may join the step being formed. */
-static const struct sgl_engine_job *admissible(const struct sgl_engine *engine,
-                                               struct sgl_kv_match *match_out)
-{
-    if (engine->waiting.count == 0 || engine->partial != SGL_ENGINE_NO_JOB || !has_slot(engine))
-        return NULL;
-    const struct sgl_engine_job *head = &engine->jobs[sgl_slot_list_first(&engine->waiting)];
-    return sgl_engine_fits(engine, head, match_out) ? head : NULL;
-}
-
 static int64_t remaining(const struct sgl_engine_job *job)
 {
-    return job->prompt_tokens - job->prefilled;
+    return sgl_engine_to_prefill(job) - job->prefilled;
 }
 
 static int64_t least(int64_t left, int64_t right)
@@ -26,48 +20,253 @@ static int64_t least(int64_t left, int64_t right)
     return left < right ? left : right;
 }
 
-/*
- * SGLang: prompts before tokens. A prefill batch is the rest of the prompt that was cut, then new
- * requests in order while both budgets last; only without one do the running requests decode.
- * Budgets are charged in whole pages and a cut falls on a page, as PrefillAdder in
- * python/sglang/srt/managers/schedule_policy.py does. Without chunks, a prompt that does not fit
- * what is left of max_prefill_tokens waits, unless it is the first of its batch.
- */
-static bool form_sglang(struct sgl_engine *engine)
+static int64_t free_pages(const struct sgl_engine *engine)
+{
+    return engine->kv.pages_total - engine->kv.pages_held;
+}
+
+/* The running jobs decode in the step being formed, for which there is memory. */
+static void decode(struct sgl_engine *engine)
+{
+    engine->is_decoding = true;
+    if (engine->residues != NULL)
+        sgl_kv_cache_hold(&engine->kv, sgl_engine_decode_pages(engine, 1));
+}
+
+/* ---- sglang: retraction ----------------------------------------------------------------- */
+
+/* Is `left` retracted before `right`? Fewest output tokens, then the longest prompt, then the last
+ * in the batch, as ScheduleBatch.retract_decode in python/sglang/srt/managers/schedule_batch.py
+ * sorts them. */
+static bool goes_first(const struct sgl_engine *engine, uint32_t left, uint32_t right)
+{
+    const struct sgl_engine_job *one = &engine->jobs[left];
+    const struct sgl_engine_job *other = &engine->jobs[right];
+    const int64_t difference = sgl_engine_given(engine, left) - sgl_engine_given(engine, right);
+
+    if (difference != 0)
+        return difference < 0;
+    if (one->prompt_tokens != other->prompt_tokens)
+        return one->prompt_tokens > other->prompt_tokens;
+    return one->admission > other->admission;
+}
+
+/* What the ratio becomes: as if those that stay gave 20 tokens more each. */
+static int64_t ratio_after(const struct sgl_engine *engine)
+{
+    int64_t given = SGL_ENGINE_RETRACT_STEPS * (int64_t)engine->running.count;
+    int64_t most = 0;
+
+    for (uint32_t i = 0; i < engine->running.count; i++) {
+        const uint32_t job = engine->running.heap[i].item;
+        given += sgl_engine_given(engine, job);
+        most += engine->jobs[job].max_tokens;
+    }
+    if (most == 0)
+        return engine->ratio; /* nobody stays */
+    return given < most ? given * SGL_ENGINE_RATIO_ONE / most : SGL_ENGINE_RATIO_ONE;
+}
+
+/* Takes running jobs back until the next decode step fits, with some room. One alone always fits:
+ * nobody has been let in who could need more than there is. Says in
+ * engine->was_short whether some were. */
+static int retract(struct sgl_engine *engine)
+{
+    engine->was_short =
+        engine->residues != NULL && sgl_engine_decode_pages(engine, 1) > free_pages(engine);
+    if (!engine->was_short)
+        return SGL_OK;
+    do {
+        assert(engine->running.count > 0);
+        uint32_t victim = engine->running.heap[0].item;
+        for (uint32_t i = 1; i < engine->running.count; i++)
+            if (goes_first(engine, engine->running.heap[i].item, victim))
+                victim = engine->running.heap[i].item;
+        const int status = sgl_engine_withdraw(engine, victim, false);
+        if (status != SGL_OK)
+            return status;
+        sgl_kv_cache_make_room(
+            &engine->kv,
+            sgl_engine_pages(engine, SGL_ENGINE_RETRACT_STEPS * (int64_t)engine->running.count));
+    } while (sgl_engine_decode_pages(engine, 1) > free_pages(engine) ||
+             (engine->running.count > 1 &&
+              free_pages(engine) * engine->kv.page_size <
+                  SGL_ENGINE_RETRACT_STEPS * (int64_t)engine->running.count));
+    engine->ratio = ratio_after(engine);
+    return SGL_OK;
+}
+
+/* ---- sglang: order of the queue --------------------------------------------------------- */
+
+/* Longest known prefix first, equal ones as they stood. The order stays, as it does in SGLang,
+ * whose calc_priority sorts the queue itself. */
+static void sort_by_match(struct sgl_engine *engine)
+{
+    struct sgl_slot_list *queue = &engine->waiting[SGL_PRIORITY_NORMAL];
+    uint32_t jobs[LPM_MOST];
+    int64_t pages[LPM_MOST];
+    const uint32_t count = queue->count;
+
+    if (count < 2 || count > LPM_MOST)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t job = sgl_slot_list_pop(queue, &engine->slots);
+        const int64_t known = sgl_engine_match(engine, job).pages;
+        uint32_t at = i;
+        for (; at > 0 && pages[at - 1] < known; at--) {
+            jobs[at] = jobs[at - 1];
+            pages[at] = pages[at - 1];
+        }
+        jobs[at] = job;
+        pages[at] = known;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        sgl_slot_list_push(queue, &engine->slots, jobs[i]);
+}
+
+/* ---- sglang: batches -------------------------------------------------------------------- */
+
+/* What is left of the budgets of a prefill batch, in tokens. */
+struct budget {
+    int64_t chunk;
+    int64_t input;
+    int64_t estimate; /* output that the batch so far may give */
+    bool is_chunked;
+};
+
+static void charge(const struct sgl_engine *engine, struct budget *budget, int64_t tokens)
+{
+    const int64_t whole = sgl_engine_pages(engine, tokens) * engine->kv.page_size;
+
+    budget->chunk -= whole;
+    budget->input -= whole;
+}
+
+static int64_t estimate_of(const struct sgl_engine_job *job)
+{
+    return least((int64_t)job->max_tokens - job->emitted, SGL_ENGINE_ESTIMATE_MAX);
+}
+
+/* Is there memory for the job, and for what everyone may still give? A job alone needs no room for
+ * estimates: it was not refused, so it fits. */
+static bool is_affordable(const struct sgl_engine *engine, uint32_t job,
+                          const struct sgl_kv_match *match, const struct budget *budget)
+{
+    const struct sgl_engine_job *self = &engine->jobs[job];
+    const int64_t page = engine->kv.page_size;
+    const int64_t tokens = sgl_engine_to_prefill(self);
+
+    if (engine->kv.pages_total == 0)
+        return true;
+    if (!sgl_kv_cache_fits(&engine->kv, match, sgl_engine_pages(engine, tokens)))
+        return false;
+    if (engine->admitted == 0)
+        return true;
+    const int64_t spare = (free_pages(engine) - match->pages_revived) * page -
+                          (tokens - match->pages * page) - estimate_of(self) - budget->estimate;
+    return spare * SGL_ENGINE_RATIO_ONE > engine->ratio * sgl_engine_estimate(engine);
+}
+
+/* Admits the head of the queue if it can be. Says whether to go on. */
+static bool admit_head(struct sgl_engine *engine, struct budget *budget)
 {
     const int64_t page = engine->kv.page_size;
-    const bool is_chunked = engine->chunked_prefill_size > 0;
-    int64_t chunk_left = is_chunked ? engine->chunked_prefill_size : INT64_MAX;
-    int64_t input_left = engine->max_prefill_tokens;
-    const struct sgl_engine_job *job;
-    struct sgl_kv_match match;
+    const uint32_t job = sgl_engine_head(engine);
+    const struct sgl_kv_match match = sgl_engine_match(engine, job);
 
-    if (engine->partial != SGL_ENGINE_NO_JOB) {
-        const int64_t rest = remaining(&engine->jobs[engine->partial]);
-        const int64_t tokens = least(rest, chunk_left);
-        sgl_engine_prefill(engine, engine->partial, tokens);
-        chunk_left -= sgl_engine_pages(engine, tokens) * page;
-        input_left -= sgl_engine_pages(engine, tokens) * page;
+    if (!has_slot(engine) || !is_affordable(engine, job, &match, budget)) {
+        engine->is_full = true;
+        return false;
     }
-    while (chunk_left > 0 && input_left > 0 && (job = admissible(engine, &match)) != NULL) {
-        int64_t tokens = sgl_engine_uncached(engine, job, &match);
-        const int64_t charge = sgl_engine_pages(engine, tokens) * page;
-        if (!is_chunked && engine->chunk_count > 0 && charge >= input_left)
-            break;
-        if (charge > chunk_left)
-            tokens = chunk_left / page * page;
-        if (tokens == 0)
-            break;
-        sgl_engine_admit(engine, &match, tokens);
-        chunk_left -= sgl_engine_pages(engine, tokens) * page;
-        input_left -= sgl_engine_pages(engine, tokens) * page;
+    const int64_t total = sgl_engine_to_prefill(&engine->jobs[job]);
+    const int64_t rest = total - match.pages * page;
+    const int64_t whole = sgl_engine_pages(engine, rest) * page;
+    if (!budget->is_chunked && engine->chunk_count > 0 && whole >= budget->input)
+        return false;
+    const int64_t tokens = whole > budget->chunk ? budget->chunk / page * page : rest;
+    if (tokens == 0)
+        return false;
+    if (tokens == rest)
+        budget->estimate += estimate_of(&engine->jobs[job]);
+    sgl_engine_admit(engine, &match, tokens, sgl_engine_pages(engine, total));
+    charge(engine, budget, tokens);
+    return true;
+}
+
+/* The chunks of the step: the rest of the prompt that was cut, then new requests in order. */
+static void form_prefill(struct sgl_engine *engine, struct budget *budget, bool is_open)
+{
+    const uint32_t partial = engine->partial;
+    const int64_t page = engine->kv.page_size;
+
+    if (partial != SGL_ENGINE_NO_JOB) {
+        const int64_t rest = remaining(&engine->jobs[partial]);
+        const int64_t whole = sgl_engine_pages(engine, rest) * page;
+        const int64_t tokens = whole > budget->chunk ? budget->chunk / page * page : rest;
+        if (tokens <= 0)
+            return;
+        sgl_engine_prefill(engine, partial, tokens);
+        charge(engine, budget, tokens);
+        if (tokens == rest)
+            budget->estimate += estimate_of(&engine->jobs[partial]);
     }
-    return engine->chunk_count == 0 && engine->running.count > 0;
+    /* Sorts only a queue of which somebody will be admitted or refused for good: else the order
+     * would depend on how often it was looked at. */
+    if (!is_open || engine->is_full || engine->waiting_count == 0 ||
+        engine->partial != SGL_ENGINE_NO_JOB || budget->chunk < page || budget->input <= 0)
+        return;
+    if (engine->schedule_policy == SGL_SCHEDULE_LPM)
+        sort_by_match(engine);
+    do {
+        if (!admit_head(engine, budget))
+            break;
+    } while (engine->waiting_count > 0 && engine->partial == SGL_ENGINE_NO_JOB &&
+             budget->chunk > 0 && budget->input > 0);
+}
+
+/*
+ * SGLang: prompts before tokens. A prefill batch is the rest of the prompt that was cut, then new
+ * requests in order while both budgets and the memory last; only without one do the running
+ * requests decode, unless chunks are mixed. As in python/sglang/srt/managers: PrefillAdder of
+ * schedule_policy.py (budgets are charged in whole pages and a cut falls on a page; without chunks,
+ * a prompt that does not fit what is left of max_prefill_tokens waits, unless it is the first of
+ * its batch), and get_next_batch_to_run and update_running_batch of scheduler.py (one that is
+ * refused for memory or for want of a place makes the batch full until one leaves; the ratio falls
+ * with each decode step that took nobody back).
+ */
+static int form_sglang(struct sgl_engine *engine)
+{
+    struct budget budget = {
+        .chunk = engine->chunked_prefill_size > 0 ? engine->chunked_prefill_size : INT64_MAX,
+        .input = engine->max_prefill_tokens,
+        .is_chunked = engine->chunked_prefill_size > 0,
+    };
+    int status;
+
+    if (engine->has_mixed_chunks && engine->running.count > 0) {
+        if ((status = retract(engine)) != SGL_OK)
+            return status;
+        budget.chunk -= engine->running.count;
+        budget.input -= engine->running.count;
+        if (engine->running.count > 0)
+            decode(engine);
+    }
+    form_prefill(engine, &budget, !engine->was_short);
+    if (engine->chunk_count > 0)
+        return SGL_OK;
+    if (!engine->is_decoding && engine->running.count > 0) {
+        if ((status = retract(engine)) != SGL_OK)
+            return status;
+        decode(engine);
+    }
+    if (engine->is_decoding && !engine->was_short)
+        sgl_engine_let_ratio_fall(engine, 1);
+    return SGL_OK;
 }
 
 static bool could_admit_sglang(const struct sgl_engine *engine)
 {
-    return (int64_t)engine->running.count < engine->max_running_requests;
+    return !engine->is_full && (int64_t)engine->running.count < engine->max_running_requests;
 }
 
 const struct sgl_engine_scheduler sgl_engine_sglang = {
@@ -75,34 +274,98 @@ const struct sgl_engine_scheduler sgl_engine_sglang = {
     .could_admit = could_admit_sglang,
 };
 
+/* ---- vllm ------------------------------------------------------------------------------- */
+
+static uint32_t youngest(const struct sgl_engine *engine)
+{
+    const struct sgl_event *heap = engine->running.heap;
+    uint32_t at = 0;
+
+    if (engine->partial != SGL_ENGINE_NO_JOB)
+        return engine->partial; /* nobody is admitted behind a prompt that was cut */
+    for (uint32_t i = 1; i < engine->running.count; i++)
+        if (heap[i].index > heap[at].index)
+            at = i;
+    return heap[at].item;
+}
+
+/* Pages that the next chunk of the prompt that was cut takes. */
+static int64_t chunk_pages(const struct sgl_engine *engine, int64_t tokens)
+{
+    const int64_t prefilled = engine->jobs[engine->partial].prefilled;
+
+    return sgl_engine_pages(engine, prefilled + tokens) - sgl_engine_pages(engine, prefilled);
+}
+
+static int64_t partial_tokens(const struct sgl_engine *engine)
+{
+    if (engine->partial == SGL_ENGINE_NO_JOB)
+        return 0;
+    return least(remaining(&engine->jobs[engine->partial]),
+                 engine->max_batch_tokens - (int64_t)engine->running.count);
+}
+
+/* Takes the youngest back until the step fits. One alone always fits. */
+static int preempt(struct sgl_engine *engine)
+{
+    engine->was_short = false;
+    while (engine->kv.pages_total > 0) {
+        int64_t pages = sgl_engine_decode_pages(engine, 1);
+        if (engine->partial != SGL_ENGINE_NO_JOB)
+            pages += chunk_pages(engine, partial_tokens(engine));
+        if (pages <= free_pages(engine))
+            break;
+        engine->was_short = true;
+        const int status = sgl_engine_withdraw(engine, youngest(engine), true);
+        if (status != SGL_OK)
+            return status;
+    }
+    return SGL_OK;
+}
+
 /*
  * vLLM: the running requests first, a token each or the rest of the prompt that was cut, then new
  * requests in order while the step's token budget lasts. The budget holds every running request:
- * all of them had at least a token of the step that admitted the last one.
+ * all of them had at least a token of the step that admitted the last one. As in
+ * vllm/v1/core/sched/scheduler.py: a request takes pages for the tokens of the step, when there are
+ * none the last one admitted is preempted and goes to the front of the queue, and such a step
+ * admits nobody.
  */
-static bool form_vllm(struct sgl_engine *engine)
+static int form_vllm(struct sgl_engine *engine)
 {
+    const int status = preempt(engine);
+    if (status != SGL_OK)
+        return status;
     int64_t budget = engine->max_batch_tokens - (int64_t)engine->running.count;
-    const struct sgl_engine_job *job;
-    struct sgl_kv_match match;
-
+    if (engine->running.count > 0)
+        decode(engine);
     if (engine->partial != SGL_ENGINE_NO_JOB) {
-        const int64_t rest = remaining(&engine->jobs[engine->partial]);
-        const int64_t tokens = least(rest, budget);
+        const int64_t tokens = partial_tokens(engine);
+        sgl_kv_cache_hold(&engine->kv, chunk_pages(engine, tokens));
         sgl_engine_prefill(engine, engine->partial, tokens);
         budget -= tokens;
     }
-    while (budget > 0 && (job = admissible(engine, &match)) != NULL) {
-        const int64_t tokens = least(sgl_engine_uncached(engine, job, &match), budget);
-        sgl_engine_admit(engine, &match, tokens);
+    while (!engine->was_short && budget > 0 && engine->waiting_count > 0 && has_slot(engine) &&
+           engine->partial == SGL_ENGINE_NO_JOB) {
+        const uint32_t job = sgl_engine_head(engine);
+        const struct sgl_kv_match match = sgl_engine_match(engine, job);
+        const int64_t known = match.pages * engine->kv.page_size;
+        const int64_t tokens = least(sgl_engine_to_prefill(&engine->jobs[job]) - known, budget);
+        const int64_t pages = sgl_engine_pages(engine, known + tokens);
+        if (!sgl_kv_cache_fits(&engine->kv, &match, pages))
+            break;
+        sgl_engine_admit(engine, &match, tokens, pages);
         budget -= tokens;
     }
-    return engine->running.count > 0;
+    return SGL_OK;
 }
 
 static bool could_admit_vllm(const struct sgl_engine *engine)
 {
-    return (int64_t)engine->running.count < engine->max_batch_tokens && could_admit_sglang(engine);
+    const int64_t running = engine->running.count;
+
+    return engine->waiting_count == 0 && running < engine->max_batch_tokens &&
+           running < engine->max_running_requests;
 }
 
 const struct sgl_engine_scheduler sgl_engine_vllm = {

@@ -3,23 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens)
-{
-    return (tokens + engine->kv.page_size - 1) / engine->kv.page_size;
-}
-
-bool sgl_engine_fits(const struct sgl_engine *engine, const struct sgl_engine_job *job,
-                     struct sgl_kv_match *match_out)
-{
-    *match_out = sgl_kv_cache_match(&engine->kv, &job->prompt);
-    return sgl_kv_cache_fits(&engine->kv, match_out, job->pages);
-}
-
-int64_t sgl_engine_uncached(const struct sgl_engine *engine, const struct sgl_engine_job *job,
-                            const struct sgl_kv_match *match)
-{
-    return job->prompt_tokens - match->pages * engine->kv.page_size;
-}
+/* ---- room for jobs ---------------------------------------------------------------------- */
 
 /* The arrays grow together: every job may be running, and every job may have a chunk. */
 static int grow(struct sgl_engine *engine)
@@ -35,10 +19,16 @@ static int grow(struct sgl_engine *engine)
     struct sgl_engine_job *jobs = realloc(engine->jobs, capacity * sizeof *jobs);
     if (jobs == NULL)
         return SGL_ENOMEM;
-    /* A place without a job has no ids to free. */
-    for (uint32_t job = engine->slots.capacity; job < capacity; job++)
-        jobs[job] = (struct sgl_engine_job){0};
     engine->jobs = jobs;
+    if (engine->prompts != NULL) {
+        struct sgl_engine_prompt *prompts = realloc(engine->prompts, capacity * sizeof *prompts);
+        if (prompts == NULL)
+            return SGL_ENOMEM;
+        engine->prompts = prompts;
+        /* A place without a job has no ids to free. */
+        for (uint32_t job = engine->slots.capacity; job < capacity; job++)
+            prompts[job] = (struct sgl_engine_prompt){0};
+    }
     return sgl_slots_grow(&engine->slots);
 }
 
@@ -50,30 +40,71 @@ int sgl_engine_add_job(struct sgl_engine *engine, uint32_t *job_out)
     return SGL_OK;
 }
 
-void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
+int sgl_engine_add_prompts(struct sgl_engine *engine)
 {
-    const struct sgl_engine_job *self = &engine->jobs[job];
-
-    assert(tokens > 0 && tokens <= self->prompt_tokens - self->prefilled);
-    engine->chunks[engine->chunk_count++] = (struct sgl_engine_chunk){job, tokens};
-    engine->partial = tokens < self->prompt_tokens - self->prefilled ? job : SGL_ENGINE_NO_JOB;
+    if (engine->prompts == NULL)
+        engine->prompts = calloc(engine->slots.capacity, sizeof *engine->prompts);
+    return engine->prompts != NULL ? SGL_OK : SGL_ENOMEM;
 }
 
-void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens)
+/* ---- the queue -------------------------------------------------------------------------- */
+
+uint32_t sgl_engine_head(const struct sgl_engine *engine)
 {
-    const uint32_t job = sgl_slot_list_pop(&engine->waiting, &engine->slots);
+    const struct sgl_slot_list *queue = engine->waiting;
+
+    assert(engine->waiting_count > 0);
+    while (queue->count == 0)
+        queue++;
+    return sgl_slot_list_first(queue);
+}
+
+void sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first)
+{
+    struct sgl_slot_list *queue = &engine->waiting[engine->jobs[job].priority];
+
+    if (is_first)
+        sgl_slot_list_push_first(queue, &engine->slots, job);
+    else
+        sgl_slot_list_push(queue, &engine->slots, job);
+    engine->waiting_count++;
+}
+
+void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
+{
+    const int64_t rest = sgl_engine_to_prefill(&engine->jobs[job]) - engine->jobs[job].prefilled;
+
+    assert(tokens > 0 && tokens <= rest);
+    engine->chunks[engine->chunk_count++] = (struct sgl_engine_chunk){job, (uint32_t)tokens};
+    engine->partial = tokens < rest ? job : SGL_ENGINE_NO_JOB;
+}
+
+void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens,
+                      int64_t pages)
+{
+    const uint32_t job = sgl_engine_head(engine);
     struct sgl_engine_job *self = &engine->jobs[job];
 
     assert(engine->partial == SGL_ENGINE_NO_JOB);
+    sgl_slot_list_pop(&engine->waiting[self->priority], &engine->slots);
+    engine->waiting_count--;
     engine->admitted++;
-    sgl_kv_cache_take(&engine->kv, match, self->pages, &self->hold);
-    self->prefilled = match->pages * engine->kv.page_size;
-    if (self->prompt.count > 0)
-        self->cached_tokens = self->prefilled;
-    self->started_ns = sgl_moment_ns(engine->start);
+    self->prefilled = (uint32_t)(match->pages * engine->kv.page_size);
+    if (self->has_ids) {
+        struct sgl_engine_prompt *prompt = &engine->prompts[job];
+        sgl_kv_cache_take(&engine->kv, match, pages, &prompt->hold);
+        if (self->started_ns == SGL_ABSENT)
+            prompt->cached_tokens = self->prefilled;
+    } else {
+        sgl_kv_cache_hold(&engine->kv, pages);
+    }
+    if (self->started_ns == SGL_ABSENT)
+        self->started_ns = sgl_moment_ns(engine->start);
     self->admission = engine->admissions++;
     sgl_engine_prefill(engine, job, tokens);
 }
+
+/* ---- starting a step -------------------------------------------------------------------- */
 
 static struct sgl_step_load measure(const struct sgl_engine *engine)
 {
@@ -85,24 +116,37 @@ static struct sgl_step_load measure(const struct sgl_engine *engine)
 
     if (engine->is_decoding) {
         load.requests += engine->running.count;
+        load.tokens = engine->running.count;
         load.context = engine->context;
     }
     for (uint32_t i = 0; i < engine->chunk_count; i++) {
         const int64_t tokens = engine->chunks[i].tokens;
         load.prefill_tokens += tokens;
         load.prefill_half_pairs +=
-            tokens * (2 * engine->jobs[engine->chunks[i].job].prefilled + tokens);
+            tokens * (2 * (int64_t)engine->jobs[engine->chunks[i].job].prefilled + tokens);
     }
+    load.tokens += load.prefill_tokens;
     return load;
 }
 
-/* How many steps may be taken as one: to the next finish, when nothing but decoding goes on. */
+/* How many steps may be taken as one: to the next finish, while memory lasts, when nothing but
+ * decoding goes on. The first has its memory already. */
 static int64_t leap_length(const struct sgl_engine *engine)
 {
-    if (engine->stepwise || engine->chunk_count > 0)
+    if (engine->stepwise || engine->chunk_count > 0 || engine->was_short)
         return 1;
-    return sgl_leap_limit(engine->leap,
-                          sgl_event_queue_top(&engine->running)->time - engine->decode_step);
+    int64_t steps = sgl_event_queue_top(&engine->running)->time - engine->decode_step;
+    if (engine->residues != NULL && steps > 1) {
+        int64_t pages = engine->kv.pages_total - engine->kv.pages_held;
+        /* When a prompt is cut to the token budget, one known in part can need more pages than one
+         * that is not known. So what waits may be let in when prompts are evicted. */
+        if (engine->scheduler == &sgl_engine_vllm && engine->waiting_count > 0)
+            pages -= engine->kv.pages_cached;
+        pages += sgl_engine_decode_pages(engine, 1);
+        const int64_t most = sgl_engine_steps_within(engine, pages, steps);
+        steps = most > 1 ? most : 1;
+    }
+    return sgl_leap_limit(engine->leap, steps);
 }
 
 int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_failure *failure)
@@ -112,9 +156,15 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
     engine->start =
         sgl_moment_ns(engine->end) == now_ns ? engine->end : (struct sgl_moment){.ns = now_ns};
     engine->chunk_count = 0;
-    engine->is_decoding = engine->scheduler->form(engine);
-    if (!engine->is_decoding && engine->chunk_count == 0)
+    engine->is_decoding = false;
+    engine->was_short = false;
+    if (engine->admitted == 0 && engine->waiting_count == 0) {
+        engine->ratio = SGL_ENGINE_RATIO_FIRST;
         return SGL_OK;
+    }
+    if (engine->scheduler->form(engine) != SGL_OK)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    assert(engine->is_decoding || engine->chunk_count > 0);
 
     const struct sgl_step_load load = measure(engine);
     const int64_t step_ps = sgl_step_ps(&engine->cost, &load);
@@ -137,10 +187,10 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
 }
 
 /* The first step of the leap under way that ends at `now_ns` or later, counted from 1; the leap
- * must not have ended before. */
+ * must not have ended before. A boundary belongs to now_ns or a later instant when it is later than
+ * now_ns - 1 ns. */
 static int64_t step_at(const struct sgl_engine *engine, int64_t now_ns)
 {
-    /* A boundary belongs to now_ns or a later instant when it is later than now_ns - 1 ns. */
     const int64_t target_ps = (now_ns - 1 - engine->start.ns) * 1000 - engine->start.ps + 1;
 
     return sgl_leap_reach(engine->leap, target_ps, engine->step_count);
@@ -159,80 +209,115 @@ void sgl_engine_cut_leap(struct sgl_engine *engine, int64_t now_ns)
     engine->end = sgl_moment_after(engine->start, sgl_leap_ps(engine->leap, engine->step_count));
 }
 
+int64_t sgl_engine_steps_begun(const struct sgl_engine *engine, int64_t now_ns)
+{
+    /* Step j begins where step j - 1 ends, and those that end before now_ns are those that do not
+     * end at or after it. */
+    return engine->step_count > 1 ? step_at(engine, now_ns) : 1;
+}
+
+/* ---- ending it -------------------------------------------------------------------------- */
+
+static void emit(const struct sgl_engine *engine, const struct sgl_engine_job *job,
+                 const struct sgl_worker_event *event)
+{
+    struct sgl_worker_event full = *event;
+
+    full.handle = job->handle;
+    full.delay_ns = engine->host_overhead_ns;
+    engine->emit(engine->emit_context, &full);
+}
+
+/* The job's memory has been let go. */
 static void finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     struct sgl_engine_job *self = &engine->jobs[job];
-
-    sgl_kv_cache_let_go(&engine->kv, &self->hold);
-    free(self->prompt.ids);
-    self->prompt = (struct sgl_kv_prompt){0};
-    engine->admitted--;
-    assert(engine->admitted >= 0);
-    const struct sgl_worker_event event = {
+    struct sgl_worker_event event = {
         .kind = SGL_WORKER_FINISH,
-        .handle = self->handle,
         .time_ns = now_ns,
         .started_ns = self->started_ns,
         .output_tokens = self->output_tokens,
-        .cached_tokens = self->cached_tokens,
+        .cached_tokens = SGL_ABSENT,
     };
+
+    if (self->has_ids) {
+        event.cached_tokens = engine->prompts[job].cached_tokens;
+        free(engine->prompts[job].prompt.ids);
+        engine->prompts[job] = (struct sgl_engine_prompt){0};
+    }
+    engine->admitted--;
+    engine->is_full = false;
+    assert(engine->admitted >= 0);
     sgl_slots_give(&engine->slots, job);
-    engine->emit(engine->emit_context, &event);
+    emit(engine, self, &event);
 }
 
-/* The prompt is done: token 1 comes out of the same step. */
+/* All is computed that the next token needs: it comes out of the same step. */
 static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     struct sgl_engine_job *self = &engine->jobs[job];
 
-    sgl_kv_cache_publish(&engine->kv, &self->prompt, &self->hold);
-    sgl_kv_cache_unreserve(&engine->kv, self->prompt.count);
-    if (self->output_tokens > 0) {
+    if (self->has_ids) {
+        struct sgl_engine_prompt *prompt = &engine->prompts[job];
+        prompt->hold.pages = sgl_engine_pages(engine, self->prefilled) -
+                             sgl_kv_cache_end_pages(&engine->kv, prompt->hold.node);
+        sgl_kv_cache_publish(&engine->kv, &prompt->prompt, &prompt->hold);
+        sgl_kv_cache_unreserve(&engine->kv, prompt->prompt.count);
+    }
+    if (self->emitted < self->output_tokens) {
         const struct sgl_worker_event event = {
             .kind = SGL_WORKER_FIRST_TOKEN,
-            .handle = self->handle,
             .time_ns = now_ns,
             .started_ns = SGL_ABSENT,
             .output_tokens = SGL_ABSENT,
             .cached_tokens = SGL_ABSENT,
         };
-        engine->emit(engine->emit_context, &event);
+        if (self->emitted++ == 0)
+            emit(engine, self, &event);
     }
-    if (self->output_tokens <= 1) {
+    if (self->emitted == self->output_tokens) {
+        sgl_engine_let_go(engine, job, self->prefilled);
         finish(engine, job, now_ns);
         return;
     }
-    engine->context += self->prompt_tokens + 1;
-    const struct sgl_event last = {
-        .time = engine->decode_step + self->output_tokens - 1,
-        .index = self->admission,
-        .item = job,
-    };
-    sgl_event_queue_set(&engine->running, &last);
+    sgl_engine_join(engine, job);
+}
+
+/* What the steps of a leap but the first did to memory and ratio, and all of them to contexts. */
+static void end_decode(struct sgl_engine *engine, int64_t now_ns)
+{
+    const int64_t more = engine->step_count - 1;
+    const struct sgl_event *last;
+
+    if (more > 0) {
+        if (engine->residues != NULL)
+            sgl_kv_cache_hold(&engine->kv, sgl_engine_decode_pages(engine, engine->step_count) -
+                                               sgl_engine_decode_pages(engine, 1));
+        sgl_engine_let_ratio_fall(engine, more);
+    }
+    engine->decode_step += engine->step_count;
+    engine->context += engine->step_count * (int64_t)engine->running.count;
+    while ((last = sgl_event_queue_top(&engine->running)) != NULL &&
+           last->time == engine->decode_step) {
+        const uint32_t job = last->item;
+        sgl_engine_leave(engine, job);
+        sgl_engine_let_go(engine, job, sgl_engine_to_prefill(&engine->jobs[job]) - 1);
+        finish(engine, job, now_ns);
+    }
 }
 
 void sgl_engine_end_step(struct sgl_engine *engine)
 {
     const int64_t now_ns = sgl_moment_ns(engine->end);
-    const struct sgl_event *last;
 
     engine->is_stepping = false;
     engine->steps += (uint64_t)engine->step_count;
-    if (engine->is_decoding) {
-        engine->decode_step += engine->step_count;
-        engine->context += engine->step_count * (int64_t)engine->running.count;
-        while ((last = sgl_event_queue_top(&engine->running)) != NULL &&
-               last->time == engine->decode_step) {
-            const uint32_t job = last->item;
-            engine->context -= engine->jobs[job].prompt_tokens + engine->jobs[job].output_tokens;
-            sgl_event_queue_remove(&engine->running, job);
-            finish(engine, job, now_ns);
-        }
-    }
+    if (engine->is_decoding)
+        end_decode(engine, now_ns);
     for (uint32_t i = 0; i < engine->chunk_count; i++) {
         struct sgl_engine_job *self = &engine->jobs[engine->chunks[i].job];
         self->prefilled += engine->chunks[i].tokens;
-        if (self->prefilled == self->prompt_tokens)
+        if (self->prefilled == sgl_engine_to_prefill(self))
             end_prefill(engine, engine->chunks[i].job, now_ns);
     }
 }

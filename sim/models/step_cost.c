@@ -11,6 +11,9 @@ int64_t sgl_step_ps(const struct sgl_step_cost *cost, const struct sgl_step_load
 
     if (load->has_decode && cost->decode_ps > constant)
         constant = cost->decode_ps;
+    if (cost->expert_ps > 0)
+        constant += (int64_t)round((double)cost->expert_ps *
+                                   -expm1(-cost->expert_rate * (double)load->tokens));
     const double rough = (double)constant + (double)cost->request_ps * (double)load->requests +
                          (double)cost->prefill_token_ps * (double)load->prefill_tokens +
                          (double)cost->prefill_half_pair_ps * (double)load->prefill_half_pairs +

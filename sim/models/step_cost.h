@@ -7,6 +7,11 @@
  *     step = c_step + c_request R + c_prefill_token P
  *          + c_prefill_context * sum of chunk (prefix + chunk/2) + c_kv_token * sum of context
  *
+ * and, for mixtures of experts, c_expert (1 - (1 - p_expert)^T) for the T tokens of the step: of E
+ * experts of which each token needs K by chance, that share (p_expert = K/E) is needed by somebody,
+ * and each has to be read from memory once. While a batch keeps its members T stays, and so the
+ * term.
+ *
  * Coefficients are folded, scale included, into whole picoseconds when a worker is created; the sum
  * over chunks is kept in half pairs, chunk (2 prefix + chunk), with half the coefficient. So no
  * step is rounded and a million steps drift by nothing.
@@ -36,6 +41,8 @@ struct sgl_step_cost {
     int64_t prefill_token_ps;
     int64_t prefill_half_pair_ps;
     int64_t kv_token_ps;
+    int64_t expert_ps;
+    double expert_rate; /* -ln(1 - p_expert); may be infinite */
 };
 
 /* What a step works on. */
@@ -45,6 +52,7 @@ struct sgl_step_load {
     int64_t requests;
     int64_t prefill_tokens;
     int64_t prefill_half_pairs;
+    int64_t tokens;  /* prefill tokens, and one for each decoding request */
     int64_t context; /* of the decoding requests, together */
 };
 

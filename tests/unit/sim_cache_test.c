@@ -14,15 +14,44 @@ static void ignore(void *context, const struct sgl_worker_event *event)
     *(uint64_t *)context += event->kind != SGL_WORKER_FIRST_TOKEN;
 }
 
+/* Pages that are a job's own when it has `tokens` in memory. */
+static int64_t own_pages(const struct sgl_engine *engine, uint32_t job, int64_t tokens)
+{
+    const uint32_t node = engine->jobs[job].has_ids ? engine->prompts[job].hold.node : SGL_KV_ROOT;
+
+    if (engine->kv.pages_total == 0)
+        tokens = engine->jobs[job].prompt_tokens; /* answers are not counted then */
+    return sgl_engine_pages(engine, tokens) - sgl_kv_cache_end_pages(&engine->kv, node);
+}
+
 /* held = private + pinned, held + cached + free = total: counted anew from the tree and the jobs.
- */
+ * The first step of a leap has its memory from the start, the others when the leap ends. */
 static bool balances(const struct sgl_engine *engine)
 {
-    int64_t private_pages = 0;
+    const bool takes_whole_prompts = engine->scheduler == &sgl_engine_sglang;
+    const bool has_token = engine->is_stepping && engine->is_decoding;
+    bool is_chunked = false;
+    int64_t pages = 0;
 
-    for (uint32_t job = 0; job < engine->slots.capacity; job++)
-        private_pages += engine->jobs[job].hold.pages;
-    return sgl_kv_cache_is_sound(&engine->kv, private_pages);
+    for (uint32_t i = 0; i < engine->running.count; i++) {
+        const uint32_t job = engine->running.heap[i].item;
+        pages += own_pages(engine, job,
+                           engine->jobs[job].prompt_tokens + sgl_engine_given(engine, job) - 1 +
+                               has_token);
+    }
+    for (uint32_t i = 0; engine->is_stepping && i < engine->chunk_count; i++) {
+        const struct sgl_engine_job *job = &engine->jobs[engine->chunks[i].job];
+        is_chunked = is_chunked || engine->chunks[i].job == engine->partial;
+        pages += own_pages(engine, engine->chunks[i].job,
+                           takes_whole_prompts ? sgl_engine_to_prefill(job)
+                                               : job->prefilled + engine->chunks[i].tokens);
+    }
+    if (engine->partial != SGL_ENGINE_NO_JOB && !is_chunked) {
+        const struct sgl_engine_job *job = &engine->jobs[engine->partial];
+        pages += own_pages(engine, engine->partial,
+                           takes_whole_prompts ? sgl_engine_to_prefill(job) : job->prefilled);
+    }
+    return sgl_kv_cache_is_sound(&engine->kv, pages);
 }
 
 static void accounts_balance_after_every_event(void)
@@ -30,7 +59,11 @@ static void accounts_balance_after_every_event(void)
     static const char *const models[] = {
         "batching:scheduler=sglang,kv_tokens=90,page_size=4,chunked_prefill_size=16",
         "batching:scheduler=vllm,kv_tokens=70,page_size=1,max_batch_tokens=16",
-        "batching:scheduler=vllm,kv_tokens=120,page_size=8", "batching"};
+        "batching:scheduler=vllm,kv_tokens=120,page_size=8",
+        "batching:kv_tokens=80,schedule_policy=lpm",
+        "batching:kv_tokens=96,page_size=3,chunked_prefill_size=9,mixed_chunk=on",
+        "batching:kv_tokens=80,schedule_policy=priority,page_size=16,chunked_prefill_size=0",
+        "batching"};
 
     for (int64_t world = 0; world < 200; world++) {
         struct sgl_rng draws = sgl_rng_stream(3, SGL_PURPOSE_LENGTH, 0, world, 0);
@@ -40,7 +73,10 @@ static void accounts_balance_after_every_event(void)
         uint64_t ended = 0;
         int64_t now_ns = 0;
         bool is_sound = true;
-        CU_ASSERT_EQUAL_FATAL(sgl_worker_model_parse(&spec, models[world % 4], &failure), SGL_OK);
+        CU_ASSERT_EQUAL_FATAL(
+            sgl_worker_model_parse(
+                &spec, models[(size_t)world % (sizeof models / sizeof models[0])], &failure),
+            SGL_OK);
         const struct sgl_worker_model_setup setup = {
             .spec = &spec, .emit = ignore, .context = &ended};
         const struct sgl_worker_model_ops *ops = spec.ops;
@@ -62,8 +98,8 @@ static void accounts_balance_after_every_event(void)
                 row.request.prefix_block = sgl_rng_below(&draws, 12);
                 const struct sgl_job job = {.handle = arrived++,
                                             .arrival_ns = now_ns,
-                                            .max_tokens = sgl_rng_below(&draws, 12),
-                                            .output_tokens = sgl_rng_below(&draws, 12),
+                                            .max_tokens = sgl_rng_below(&draws, 30),
+                                            .output_tokens = sgl_rng_below(&draws, 30),
                                             .request = &row.request,
                                             .recorded = &row.recorded};
                 CU_ASSERT_EQUAL(ops->arrive(&engine, &job, &failure), SGL_OK);

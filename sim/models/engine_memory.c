@@ -1,0 +1,176 @@
+/* KV memory of the engine: what jobs hold, and which of them wait again when it is out. */
+#include "sim/models/engine.h"
+
+#include <assert.h>
+
+int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens)
+{
+    const int64_t page = engine->kv.page_size;
+
+    return page == 1 ? tokens : (tokens + page - 1) / page;
+}
+
+int64_t sgl_engine_to_prefill(const struct sgl_engine_job *job)
+{
+    return (int64_t)job->prompt_tokens + job->emitted;
+}
+
+struct sgl_kv_match sgl_engine_match(const struct sgl_engine *engine, uint32_t job)
+{
+    if (!engine->jobs[job].has_ids)
+        return (struct sgl_kv_match){.node = SGL_KV_ROOT};
+    return sgl_kv_cache_match(&engine->kv, &engine->prompts[job].prompt,
+                              sgl_engine_to_prefill(&engine->jobs[job]));
+}
+
+int64_t sgl_engine_given(const struct sgl_engine *engine, uint32_t job)
+{
+    const struct sgl_event *last = &engine->running.heap[engine->running.position[job]];
+
+    return engine->jobs[job].output_tokens - (last->time - engine->decode_step);
+}
+
+/* ---- pages of decode steps -------------------------------------------------------------- */
+
+int64_t sgl_engine_decode_pages(const struct sgl_engine *engine, int64_t steps)
+{
+    const int64_t page = engine->kv.page_size;
+    int64_t pages = steps / page * (int64_t)engine->running.count;
+
+    if (engine->residues == NULL)
+        return 0;
+    for (int64_t i = 0; i < steps % page; i++)
+        pages += engine->residues[(engine->decode_step + i) % page];
+    return pages;
+}
+
+int64_t sgl_engine_steps_within(const struct sgl_engine *engine, int64_t pages, int64_t most)
+{
+    const int64_t page = engine->kv.page_size;
+    const int64_t count = engine->running.count;
+
+    if (engine->residues == NULL || count == 0)
+        return most;
+    const int64_t rounds = pages / count; /* each of `page` steps in which everyone takes a page */
+    if (rounds >= most / page + 1)
+        return most;
+    int64_t steps = rounds * page;
+    pages -= rounds * count;
+    while (steps < most) {
+        pages -= engine->residues[(engine->decode_step + steps) % page];
+        if (pages < 0)
+            break;
+        steps++;
+    }
+    return steps < most ? steps : most;
+}
+
+/* ---- sums over the running jobs --------------------------------------------------------- */
+
+void sgl_engine_join(struct sgl_engine *engine, uint32_t job)
+{
+    struct sgl_engine_job *self = &engine->jobs[job];
+    const int64_t page = engine->kv.page_size;
+    const int64_t context = sgl_engine_to_prefill(self);
+    const struct sgl_event last = {
+        .time = engine->decode_step + self->output_tokens - self->emitted,
+        .index = self->admission,
+        .item = job,
+    };
+
+    sgl_event_queue_set(&engine->running, &last);
+    engine->context += context;
+    if (engine->residues == NULL)
+        return;
+    if (page > 1) {
+        const int64_t class = (engine->decode_step + 1 - context) % page;
+        self->residue = (uint32_t)(class < 0 ? class + page : class);
+    }
+    engine->residues[self->residue]++;
+    const int64_t left = (int64_t)self->max_tokens - self->emitted;
+    self->is_clipped = left > SGL_ENGINE_ESTIMATE_MAX;
+    if (self->is_clipped)
+        engine->clipped_count++;
+    else
+        engine->estimate_base += left + engine->decode_step;
+}
+
+void sgl_engine_leave(struct sgl_engine *engine, uint32_t job)
+{
+    struct sgl_engine_job *self = &engine->jobs[job];
+
+    self->emitted = (uint32_t)sgl_engine_given(engine, job);
+    sgl_event_queue_remove(&engine->running, job);
+    engine->context -= sgl_engine_to_prefill(self);
+    if (engine->residues == NULL)
+        return;
+    engine->residues[self->residue]--;
+    if (self->is_clipped)
+        engine->clipped_count--;
+    else
+        engine->estimate_base -= (int64_t)self->max_tokens - self->emitted + engine->decode_step;
+}
+
+int64_t sgl_engine_estimate(const struct sgl_engine *engine)
+{
+    const int64_t count = engine->running.count;
+    int64_t sum = engine->estimate_base - (count - engine->clipped_count) * engine->decode_step;
+
+    for (int64_t i = 0; engine->clipped_count > 0 && i < count; i++) {
+        const uint32_t job = engine->running.heap[i].item;
+        const int64_t left = engine->jobs[job].max_tokens - sgl_engine_given(engine, job);
+        if (engine->jobs[job].is_clipped)
+            sum += left < SGL_ENGINE_ESTIMATE_MAX ? left : SGL_ENGINE_ESTIMATE_MAX;
+    }
+    return sum;
+}
+
+void sgl_engine_let_ratio_fall(struct sgl_engine *engine, int64_t steps)
+{
+    const int64_t room = engine->ratio - SGL_ENGINE_RATIO_LEAST;
+
+    /* Retraction can leave it below the least; the next step then brings it up to that. */
+    if (steps > room / SGL_ENGINE_RATIO_STEP)
+        engine->ratio = SGL_ENGINE_RATIO_LEAST;
+    else
+        engine->ratio -= steps * SGL_ENGINE_RATIO_STEP;
+}
+
+/* ---- letting go ------------------------------------------------------------------------- */
+
+void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens)
+{
+    struct sgl_kv_hold hold = {.node = SGL_KV_ROOT};
+
+    if (engine->residues == NULL)
+        tokens = engine->jobs[job].prompt_tokens; /* answers are not counted then */
+    if (engine->jobs[job].has_ids)
+        hold = engine->prompts[job].hold;
+    hold.pages = sgl_engine_pages(engine, tokens) - sgl_kv_cache_end_pages(&engine->kv, hold.node);
+    sgl_kv_cache_let_go(&engine->kv, &hold);
+    if (engine->jobs[job].has_ids)
+        engine->prompts[job].hold = hold;
+}
+
+int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
+{
+    struct sgl_engine_job *self = &engine->jobs[job];
+    int64_t tokens = self->prefilled;
+
+    if (job == engine->partial) {
+        engine->partial = SGL_ENGINE_NO_JOB;
+    } else {
+        /* Its prompt joined the cache, and may have to do so again. */
+        if (self->has_ids &&
+            sgl_kv_cache_reserve(&engine->kv, engine->prompts[job].prompt.count) != SGL_OK)
+            return SGL_ENOMEM;
+        sgl_engine_leave(engine, job);
+        tokens = sgl_engine_to_prefill(self) - 1;
+    }
+    sgl_engine_let_go(engine, job, tokens);
+    self->prefilled = 0;
+    engine->admitted--;
+    engine->is_full = false;
+    sgl_engine_enqueue(engine, job, is_first);
+    return SGL_OK;
+}

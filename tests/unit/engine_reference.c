@@ -1,0 +1,513 @@
+#include "engine_reference_cache.h"
+
+#include "core/absent.h"
+#include "sim_support.h"
+#include "support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUEST_MAX SGL_REFERENCE_REQUEST_MAX
+#define STEPS_MAX 200000 /* more: somebody is taken back for ever */
+
+/* ---- who is where ----------------------------------------------------------------------- */
+
+static bool is_running(const struct sgl_reference *one)
+{
+    return one->is_admitted && !one->is_finished;
+}
+
+static bool is_decoding(const struct sgl_reference *one)
+{
+    return is_running(one) && one->done == one->goal;
+}
+
+static int64_t count_decoding(const struct sgl_reference_world *world)
+{
+    int64_t decoding = 0;
+
+    for (size_t i = 0; i < world->count; i++)
+        decoding += is_decoding(&world->all[i]);
+    return decoding;
+}
+
+static struct sgl_reference *partial_of(struct sgl_reference_world *world)
+{
+    for (size_t i = 0; i < world->count; i++)
+        if (is_running(&world->all[i]) && !is_decoding(&world->all[i]))
+            return &world->all[i];
+    return NULL;
+}
+
+static void put_last(struct sgl_reference_world *world, size_t request)
+{
+    size_t at = world->queued++;
+
+    while (world->it->is_priority && at > 0 &&
+           world->all[world->queue[at - 1]].priority > world->all[request].priority) {
+        world->queue[at] = world->queue[at - 1];
+        at--;
+    }
+    world->events->overtaken += at + 1 < world->queued;
+    world->queue[at] = request;
+}
+
+static void drop_head(struct sgl_reference_world *world)
+{
+    memmove(world->queue, world->queue + 1, --world->queued * sizeof *world->queue);
+}
+
+/* ---- memory of decode steps, and who is taken back -------------------------------------- */
+
+static int64_t decode_need(struct sgl_reference_world *world)
+{
+    int64_t pages = 0;
+
+    for (size_t i = 0; i < world->count; i++)
+        if (is_decoding(&world->all[i]))
+            pages += sgl_reference_pages_of(world, world->all[i].stored + 1) -
+                     sgl_reference_pages_of(world, world->all[i].stored);
+    return pages;
+}
+
+static void withdraw(struct sgl_reference_world *world, struct sgl_reference *self)
+{
+    self->is_admitted = false;
+    sgl_reference_let_go(world, self);
+    self->done = 0;
+    world->is_full = false;
+    world->events->withdrawals++;
+}
+
+static bool retract(struct sgl_reference_world *world)
+{
+    if (world->it->kv_tokens == 0 || decode_need(world) <= sgl_reference_free_pages(world))
+        return false;
+    for (;;) {
+        struct sgl_reference *victim = NULL;
+        for (size_t i = 0; i < world->count; i++) {
+            struct sgl_reference *one = &world->all[i];
+            if (is_decoding(one) &&
+                (victim == NULL || one->emitted < victim->emitted ||
+                 (one->emitted == victim->emitted &&
+                  (one->prompt > victim->prompt ||
+                   (one->prompt == victim->prompt && one->admission > victim->admission)))))
+                victim = one;
+        }
+        withdraw(world, victim);
+        put_last(world, (size_t)(victim - world->all));
+        const int64_t left = count_decoding(world);
+        sgl_reference_make_room(world, sgl_reference_pages_of(world, 20 * left));
+        if (decode_need(world) <= sgl_reference_free_pages(world) &&
+            (left <= 1 || sgl_reference_free_pages(world) * world->it->page >= 20 * left))
+            break;
+    }
+    int64_t given = 0;
+    int64_t most = 0;
+    for (size_t i = 0; i < world->count; i++) {
+        given += is_decoding(&world->all[i]) ? world->all[i].emitted + 20 : 0;
+        most += is_decoding(&world->all[i]) ? world->all[i].max : 0;
+    }
+    if (most > 0)
+        world->ratio = given >= most ? 600000 : given * 600000 / most;
+    return true;
+}
+
+static void preempt(struct sgl_reference_world *world)
+{
+    struct sgl_reference *victim = NULL;
+
+    for (size_t i = 0; i < world->count; i++)
+        if (is_running(&world->all[i]) &&
+            (victim == NULL || world->all[i].admission > victim->admission))
+            victim = &world->all[i];
+    withdraw(world, victim);
+    memmove(world->queue + 1, world->queue, world->queued++ * sizeof *world->queue);
+    world->queue[0] = (size_t)(victim - world->all);
+}
+
+static void take_decode_memory(struct sgl_reference_world *world)
+{
+    for (size_t i = 0; i < world->count; i++)
+        world->all[i].stored += is_decoding(&world->all[i]);
+    sgl_reference_make_room(world, 0);
+}
+
+/* ---- admission -------------------------------------------------------------------------- */
+
+static void admit(struct sgl_reference_world *world, struct sgl_reference *self, int64_t path,
+                  int64_t stored, int64_t now_ns)
+{
+    const int64_t known = sgl_reference_end_of(world, self->ids, path) * world->it->page;
+
+    if (self->started_ns == SGL_ABSENT) {
+        self->started_ns = now_ns;
+        self->cached = self->id_count > 0 ? known : SGL_ABSENT;
+        world->events->hits += known > 0;
+    }
+    self->is_admitted = true;
+    self->path = path;
+    self->goal = self->prompt + self->emitted;
+    self->done = known;
+    self->stored = stored;
+    self->admission = world->admissions++;
+    drop_head(world);
+    sgl_reference_make_room(world, 0);
+}
+
+static int64_t clip(struct sgl_reference_world *world, const struct sgl_reference *one)
+{
+    world->events->clipped += one->max - one->emitted > 4096;
+    return one->max - one->emitted < 4096 ? one->max - one->emitted : 4096;
+}
+
+/* Free pages if these blocks of the cache were in use, too. */
+static int64_t free_with(struct sgl_reference_world *world, struct sgl_reference *self,
+                         int64_t path)
+{
+    const int64_t end = sgl_reference_end_of(world, self->ids, path);
+
+    self->is_admitted = true;
+    self->path = path;
+    self->stored = end * world->it->page;
+    const int64_t pages = sgl_reference_free_pages(world);
+    self->is_admitted = false;
+    self->path = self->stored = 0;
+    return pages;
+}
+
+static bool is_affordable(struct sgl_reference_world *world, struct sgl_reference *self,
+                          int64_t path, int64_t batch_estimate)
+{
+    const int64_t rest = self->prompt + self->emitted -
+                         sgl_reference_end_of(world, self->ids, path) * world->it->page;
+    bool is_alone = true;
+    int64_t running = 0;
+
+    if (world->it->kv_tokens == 0)
+        return true;
+    for (size_t i = 0; i < world->count; i++) {
+        is_alone = is_alone && !is_running(&world->all[i]);
+        running += is_decoding(&world->all[i]) ? clip(world, &world->all[i]) : 0;
+    }
+    const int64_t free = free_with(world, self, path);
+    if (sgl_reference_pages_of(world, rest) > free)
+        return false;
+    return is_alone ||
+           (free * world->it->page - rest - clip(world, self) - batch_estimate) * 600000 >
+               world->ratio * running;
+}
+
+static void sort_by_match(struct sgl_reference_world *world)
+{
+    for (size_t i = 1; i < world->queued; i++)
+        for (size_t j = i; j > 0; j--) {
+            const struct sgl_reference *one = &world->all[world->queue[j - 1]];
+            const struct sgl_reference *other = &world->all[world->queue[j]];
+            if (sgl_reference_end_of(world, other->ids, sgl_reference_match(world, other)) <=
+                sgl_reference_end_of(world, one->ids, sgl_reference_match(world, one)))
+                break;
+            const size_t swap = world->queue[j];
+            world->queue[j] = world->queue[j - 1];
+            world->queue[j - 1] = swap;
+            world->events->overtaken++;
+        }
+}
+
+/* ---- steps ------------------------------------------------------------------------------ */
+
+static void prefill_sglang(struct sgl_reference_world *world, int64_t now_ns, int64_t *tokens,
+                           int64_t decoding, bool is_open)
+{
+    const struct sgl_reference_setting *it = world->it;
+    const int64_t mixed = it->is_mixed ? decoding : 0;
+    int64_t budget = it->chunk > 0 ? it->chunk - mixed : 1 << 30;
+    int64_t input = it->prefill_max - mixed;
+    int64_t estimate = 0;
+    int64_t in_step = 0;
+    bool has_looked = false;
+    struct sgl_reference *self = partial_of(world);
+
+    while (true) {
+        if (self == NULL) {
+            if (!is_open || world->is_full || world->queued == 0 || budget <= 0 || input <= 0 ||
+                (!has_looked && budget < it->page))
+                return;
+            if (it->is_lpm && !has_looked)
+                sort_by_match(world);
+            has_looked = true;
+            self = &world->all[world->queue[0]];
+            const int64_t path = sgl_reference_match(world, self);
+            if (decoding + in_step >= it->running_max ||
+                !is_affordable(world, self, path, estimate)) {
+                world->is_full = true;
+                world->events->refusals++;
+                return;
+            }
+            const int64_t rest = self->prompt + self->emitted -
+                                 sgl_reference_end_of(world, self->ids, path) * it->page;
+            const int64_t whole = sgl_reference_pages_of(world, rest) * it->page;
+            if ((it->chunk == 0 && in_step > 0 && whole >= input) ||
+                (whole > budget && budget < it->page))
+                return;
+            admit(world, self, path, self->prompt + self->emitted, now_ns);
+        }
+        const int64_t left = self->goal - self->done;
+        const int64_t whole = sgl_reference_pages_of(world, left) * it->page;
+        const int64_t given = whole > budget ? budget / it->page * it->page : left;
+        if (given <= 0)
+            return;
+        tokens[self - world->all] = given;
+        budget -= sgl_reference_pages_of(world, given) * it->page;
+        input -= sgl_reference_pages_of(world, given) * it->page;
+        in_step++;
+        if (given < left)
+            return;
+        estimate += clip(world, self);
+        self = NULL;
+    }
+}
+
+/* Fills tokens[i] with prefill tokens; returns whether the decoding ones take part. */
+static bool plan_sglang(struct sgl_reference_world *world, int64_t now_ns, int64_t *tokens)
+{
+    bool decodes = false;
+    bool prefills = false;
+    bool was_short = false;
+
+    if (world->it->is_mixed && count_decoding(world) > 0) {
+        was_short = retract(world);
+        decodes = count_decoding(world) > 0;
+        take_decode_memory(world);
+    }
+    prefill_sglang(world, now_ns, tokens, count_decoding(world), !was_short);
+    for (size_t i = 0; i < world->count; i++)
+        prefills = prefills || tokens[i] > 0;
+    if (prefills)
+        return decodes;
+    if (!decodes && count_decoding(world) > 0) {
+        was_short = retract(world);
+        decodes = true;
+        take_decode_memory(world);
+    }
+    if (decodes && !was_short)
+        world->ratio = world->ratio - 602 > 58800 ? world->ratio - 602 : 58800;
+    return decodes;
+}
+
+static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t *tokens)
+{
+    const struct sgl_reference_setting *it = world->it;
+    struct sgl_reference *self;
+    bool was_short = false;
+    int64_t budget;
+    int64_t in_step = 0;
+
+    while (true) {
+        self = partial_of(world);
+        budget = it->batch_max - count_decoding(world);
+        int64_t need = decode_need(world);
+        if (self != NULL) {
+            const int64_t left = self->goal - self->done;
+            need += sgl_reference_pages_of(world, self->done + (left < budget ? left : budget)) -
+                    sgl_reference_pages_of(world, self->stored);
+        }
+        if (it->kv_tokens == 0 || need <= sgl_reference_free_pages(world))
+            break;
+        preempt(world);
+        was_short = true;
+    }
+    const int64_t decoding = count_decoding(world);
+    take_decode_memory(world);
+    while (budget > 0) {
+        if (self == NULL) {
+            if (was_short || world->queued == 0 || decoding + in_step >= it->running_max)
+                break;
+            self = &world->all[world->queue[0]];
+            const int64_t path = sgl_reference_match(world, self);
+            const int64_t known = sgl_reference_end_of(world, self->ids, path) * it->page;
+            const int64_t left = self->prompt + self->emitted - known;
+            const int64_t stored = known + (left < budget ? left : budget);
+            if (it->kv_tokens > 0 &&
+                sgl_reference_pages_of(world, stored) - sgl_reference_pages_of(world, known) >
+                    free_with(world, self, path))
+                break;
+            admit(world, self, path, stored, now_ns);
+        }
+        const int64_t left = self->goal - self->done;
+        const int64_t given = left < budget ? left : budget;
+        tokens[self - world->all] = given;
+        self->stored = self->done + given;
+        sgl_reference_make_room(world, 0);
+        budget -= given;
+        in_step++;
+        if (given < left)
+            break;
+        self = NULL;
+    }
+    return decoding > 0;
+}
+
+static void emit_token(struct sgl_reference_world *world, struct sgl_reference *self,
+                       int64_t now_ns)
+{
+    if (self->emitted < self->output && ++self->emitted == 1)
+        self->first_ns = now_ns;
+    if (self->emitted == self->output) {
+        self->is_finished = true;
+        self->finish_ns = now_ns;
+        self->finish_order = world->finishes++;
+        sgl_reference_let_go(world, self);
+        world->is_full = false;
+    }
+}
+
+static void queue_arrivals(struct sgl_reference_world *world, int64_t now_ns)
+{
+    for (size_t i = 0; i < world->count; i++)
+        if (!world->all[i].is_rejected && !world->all[i].is_queued &&
+            world->all[i].arrival_ns <= now_ns) {
+            world->all[i].is_queued = true;
+            put_last(world, i);
+        }
+}
+
+static int64_t step_ps(const struct sgl_reference_world *world, const int64_t *tokens,
+                       const bool *decodes)
+{
+    const struct sgl_reference_setting *it = world->it;
+    int64_t constant_ps = 0;
+    int64_t variable_ps = 0;
+    int64_t all_tokens = 0;
+
+    for (size_t i = 0; i < world->count; i++) {
+        const struct sgl_reference *one = &world->all[i];
+        if (tokens[i] > 0) {
+            constant_ps = constant_ps > it->prefill_ps ? constant_ps : it->prefill_ps;
+            variable_ps += it->request_ps + it->token_ps * tokens[i] +
+                           it->half_pair_ps * tokens[i] * (2 * one->done + tokens[i]);
+        }
+        if (decodes[i]) {
+            constant_ps = constant_ps > it->decode_ps ? constant_ps : it->decode_ps;
+            variable_ps += it->request_ps + it->kv_ps * (one->prompt + one->emitted);
+        }
+        all_tokens += tokens[i] + decodes[i];
+    }
+    /* p_expert is a half: of expert_ps, all but a 2^T-th */
+    return constant_ps + variable_ps +
+           (int64_t)round((double)it->expert_ps * (1 - ldexp(1, (int)-all_tokens)));
+}
+
+/* Tokens of one step leave in the order of admission, those of decoding requests first. */
+static void end_step(struct sgl_reference_world *world, const int64_t *tokens, const bool *decodes,
+                     int64_t now_ns)
+{
+    struct sgl_reference *order[REQUEST_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < world->count; i++) {
+        if (!is_running(&world->all[i]))
+            continue;
+        size_t at = count++;
+        for (; at > 0 && order[at - 1]->admission > world->all[i].admission; at--)
+            order[at] = order[at - 1];
+        order[at] = &world->all[i];
+    }
+    for (size_t i = 0; i < count; i++)
+        if (decodes[order[i] - world->all]) {
+            order[i]->goal = ++order[i]->done;
+            emit_token(world, order[i], now_ns);
+        }
+    for (size_t i = 0; i < count; i++) {
+        const int64_t given = tokens[order[i] - world->all];
+        order[i]->done += given;
+        if (given > 0 && order[i]->done == order[i]->goal) {
+            sgl_reference_share(world, order[i]);
+            emit_token(world, order[i], now_ns);
+        }
+    }
+}
+
+/* One step from time_ps; its end, or -1 when there is nothing to do. */
+static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
+{
+    int64_t tokens[REQUEST_MAX] = {0};
+    bool decodes[REQUEST_MAX] = {false};
+    bool is_idle = true;
+
+    queue_arrivals(world, (time_ps + 999) / 1000);
+    for (size_t i = 0; i < world->count; i++)
+        is_idle = is_idle && !is_running(&world->all[i]);
+    if (is_idle && world->queued == 0) {
+        world->ratio = 420000;
+        return -1;
+    }
+    const bool decoding = world->it->is_vllm ? plan_vllm(world, (time_ps + 999) / 1000, tokens)
+                                             : plan_sglang(world, (time_ps + 999) / 1000, tokens);
+    for (size_t i = 0; i < world->count; i++)
+        decodes[i] = decoding && is_decoding(&world->all[i]);
+    const int64_t duration_ps = step_ps(world, tokens, decodes);
+    CU_ASSERT_TRUE_FATAL(duration_ps >= 1000); /* work conserving: there was something to do */
+    time_ps += duration_ps;
+    end_step(world, tokens, decodes, (time_ps + 999) / 1000);
+    return time_ps;
+}
+
+/* Blocks that begin within the prompt; their length, when nobody states it, is an even share. */
+static void know_ids(const struct sgl_reference_setting *it, const struct sgl_request *request,
+                     struct sgl_reference *self)
+{
+    const int64_t count = it->has_cache ? (int64_t)request->prefix_count : 0;
+
+    self->cached = SGL_ABSENT;
+    self->ids = request->prefix_ids;
+    if (count == 0)
+        return;
+    self->block =
+        request->prefix_block > 0 ? request->prefix_block : (self->prompt + count - 1) / count;
+    while (self->id_count < count && self->id_count * self->block < self->prompt)
+        self->id_count++;
+}
+
+void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_trace_row *rows,
+                       size_t count, struct sgl_reference *all, struct sgl_reference_events *events)
+{
+    static struct sgl_reference_world world;
+    int64_t time_ps = 0;
+
+    world = (struct sgl_reference_world){
+        .it = it, .all = all, .events = events, .count = count, .ratio = 420000};
+    for (size_t i = 0; i < count; i++) {
+        const int64_t max_tokens = rows[i].request.max_tokens;
+        const int64_t prompt = rows[i].request.prompt_tokens;
+        all[i] = (struct sgl_reference){
+            .arrival_ns = rows[i].request.arrival_ns,
+            .started_ns = SGL_ABSENT,
+            .prompt = prompt > 0 ? prompt : 1,
+            .output = rows[i].output_tokens < max_tokens ? rows[i].output_tokens : max_tokens,
+            .max = max_tokens,
+            .priority = rows[i].request.priority,
+        };
+        know_ids(it, &rows[i].request, &all[i]);
+        all[i].is_rejected =
+            it->kv_tokens > 0 &&
+            sgl_reference_pages_of(&world, all[i].prompt + max_tokens) > it->kv_tokens / it->page;
+    }
+    for (int64_t steps = 0; steps < STEPS_MAX; steps++) {
+        const int64_t end_ps = step(&world, time_ps);
+        if (end_ps >= 0) {
+            time_ps = end_ps;
+            continue;
+        }
+        int64_t next_ns = -1; /* idle: the next arrival, if there is one */
+        for (size_t i = 0; i < count && next_ns < 0; i++)
+            if (!all[i].is_rejected && !all[i].is_finished)
+                next_ns = all[i].arrival_ns;
+        if (next_ns < 0)
+            return;
+        CU_ASSERT_TRUE_FATAL(next_ns * 1000 > time_ps);
+        time_ps = next_ns * 1000;
+    }
+    CU_FAIL_FATAL("somebody waits for ever");
+}

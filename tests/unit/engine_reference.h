@@ -1,0 +1,62 @@
+/*
+ * engine_reference.h - the batching engine once more, slow and plain: it knows no leaps, no heaps,
+ * no classes of pages and no running sums, and walks all requests at every step. Worlds are small
+ * and made to force ties, memory that runs out, and evictions.
+ */
+#ifndef SGL_TESTS_ENGINE_REFERENCE_H
+#define SGL_TESTS_ENGINE_REFERENCE_H
+
+#include "core/rng.h"
+#include "traces/trace.h"
+
+#define SGL_REFERENCE_REQUEST_MAX 24
+#define SGL_REFERENCE_BLOCK_MAX 12
+
+/* Parameters of a worker: numbers for the reference, `text` for the model. */
+struct sgl_reference_setting {
+    bool is_vllm, is_lpm, is_priority, is_mixed, has_cache;
+    int64_t prefill_ps, decode_ps, request_ps, token_ps, half_pair_ps, kv_ps, expert_ps;
+    int64_t kv_tokens, page, chunk, prefill_max, batch_max, running_max;
+    char text[768];
+};
+
+struct sgl_reference {
+    int64_t arrival_ns, prompt, output, max;
+    enum sgl_priority priority;
+    int64_t goal;    /* tokens to compute before the next one is given */
+    int64_t done;    /* of them; what the cache had included */
+    int64_t stored;  /* tokens that pages were taken for */
+    int64_t emitted; /* output tokens */
+    int64_t admission;
+    int64_t started_ns, first_ns, finish_ns;
+    int64_t finish_order; /* among those that finished */
+    bool is_rejected, is_queued, is_admitted, is_finished;
+
+    const uint64_t *ids;
+    int64_t id_count, block;
+    int64_t path;   /* blocks of it in the cache that it uses */
+    int64_t cached; /* tokens at first admission; SGL_ABSENT without ids */
+};
+
+/* What happened in a world: or it proves nothing. */
+struct sgl_reference_events {
+    int64_t hits, evictions, withdrawals, refusals, clipped, overtaken;
+};
+
+int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32_t count);
+
+#define DRAW(draws, ...)                                                                           \
+    sgl_reference_draw(draws, (const int64_t[]){__VA_ARGS__},                                      \
+                       (uint32_t)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)))
+
+struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws);
+
+size_t sgl_reference_rows(struct sgl_rng *draws, struct sgl_trace_row *rows,
+                          uint64_t ids[SGL_REFERENCE_REQUEST_MAX][SGL_REFERENCE_BLOCK_MAX]);
+
+/* Runs the world; asserts that memory balances and that nobody waits for ever. */
+void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_trace_row *rows,
+                       size_t count, struct sgl_reference *all,
+                       struct sgl_reference_events *events);
+
+#endif

@@ -1,0 +1,128 @@
+#include "engine_reference_cache.h"
+
+#include "support.h"
+
+#include <string.h>
+
+int64_t sgl_reference_pages_of(const struct sgl_reference_world *world, int64_t tokens)
+{
+    return tokens / world->it->page + (tokens % world->it->page > 0);
+}
+
+/* ---- the cache, by searching lists ------------------------------------------------------ */
+
+static struct sgl_reference_entry *entry_of(struct sgl_reference_world *world, const uint64_t *ids,
+                                            int64_t length)
+{
+    for (size_t i = 0; i < world->entry_count; i++)
+        if (world->entries[i].length == length &&
+            memcmp(world->entries[i].ids, ids, (size_t)length * sizeof *ids) == 0)
+            return &world->entries[i];
+    return NULL;
+}
+
+int64_t sgl_reference_end_of(struct sgl_reference_world *world, const uint64_t *ids, int64_t length)
+{
+    return length > 0 ? entry_of(world, ids, length)->end : 0;
+}
+
+static bool is_pinned(const struct sgl_reference_world *world,
+                      const struct sgl_reference_entry *entry)
+{
+    for (size_t i = 0; i < world->count; i++) {
+        const struct sgl_reference *one = &world->all[i];
+        if (one->is_admitted && !one->is_finished && one->path >= entry->length &&
+            memcmp(one->ids, entry->ids, (size_t)entry->length * sizeof *entry->ids) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Pages in use: by running requests, or (everything) with what could be evicted. */
+static int64_t pages_in_use(struct sgl_reference_world *world, bool everything)
+{
+    int64_t pages = 0;
+
+    for (size_t i = 0; i < world->count; i++) {
+        const struct sgl_reference *one = &world->all[i];
+        if (one->is_admitted && !one->is_finished)
+            pages += sgl_reference_pages_of(world, one->stored) -
+                     sgl_reference_end_of(world, one->ids, one->path);
+    }
+    for (size_t i = 0; i < world->entry_count; i++) {
+        const struct sgl_reference_entry *entry = &world->entries[i];
+        if (everything || is_pinned(world, entry))
+            pages += entry->end - sgl_reference_end_of(world, entry->ids, entry->length - 1);
+    }
+    return pages;
+}
+
+int64_t sgl_reference_free_pages(struct sgl_reference_world *world)
+{
+    return world->it->kv_tokens / world->it->page - pages_in_use(world, false);
+}
+
+void sgl_reference_make_room(struct sgl_reference_world *world, int64_t pages)
+{
+    const int64_t total = world->it->kv_tokens / world->it->page;
+
+    while (world->it->kv_tokens > 0 && pages_in_use(world, true) + pages > total) {
+        size_t oldest = world->entry_count;
+        for (size_t i = 0; i < world->entry_count; i++)
+            if (!is_pinned(world, &world->entries[i]) &&
+                (oldest == world->entry_count ||
+                 world->entries[i].stamp < world->entries[oldest].stamp))
+                oldest = i;
+        if (oldest == world->entry_count)
+            break;
+        world->entries[oldest] = world->entries[--world->entry_count];
+        world->events->evictions++;
+    }
+    CU_ASSERT_TRUE_FATAL(world->it->kv_tokens == 0 || pages_in_use(world, true) <= total);
+}
+
+int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_reference *self)
+{
+    int64_t path = 0;
+
+    while (path < self->id_count) {
+        const struct sgl_reference_entry *next = entry_of(world, self->ids, path + 1);
+        if (next == NULL || next->end * world->it->page >= self->prompt + self->emitted)
+            break;
+        path++;
+    }
+    return path;
+}
+
+void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self)
+{
+    const int64_t page = world->it->page;
+    const int64_t whole = self->prompt / page;
+    int64_t last = 0;
+
+    for (int64_t b = 1; b <= self->id_count; b++) {
+        const int64_t reach = b * self->block < self->prompt ? b * self->block : self->prompt;
+        const int64_t before = (b - 1) * self->block;
+        last = reach / page > before / page ? b : last;
+    }
+    for (int64_t b = self->path + 1; b <= last; b++) {
+        const struct sgl_reference_entry *known = entry_of(world, self->ids, b);
+        const int64_t before = sgl_reference_end_of(world, self->ids, b - 1);
+        const int64_t reach = b * self->block < self->prompt ? b * self->block : self->prompt;
+        const int64_t end = reach / page > before ? reach / page : before;
+        if (known != NULL && known->end > whole)
+            break;
+        if (known == NULL)
+            world->entries[world->entry_count++] =
+                (struct sgl_reference_entry){self->ids, b, end, 0};
+        self->path = b;
+    }
+}
+
+void sgl_reference_let_go(struct sgl_reference_world *world, struct sgl_reference *self)
+{
+    for (int64_t b = self->path; b > 0; b--)
+        entry_of(world, self->ids, b)->stamp = ++world->clock;
+    self->path = 0;
+    self->stored = 0;
+}

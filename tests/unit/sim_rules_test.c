@@ -1,0 +1,192 @@
+/* What the schedulers do, in cases small enough to be worked out by hand. A step takes 10 us. */
+#include "sim_support.h"
+#include "support.h"
+
+#include <stdio.h>
+
+#define US INT64_C(1000)
+#define STEP_10US                                                                                  \
+    "batching:c_step_us=10,c_request_us=0,c_prefill_token_us=0,c_prefill_context_us=0,"            \
+    "c_kv_token_us=0,"
+
+#define ROWS_MAX 160
+
+/* Runs the rows on one worker, by leaps and by steps, which must agree. */
+static struct sgl_simulation_totals run(const char *model, const struct sgl_trace_row *rows,
+                                        size_t count, struct sgl_seen *seen)
+{
+    struct sgl_simulation_totals totals;
+    struct sgl_test_fleet fleet;
+    struct sgl_witness witness;
+    uint64_t digest = 0;
+    char text[512];
+
+    snprintf(text, sizeof text, STEP_10US "%s", model);
+    sgl_test_fleet_init(&fleet, "round_robin", text, 1);
+    for (int stepwise = 1; stepwise >= 0; stepwise--) {
+        fleet.options.stepwise = stepwise == 1;
+        sgl_witness_init(&witness, count);
+        totals = sgl_test_fleet_run(&fleet, rows, count, &witness);
+        CU_ASSERT_TRUE(stepwise == 1 || witness.digest == digest);
+        digest = witness.digest;
+        for (size_t i = 0; i < count; i++)
+            seen[i] = witness.seen[i];
+        sgl_witness_release(&witness);
+    }
+    sgl_test_fleet_release(&fleet);
+    return totals;
+}
+
+/*
+ * The second is let in at 610 us, when the first has given 61 of 100 tokens: 156 - 70 - 10 - 50 =
+ * 26 tokens would be left, more than 39 x (0.7 - 60 x 0.602 / 600) = 24.95. At 1,000 us both hold
+ * 156. The second has given fewer, and waits till the first has ended; then its 10 + 39 tokens are
+ * computed again.
+ */
+static void retraction(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 100, 100),
+                                         sgl_row(1, 605 * US, 10, 50, 50)};
+    struct sgl_seen seen[2];
+
+    struct sgl_simulation_totals totals = run("kv_tokens=156", rows, 2, seen);
+    CU_ASSERT_EQUAL(totals.steps, 1 + 60 + 1 + 38 + 1 + 1 + 10);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 1010 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.queue_time_ns, 5 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.ttft_ns, 15 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 515 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.output_tokens, 50);
+    /* A token less, and it is refused at 610 us; the batch is then full until the first leaves. */
+    run("kv_tokens=154", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 1000 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.queue_time_ns, 395 * US);
+}
+
+/*
+ * Both hold 15 of 30 tokens at 60 us, with 6 given. The youngest makes room, and its 16 tokens do
+ * not fit again beside the other.
+ */
+static void preemption(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 15, 15), sgl_row(1, 0, 10, 15, 15)};
+    struct sgl_seen seen[2];
+
+    run("scheduler=vllm,kv_tokens=30", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 150 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.ttft_ns, 10 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 240 * US);
+}
+
+/* One at a time, and a step each. The known prompt overtakes, but only when at most 128 wait. */
+static void longest_prefix_first(void)
+{
+    static const uint64_t known[] = {1, 2};
+    static uint64_t own[ROWS_MAX][2];
+    static struct sgl_trace_row rows[ROWS_MAX];
+    static struct sgl_seen seen[ROWS_MAX];
+    const size_t counts[] = {10, 132};
+    const int64_t turns[] = {1, 4}; /* steps it waits: with 131, 130 and 129 in the queue, too */
+
+    for (int i = 0; i < 2; i++) {
+        const size_t count = counts[i];
+        for (size_t j = 0; j < count; j++) {
+            rows[j] = sgl_row((int64_t)j, j == 0 ? 0 : 10 * US, 20, 1, 1);
+            own[j][0] = own[j][1] = 3 + j;
+            rows[j].request.prefix_ids = j == 0 || j == count - 1 ? known : own[j];
+            rows[j].request.prefix_count = 2;
+            rows[j].request.prefix_block = 10;
+        }
+        run("schedule_policy=lpm,max_running_requests=1", rows, count, seen);
+        CU_ASSERT_EQUAL(seen[count - 1].outcome.queue_time_ns, (turns[i] - 1) * 10 * US);
+        CU_ASSERT_EQUAL(seen[count - 1].outcome.cached_tokens, 10);
+        run("max_running_requests=1", rows, count, seen);
+        CU_ASSERT_EQUAL(seen[count - 1].outcome.queue_time_ns, (int64_t)(count - 2) * 10 * US);
+    }
+}
+
+static void high_before_low(void)
+{
+    static const enum sgl_priority priorities[] = {SGL_PRIORITY_LOW, SGL_PRIORITY_NORMAL,
+                                                   SGL_PRIORITY_HIGH, SGL_PRIORITY_NORMAL,
+                                                   SGL_PRIORITY_HIGH};
+    static const int64_t turns[] = {4, 2, 0, 3, 1};
+    struct sgl_trace_row rows[5];
+    struct sgl_seen seen[5];
+
+    for (int i = 0; i < 5; i++) {
+        rows[i] = sgl_row(i, 0, 20, 1, 1);
+        rows[i].request.priority = priorities[i];
+    }
+    run("schedule_policy=priority,max_running_requests=1", rows, 5, seen);
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(seen[i].outcome.queue_time_ns, turns[i] * 10 * US);
+}
+
+/* 30 tokens in chunks of 8 are 4 steps in which the other waits; of 8 less the other's token, 5 in
+ * which it goes on. */
+static void mixed_chunks(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 1, 10, 10), sgl_row(1, 15 * US, 30, 1, 1)};
+    struct sgl_seen seen[2];
+
+    run("chunked_prefill_size=8", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 140 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 45 * US);
+    run("chunked_prefill_size=8,mixed_chunk=on", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 100 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 55 * US);
+}
+
+static void overhead_of_the_host(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 1, 3, 3), sgl_row(1, 0, 1, 1, 1)};
+    struct sgl_seen seen[2];
+
+    run("host_overhead_us=500,max_running_requests=1", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.ttft_ns, 510 * US);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 530 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.queue_time_ns, 30 * US); /* the engine did not wait */
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 540 * US);
+}
+
+/* 8 us for all experts: a half of them for one token, three quarters for two. */
+static void experts(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 2, 3, 3)};
+    struct sgl_seen seen[1];
+
+    run("c_expert_us=8,p_expert=0.5", rows, 1, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.ttft_ns, 16 * US);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 44 * US);
+}
+
+static void contradictions_are_refused(void)
+{
+    static const struct {
+        const char *text;
+        const char *says;
+    } cases[] = {
+        {"batching:scheduler=vllm,schedule_policy=lpm", "expected fcfs with scheduler=vllm"},
+        {"batching:scheduler=vllm,mixed_chunk=on", "expected scheduler=sglang"},
+        {"batching:mixed_chunk=on,chunked_prefill_size=0", "chunked_prefill_size above 0"},
+    };
+    struct sgl_worker_model_spec spec;
+    struct sgl_failure failure;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CU_ASSERT_EQUAL(sgl_worker_model_parse(&spec, cases[i].text, &failure), SGL_EINVAL);
+        SGL_ASSERT_CONTAINS(failure.text, cases[i].says);
+    }
+}
+
+SGL_SUITE(sim_rules) = {
+    {"sglang takes back who gave least when memory is out, and computes it again", retraction},
+    {"vllm takes back the youngest, who waits in front", preemption},
+    {"lpm lets the longest known prompt overtake, unless more than 128 wait", longest_prefix_first},
+    {"priority: high, normal, low, each in order", high_before_low},
+    {"mixed chunks let running requests decode, and are shorter by a token each", mixed_chunks},
+    {"host overhead delays the answer, not the engine", overhead_of_the_host},
+    {"experts cost more the more tokens a step has, up to all of them", experts},
+    {"parameters that contradict each other are refused", contradictions_are_refused},
+    CU_TEST_INFO_NULL,
+};
