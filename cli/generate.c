@@ -3,6 +3,8 @@
  *
  *     laws --> generator (traces/generate) --> rows --> CSV or SQLite --> read back: digest
  *                                               +--> statistics
+ *
+ * A database keeps the laws with the requests; a CSV has no place for them.
  */
 #include "analysis/samples.h"
 #include "cli.h"
@@ -229,15 +231,21 @@ static int generate(struct sgl_generation *generation, bool is_quiet, struct sgl
 {
     struct sgl_generator *generator = NULL;
     struct sgl_trace_writer *writer = NULL;
-    int status = sgl_generator_create(&generator, &generation->options, failure);
+    struct sgl_trace_note notes[SGL_GENERATION_NOTES];
+    int status = sgl_generation_describe(generation, notes, failure);
 
+    if (status == SGL_OK)
+        status = sgl_generator_create(&generator, &generation->options, failure);
     if (status == SGL_OK)
         status = sgl_trace_writer_open(&writer,
                                        &(struct sgl_trace_writer_options){
                                            .path = generation->path,
                                            .columns = columns_of(&generation->options),
+                                           .notes = notes,
+                                           .note_count = SGL_GENERATION_NOTES,
                                        },
                                        failure);
+    sgl_generation_notes_release(notes);
     if (status == SGL_OK)
         status = write_rows(generation, generator, writer, is_quiet, failure);
     if (status == SGL_OK) {

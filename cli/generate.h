@@ -10,6 +10,7 @@
 
 #include "analysis/samples.h"
 #include "traces/generate/generator.h"
+#include "traces/trace_writer.h"
 
 struct sgl_generation {
     const char *path;
@@ -31,6 +32,14 @@ struct sgl_generation {
     double gap_mean_s;
     double gap_squares; /* sum of squares about the mean, s^2 */
 };
+
+/* What the trace is drawn from, as it is printed and kept in a database: the caller frees the
+ * values by releasing them, whatever came of it. SGL_ENOMEM. */
+#define SGL_GENERATION_NOTES 9
+int sgl_generation_describe(const struct sgl_generation *generation,
+                            struct sgl_trace_note notes[static SGL_GENERATION_NOTES],
+                            struct sgl_failure *failure);
+void sgl_generation_notes_release(struct sgl_trace_note notes[static SGL_GENERATION_NOTES]);
 
 /* On stdout. SGL_ENOMEM. */
 int sgl_generation_print(const struct sgl_generation *generation, struct sgl_failure *failure);

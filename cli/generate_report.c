@@ -1,5 +1,7 @@
 #include "generate.h"
 
+#include "core/version.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -174,27 +176,63 @@ static json_t *real_or_null(double value)
     return isnan(value) ? json_null() : json_real(value + 0.0);
 }
 
-static int add_laws(json_t *root, const struct sgl_generation *generation)
+int sgl_generation_describe(const struct sgl_generation *generation,
+                            struct sgl_trace_note notes[static SGL_GENERATION_NOTES],
+                            struct sgl_failure *failure)
 {
     const struct sgl_generator_options *options = &generation->options;
     char max_tokens[40];
-    char *texts[] = {
-        sgl_law_format(&generation->arrivals),
-        sgl_law_format(&generation->prompt),
-        sgl_law_format(&generation->output),
-        options->prefixes != NULL ? sgl_parameters_format(options->prefixes) : NULL,
-        options->sessions != NULL ? sgl_parameters_format(options->sessions) : NULL,
-    };
-    static const char *const names[] = {"arrivals", "prompt", "output", "prefixes", "sessions"};
-    int failed = 0;
+    char seed[24];
+    char block[16];
+    const bool has_ids = options->prefixes != NULL || options->sessions != NULL;
 
     format_max_tokens(options, max_tokens, sizeof max_tokens);
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        failed |= json_object_set_new(root, names[i],
-                                      texts[i] != NULL ? json_string(texts[i]) : json_null());
-        free(texts[i]);
+    snprintf(seed, sizeof seed, "%" PRIu64, options->seed);
+    snprintf(block, sizeof block, "%" PRIu32, options->prefix_block);
+    const struct {
+        const char *key;
+        char *value;
+        bool is_given;
+    } rows[SGL_GENERATION_NOTES] = {
+        {"arrivals", sgl_law_format(&generation->arrivals), true},
+        {"prompt", sgl_law_format(&generation->prompt), true},
+        {"output", sgl_law_format(&generation->output), true},
+        {"prefixes", sgl_parameters_format(&generation->prefixes), options->prefixes != NULL},
+        {"sessions", sgl_parameters_format(&generation->sessions), options->sessions != NULL},
+        {"prefix_block", strdup(block), has_ids},
+        {"max_tokens", strdup(max_tokens), true},
+        {"seed", strdup(seed), true},
+        {"version", strdup("sglsim " SGL_VERSION), true},
+    };
+    bool has_all = true;
+    for (size_t i = 0; i < SGL_GENERATION_NOTES; i++) {
+        has_all = has_all && rows[i].value != NULL;
+        if (!rows[i].is_given)
+            free(rows[i].value);
+        notes[i].key = rows[i].key;
+        notes[i].value = rows[i].is_given ? rows[i].value : NULL;
     }
-    return failed | json_object_set_new(root, "max_tokens", json_string(max_tokens));
+    return has_all ? SGL_OK : sgl_fail(failure, SGL_ENOMEM, "no memory to name the laws");
+}
+
+void sgl_generation_notes_release(struct sgl_trace_note notes[static SGL_GENERATION_NOTES])
+{
+    for (size_t i = 0; i < SGL_GENERATION_NOTES; i++)
+        free(notes[i].value);
+}
+
+static int add_laws(json_t *root, const struct sgl_generation *generation,
+                    struct sgl_failure *failure)
+{
+    struct sgl_trace_note notes[SGL_GENERATION_NOTES];
+    int failed = sgl_generation_describe(generation, notes, failure) != SGL_OK;
+
+    for (size_t i = 0; i < SGL_GENERATION_NOTES && !failed; i++)
+        failed = json_object_set_new(root, notes[i].key,
+                                     notes[i].value != NULL ? json_string(notes[i].value)
+                                                            : json_null()) != 0;
+    sgl_generation_notes_release(notes);
+    return failed;
 }
 
 int sgl_generation_print_json(const struct sgl_generation *generation, struct sgl_failure *failure)
@@ -206,14 +244,13 @@ int sgl_generation_print_json(const struct sgl_generation *generation, struct sg
 
     snprintf(digest, sizeof digest, "%016" PRIx64, generation->digest);
     json_t *root = json_pack(
-        "{s:i, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "schema_version", 1, "seed",
-        (json_int_t)generation->options.seed, "digest", digest, "span_s",
-        generation->last_arrival_s, "requests", (json_int_t)facts->request_count, "sessions_count",
-        (json_int_t)facts->session_count, "sessions_cut", (json_int_t)facts->sessions_cut,
-        "sessions_full", (json_int_t)facts->sessions_full, "draws_at_max",
-        (json_int_t)(facts->prompts_clamped + facts->outputs_clamped), "outputs_cut",
-        (json_int_t)facts->outputs_cut);
-    int failed = root == NULL || add_laws(root, generation) != 0;
+        "{s:i, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "schema_version", 1, "digest", digest,
+        "span_s", generation->last_arrival_s, "requests", (json_int_t)facts->request_count,
+        "sessions_count", (json_int_t)facts->session_count, "sessions_cut",
+        (json_int_t)facts->sessions_cut, "sessions_full", (json_int_t)facts->sessions_full,
+        "draws_at_max", (json_int_t)(facts->prompts_clamped + facts->outputs_clamped),
+        "outputs_cut", (json_int_t)facts->outputs_cut);
+    int failed = root == NULL || add_laws(root, generation, failure) != 0;
     for (size_t i = 0; i < count && !failed; i++)
         failed = json_object_set_new(root, figures[i].name,
                                      json_pack("{s:o, s:o}", "realised",

@@ -22,6 +22,8 @@ struct sgl_trace_store {
     struct sgl_new_file file;
     uint32_t columns;
     int64_t origin_ns;
+    const struct sgl_trace_note *notes; /* the caller's, until begin returns */
+    size_t note_count;
 };
 
 struct sgl_trace_store_ops {

@@ -2,7 +2,7 @@
  * trace_store_sqlite.c - requests as the table `requests` of a SQLite database.
  *
  * The partial file is nobody's until it is renamed, so it is written without a journal and in one
- * transaction; new_file.c syncs it.
+ * transaction; new_file.c syncs it. Notes become the table `generated`.
  */
 #include "trace_store.h"
 
@@ -50,7 +50,10 @@ static int has_side_file(const char *path)
 static int is_ours(const char *path, struct sgl_failure *failure)
 {
     static const char sql[] = "SELECT group_concat(name, ',') FROM pragma_table_info('requests')"
-                              " WHERE (SELECT count(*) FROM sqlite_schema) = 1";
+                              " WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema"
+                              "  WHERE name NOT IN ('requests', 'generated'))"
+                              " AND (SELECT coalesce(group_concat(name, ','), 'key,value')"
+                              "  FROM pragma_table_info('generated')) = 'key,value'";
     sqlite3 *database = NULL;
     sqlite3_stmt *statement = NULL;
     int found = has_side_file(path);
@@ -126,6 +129,25 @@ static int prepare(struct sqlite_store *self, struct sgl_failure *failure)
     return status;
 }
 
+static int write_notes(struct sqlite_store *self, struct sgl_failure *failure)
+{
+    sqlite3_str *sql = sqlite3_str_new(self->database);
+    int status = SGL_OK;
+
+    if (self->base.note_count > 0)
+        sqlite3_str_appendall(sql, "CREATE TABLE generated (key TEXT, value TEXT);");
+    for (size_t i = 0; i < self->base.note_count; i++)
+        sqlite3_str_appendf(sql, "INSERT INTO generated VALUES (%Q, %Q);", self->base.notes[i].key,
+                            self->base.notes[i].value);
+    char *text = sqlite3_str_finish(sql);
+    if (self->base.note_count > 0 && text == NULL)
+        status = sgl_fail(failure, SGL_ENOMEM, "%s: no memory to write it", self->base.path);
+    else if (text != NULL && sqlite3_exec(self->database, text, NULL, NULL, NULL) != SQLITE_OK)
+        status = fail(self, failure);
+    sqlite3_free(text);
+    return status;
+}
+
 static int begin(struct sgl_trace_store *store, struct sgl_failure *failure)
 {
     struct sqlite_store *self = (struct sqlite_store *)store;
@@ -137,7 +159,8 @@ static int begin(struct sgl_trace_store *store, struct sgl_failure *failure)
                      "PRAGMA locking_mode = EXCLUSIVE; BEGIN",
                      NULL, NULL, NULL) != SQLITE_OK)
         return fail(self, failure);
-    return prepare(self, failure);
+    const int status = write_notes(self, failure);
+    return status == SGL_OK ? prepare(self, failure) : status;
 }
 
 static int bind_seconds(struct sqlite_store *self, int index, int64_t ns)

@@ -191,6 +191,8 @@ int sgl_trace_writer_open(struct sgl_trace_writer **writer_out,
     store->file.descriptor = -1;
     store->columns = options->columns | ((UINT32_C(1) << SGL_COLUMN_REQUIRED_COUNT) - 1);
     store->origin_ns = options->origin_ns;
+    store->notes = options->notes;
+    store->note_count = options->note_count;
     writer->store = store;
     status = sgl_new_file_open(&store->file, options->path, failure);
     store->path = store->file.path;

@@ -24,8 +24,11 @@
  * Texts are written as they are. A spreadsheet takes a cell that begins with = + - @ for a formula,
  * quotes or not: open traces that others made with care.
  *
+ * Notes, such as the laws a trace was drawn from, go into the table `generated` (key, value) of a
+ * database, which readers pass over; a CSV has no place for them.
+ *
  * A file is only replaced when it is empty or was written by this writer for the same kind: its
- * columns, and for a database its only table, are exactly such as stand above. The new one appears
+ * columns, and for a database its tables, are exactly such as stand above. The new one appears
  * whole, or not at all.
  *
  * Failures are one line that begins with the path. After one, discard.
@@ -41,12 +44,19 @@
 
 struct sgl_trace_writer;
 
+struct sgl_trace_note {
+    const char *key;
+    char *value; /* NULL: there is none */
+};
+
 /* A zeroed struct with a path is a good start. Strings are borrowed for the call. */
 struct sgl_trace_writer_options {
     const char *path;
     const char *format; /* "csv" or "sqlite"; NULL: by the suffix, .csv or .db .sqlite .sqlite3 */
     uint32_t columns;   /* SGL_COLUMN_BIT of each that the file has; the first three need none */
     int64_t origin_ns;
+    const struct sgl_trace_note *notes; /* kept where the format can */
+    size_t note_count;
 };
 
 /* "csv" or "sqlite" by the suffix of a path; NULL when it tells neither. */
