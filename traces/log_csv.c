@@ -282,15 +282,25 @@ static int create(struct sgl_log_store **store_out, const char *path,
     return SGL_OK;
 }
 
-/* A name that ends in a slash, or a folder with a log in it. */
+/* A folder with a log in it, under that name or moved aside by a run that was killed before it
+ * could put its own there (log_folder.h). */
+static bool is_there(const char *path)
+{
+    char aside[SGL_LOG_CSV_PATH_MAX];
+    struct stat info;
+
+    if (stat(path, &info) == 0)
+        return S_ISDIR(info.st_mode) && sgl_log_csv_version(path) > 0;
+    const int length = snprintf(aside, sizeof aside, "%s.replaced", path);
+    return length > 0 && (size_t)length < sizeof aside && sgl_log_csv_version(aside) > 0;
+}
+
+/* A name that ends in a slash, or a log that is such a folder already. */
 static bool owns(const char *path)
 {
     const size_t length = strlen(path);
-    struct stat info;
 
-    return length > 0 &&
-           (path[length - 1] == '/' ||
-            (stat(path, &info) == 0 && S_ISDIR(info.st_mode) && sgl_log_csv_version(path) > 0));
+    return length > 0 && (path[length - 1] == '/' || is_there(path));
 }
 
 const struct sgl_log_medium sgl_log_medium_csv = {

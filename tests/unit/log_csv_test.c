@@ -293,6 +293,10 @@ static void only_a_log_is_replaced(void)
     CU_ASSERT_EQUAL(rename(sgl_scratch("place"), sgl_scratch("place.replaced")), 0);
     sgl_log_discard(sgl_test_log_play(folder, &small));
     CU_ASSERT_EQUAL(verdict_on(folder).status, SGL_VERIFY_IDENTICAL);
+    /* So it does when its name is given without the slash. */
+    CU_ASSERT_EQUAL(rename(sgl_scratch("place"), sgl_scratch("place.replaced")), 0);
+    sgl_log_discard(sgl_test_log_play(sgl_scratch("place"), &small));
+    CU_ASSERT_EQUAL(verdict_on(folder).status, SGL_VERIFY_IDENTICAL);
 
     struct sgl_test_run run = small;
     run.is_durable = true;
