@@ -206,6 +206,8 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
         count_success(summary, record);
     } else {
         summary->failed++;
+        if (record->worker < summary->worker_count)
+            summary->workers[record->worker].failed++;
         count_error(summary, outcome->error);
     }
 }
@@ -236,6 +238,18 @@ int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_object
 struct sgl_sink *sgl_summary_sink(struct sgl_summary *summary)
 {
     return &summary->sink;
+}
+
+int sgl_summary_describe(struct sgl_summary *summary, uint32_t worker, const char *kind,
+                         struct sgl_failure *failure)
+{
+    char *copy = strdup(kind);
+
+    if (copy == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
+    free(summary->workers[worker].kind);
+    summary->workers[worker].kind = copy;
+    return SGL_OK;
 }
 
 static struct sgl_distribution distribution_of(const struct sgl_samples *samples)
@@ -337,8 +351,10 @@ void sgl_summary_destroy(struct sgl_summary *summary)
         return;
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
         sgl_samples_release(&summary->metrics[m]);
-    for (uint32_t w = 0; w < summary->worker_count; w++)
+    for (uint32_t w = 0; w < summary->worker_count; w++) {
         free(summary->workers[w].url);
+        free(summary->workers[w].kind);
+    }
     free(summary->workers);
     free(summary);
 }

@@ -70,8 +70,10 @@ struct sgl_error_count {
 };
 
 struct sgl_summary_worker {
-    char *url; /* owned by the summary */
+    char *url;  /* owned by the summary */
+    char *kind; /* likewise; NULL when nobody described it */
     uint64_t requests;
+    uint64_t failed; /* of them */
 };
 
 struct sgl_summary_result {
@@ -107,6 +109,11 @@ struct sgl_summary;
 int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_objectives *objectives,
                        struct sgl_failure *failure);
 struct sgl_sink *sgl_summary_sink(struct sgl_summary *summary);
+
+/* What the worker of that index is, in a word for the table, such as a profile. Copied. Before
+ * finish. */
+int sgl_summary_describe(struct sgl_summary *summary, uint32_t worker, const char *kind,
+                         struct sgl_failure *failure);
 
 /* After the run. Fails when memory ran out during it. */
 int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *result,

@@ -53,11 +53,16 @@ static json_t *workers(const struct sgl_summary_result *result)
 {
     json_t *array = json_array();
 
-    for (uint32_t w = 0; w < result->worker_count; w++)
-        if (!sgl_json_append(array,
-                             json_pack("{s:o, s:o}", "url", sgl_json_text(result->workers[w].url),
-                                       "requests", integer(result->workers[w].requests))))
+    for (uint32_t w = 0; w < result->worker_count; w++) {
+        const struct sgl_summary_worker *worker = &result->workers[w];
+        json_t *object = json_pack("{s:o, s:o, s:o}", "url", sgl_json_text(worker->url), "requests",
+                                   integer(worker->requests), "failed", integer(worker->failed));
+        if (object != NULL && worker->kind != NULL &&
+            !sgl_json_set(object, "kind", sgl_json_text(worker->kind)))
+            object = NULL;
+        if (!sgl_json_append(array, object))
             return NULL;
+    }
     return array;
 }
 

@@ -6,6 +6,8 @@
 #define WORKERS_SHOWN 16
 #define BAR_CELLS 40
 #define NAME_WIDTH 32
+#define NAME_WIDTH_BESIDE_KIND 24
+#define KIND_WIDTH 22
 
 /* ns as ms with four digits or more, or "-" when there is none. */
 static const char *milliseconds(double nanoseconds, char *out, size_t size)
@@ -140,27 +142,74 @@ static const char *shown_name(const char *name, size_t width, char *out, size_t 
     return out;
 }
 
-static void print_workers(FILE *out, const struct sgl_summary_result *result)
+/* Columns of the table of workers; of 0 columns: not shown. */
+struct worker_columns {
+    int name;
+    int kind;
+    bool has_failed;
+    int bar;
+    uint64_t most; /* requests of a worker */
+    uint64_t total;
+};
+
+static struct worker_columns measure_workers(const struct sgl_summary_result *result)
 {
-    static const char bar[BAR_CELLS + 1] = "########################################";
-    uint64_t most = 0;
-    uint64_t total = 0;
+    struct worker_columns columns = {.name = NAME_WIDTH, .bar = BAR_CELLS};
 
     for (uint32_t w = 0; w < result->worker_count; w++) {
-        total += result->workers[w].requests;
-        if (result->workers[w].requests > most)
-            most = result->workers[w].requests;
+        const struct sgl_summary_worker *worker = &result->workers[w];
+        columns.total += worker->requests;
+        if (worker->requests > columns.most)
+            columns.most = worker->requests;
+        columns.has_failed = columns.has_failed || worker->failed > 0;
+        if (worker->kind != NULL)
+            columns.kind = KIND_WIDTH;
     }
-    fprintf(out, "\n%-*s %9s %9s\n", NAME_WIDTH, "worker", "requests", "share");
-    for (uint32_t w = 0; w < result->worker_count && w < WORKERS_SHOWN; w++) {
-        const uint64_t requests = result->workers[w].requests;
-        char name[NAME_WIDTH + 4];
-        fprintf(out, "%-*s %9llu %7.2f %%  %.*s\n", NAME_WIDTH,
-                shown_name(result->workers[w].url, NAME_WIDTH, name, sizeof name),
-                (unsigned long long)requests,
-                total > 0 ? 100.0 * (double)requests / (double)total : 0.0,
-                most > 0 ? (int)(BAR_CELLS * requests / most) : 0, bar);
+    if (columns.kind > 0) {
+        columns.name = NAME_WIDTH_BESIDE_KIND;
+        columns.bar = BAR_CELLS / 2;
+    } else if (columns.has_failed) {
+        columns.bar = BAR_CELLS - 10;
     }
+    return columns;
+}
+
+static void print_worker(FILE *out, const struct worker_columns *columns,
+                         const struct sgl_summary_worker *worker)
+{
+    static const char bar[BAR_CELLS + 1] = "########################################";
+    char text[NAME_WIDTH + 4];
+
+    fprintf(out, "%-*s", columns->name,
+            shown_name(worker->url, (size_t)columns->name, text, sizeof text));
+    if (columns->kind > 0)
+        fprintf(out, " %-*s", columns->kind,
+                worker->kind != NULL
+                    ? shown_name(worker->kind, (size_t)columns->kind, text, sizeof text)
+                    : "");
+    fprintf(out, " %9llu", (unsigned long long)worker->requests);
+    if (columns->has_failed)
+        fprintf(out, " %9llu", (unsigned long long)worker->failed);
+    fprintf(out, " %7.2f %%  %.*s\n",
+            columns->total > 0 ? 100.0 * (double)worker->requests / (double)columns->total : 0.0,
+            columns->most > 0 ? (int)((uint64_t)columns->bar * worker->requests / columns->most)
+                              : 0,
+            bar);
+}
+
+static void print_workers(FILE *out, const struct sgl_summary_result *result)
+{
+    const struct worker_columns columns = measure_workers(result);
+
+    fprintf(out, "\n%-*s", columns.name, "worker");
+    if (columns.kind > 0)
+        fprintf(out, " %-*s", columns.kind, "kind");
+    fprintf(out, " %9s", "requests");
+    if (columns.has_failed)
+        fprintf(out, " %9s", "failed");
+    fprintf(out, " %9s\n", "share");
+    for (uint32_t w = 0; w < result->worker_count && w < WORKERS_SHOWN; w++)
+        print_worker(out, &columns, &result->workers[w]);
     if (result->worker_count > WORKERS_SHOWN)
         fprintf(out, "... and %u more (--json has all)\n", result->worker_count - WORKERS_SHOWN);
     if (!isnan(result->jain_index))

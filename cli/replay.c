@@ -31,6 +31,7 @@ static const char examples[] =
     "scheduler=vllm,max_running_requests=64\n"
     "  sglsim replay trace.csv --policy random --service exponential:mean_s=0.5,servers=8 --seed "
     "7\n"
+    "  sglsim replay trace.csv --policy least_outstanding --fleet two-gpus.fleet\n"
     "  sglsim replay sglsim-run.db --policy least_outstanding --log other.db\n";
 
 static void set_standards(struct sgl_replay_options *options)
@@ -151,8 +152,6 @@ static void state_facts(struct sgl_replay *replay)
     const struct sgl_trace_facts *facts = sgl_trace_facts(replay->trace);
     char text[64];
 
-    if (replay->log == NULL)
-        return;
     sgl_log_fact(replay->log, "command", "replay");
     sgl_log_fact(replay->log, "kind", "sim");
     sgl_simulated_fleet_state(&replay->fleet, replay->log);
@@ -168,6 +167,22 @@ static void state_facts(struct sgl_replay *replay)
     sgl_log_fact(replay->log, "trace_rows", text);
     snprintf(text, sizeof text, "%016llx", (unsigned long long)facts->digest);
     sgl_log_fact(replay->log, "trace_digest", text);
+}
+
+/* Of unlike workers, what each is. */
+static int describe_workers(const struct sgl_replay *replay, struct sgl_failure *failure)
+{
+    const struct sgl_simulated_fleet *fleet = &replay->fleet;
+    int status = SGL_OK;
+
+    for (uint32_t w = 0; fleet->file.spec_count > 1 && w < fleet->worker_count; w++) {
+        const struct sgl_worker_model_spec *spec = fleet->workers[w].spec;
+        if (status == SGL_OK)
+            status = sgl_summary_describe(
+                replay->summary, w,
+                spec->profile.name[0] != '\0' ? spec->profile.name : spec->ops->name, failure);
+    }
+    return status;
 }
 
 static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
@@ -186,6 +201,7 @@ static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
         .policy = &replay->policy,
         .workers = replay->fleet.workers,
         .worker_count = replay->fleet.worker_count,
+        .faults = sgl_simulated_fleet_faults(&replay->fleet),
         .sink = sink_count > 1 ? &tee.sink : sinks[0],
         .progress = sgl_progress_report,
         .progress_context = &replay->progress,
@@ -211,6 +227,8 @@ static int run(struct sgl_replay *replay, struct sgl_failure *failure)
         status = open_log(replay, failure);
     if (status == SGL_OK)
         status = simulate(replay, failure);
+    if (status == SGL_OK)
+        status = describe_workers(replay, failure);
     if (status == SGL_OK)
         status = sgl_summary_finish(replay->summary, &replay->result, failure);
     if (status == SGL_OK && replay->log != NULL) {
@@ -243,6 +261,18 @@ static void release(struct sgl_replay *replay)
     sgl_simulated_fleet_release(&replay->fleet);
 }
 
+/* A failure may be of the trace, or of the file that describes the fleet. */
+static void complain(const struct sgl_replay *replay, const char *text)
+{
+    const char *fleet = replay->options.simulation.fleet;
+    const size_t length = fleet != NULL ? strlen(fleet) : 0;
+
+    if (length > 0 && strncmp(text, fleet, length) == 0 && text[length] == ':')
+        sgl_complain_at("%s", text);
+    else
+        sgl_complain_of(replay->path, text);
+}
+
 int sgl_command_replay(int argument_count, char **arguments)
 {
     struct sgl_replay replay = {0};
@@ -260,7 +290,7 @@ int sgl_command_replay(int argument_count, char **arguments)
             failure.text);
         exit_code = parsed == SGL_ENOMEM ? SGL_EXIT_FAILED : SGL_EXIT_USAGE;
     } else if (run(&replay, &failure) != SGL_OK) {
-        sgl_complain_of(replay.path, failure.text);
+        complain(&replay, failure.text);
         exit_code = replay.is_misused ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else {
         warn(&replay);

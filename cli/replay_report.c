@@ -11,14 +11,12 @@
 #define WIDTH 100
 #define INDENT 13
 #define JSON_SCHEMA_VERSION 1
-#define CAVEAT_MAX 256
+#define CAVEAT_MAX 512
+#define FAULTS_SHOWN 12
 
-/* "label        text", broken after commas and at blanks to stay within the width. */
-static void print_wrapped(const char *label, const char *text)
+/* The text from `column` on, broken after commas and at blanks to stay within the width. */
+static void print_wrapped_at(size_t column, const char *text)
 {
-    size_t column = INDENT;
-
-    printf("%-*s", INDENT, label);
     while (*text != '\0') {
         const size_t word = strcspn(text, ", ") + (text[strcspn(text, ", ")] == ',');
         const size_t blanks = strspn(text + word, " ");
@@ -37,6 +35,13 @@ static void print_wrapped(const char *label, const char *text)
     putchar('\n');
 }
 
+/* "label        text" */
+static void print_wrapped(const char *label, const char *text)
+{
+    printf("%-*s", INDENT, label);
+    print_wrapped_at(INDENT, text);
+}
+
 static void print_trace(const struct sgl_replay *replay)
 {
     const struct sgl_trace_facts *facts = sgl_trace_facts(replay->trace);
@@ -48,21 +53,69 @@ static void print_trace(const struct sgl_replay *replay)
     print_wrapped("trace", text);
 }
 
-static void print_fleet(const struct sgl_replay *replay)
+/* "name: " of a group that has one. */
+static const char *group_label(const struct sgl_simulated_group *group, char *out, size_t size)
 {
-    const struct sgl_profile_identity *profile = &replay->fleet.specs[0].profile;
+    if (group->name[0] == '\0')
+        out[0] = '\0';
+    else
+        snprintf(out, size, "%.60s x%u: ", group->name, group->worker_count);
+    return out;
+}
+
+static void print_group(const struct sgl_simulated_group *group)
+{
+    const struct sgl_profile_identity *profile = &group->spec->profile;
+    char label[80];
     char text[6 * SGL_PROFILE_TEXT_MAX];
 
-    snprintf(text, sizeof text, "%u worker%s (%s)", replay->fleet.worker_count,
-             replay->fleet.worker_count == 1 ? "" : "s", replay->fleet.origin);
-    print_wrapped("fleet", text);
-    print_wrapped("service", replay->fleet.service_text);
+    group_label(group, label, sizeof label);
+    printf("%-*s%s", INDENT, "service", label);
+    print_wrapped_at(INDENT + strlen(label), group->service);
     if (profile->name[0] == '\0')
         return;
-    snprintf(text, sizeof text, "%s: %s on %s, TP %s; fit error %s", profile->name, profile->model,
-             profile->gpu, profile->tp,
+    snprintf(text, sizeof text, "%s%s: %s on %s, TP %s; fit error %s", label, profile->name,
+             profile->model, profile->gpu, profile->tp,
              profile->fit_error[0] != '\0' ? profile->fit_error : "not stated");
     print_wrapped("profile", text);
+}
+
+static void print_fault(const struct sgl_replay *replay, const struct sgl_fault *fault)
+{
+    const char *name = replay->fleet.file.workers[fault->worker].name;
+    char text[256];
+    size_t used =
+        (size_t)snprintf(text, sizeof text, "%.80s %s", name, sgl_fault_kind_name(fault->kind));
+
+    if (fault->kind == SGL_FAULT_SLOW)
+        used += (size_t)snprintf(text + used, sizeof text - used, " (x%g)", fault->factor);
+    else if (fault->kind == SGL_FAULT_FLAP)
+        used += (size_t)snprintf(text + used, sizeof text - used, " (down %g of each %g s)",
+                                 (double)fault->down_ns / 1e9, (double)fault->period_ns / 1e9);
+    used += (size_t)snprintf(text + used, sizeof text - used, " from %g s",
+                             (double)fault->from_ns / 1e9);
+    if (fault->until_ns != INT64_MAX)
+        snprintf(text + used, sizeof text - used, " until %g s", (double)fault->until_ns / 1e9);
+    print_wrapped("fault", text);
+}
+
+static void print_fleet(const struct sgl_replay *replay)
+{
+    const struct sgl_simulated_fleet *fleet = &replay->fleet;
+    struct sgl_simulated_group group;
+    char text[256];
+
+    snprintf(text, sizeof text, "%u worker%s (%.200s)", fleet->worker_count,
+             fleet->worker_count == 1 ? "" : "s", fleet->origin);
+    print_wrapped("fleet", text);
+    for (uint32_t g = 0; sgl_simulated_fleet_group(fleet, g, &group); g++)
+        print_group(&group);
+    for (uint32_t i = 0; i < fleet->file.faults.count && i < FAULTS_SHOWN; i++)
+        print_fault(replay, &fleet->file.faults.faults[i]);
+    if (fleet->file.faults.count > FAULTS_SHOWN) {
+        snprintf(text, sizeof text, "... and %u more", fleet->file.faults.count - FAULTS_SHOWN);
+        print_wrapped("fault", text);
+    }
 }
 
 /* What the reader must know beside the figures, one line each; NULL past the last. */
@@ -82,7 +135,7 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
                  (unsigned long long)totals->cut_to_max_tokens);
         return out;
     }
-    return sgl_worker_model_caveat(&replay->fleet.specs[0], index - own, out, size);
+    return sgl_simulated_fleet_caveat(&replay->fleet, index - own, out, size);
 }
 
 int sgl_replay_print(const struct sgl_replay *replay)
@@ -103,12 +156,14 @@ int sgl_replay_print(const struct sgl_replay *replay)
     return SGL_OK;
 }
 
-static json_t *fleet_json(const struct sgl_replay *replay)
+/* Adds what the group is to the object, or releases it. */
+static json_t *describe_group(json_t *object, const struct sgl_simulated_group *group)
 {
-    const struct sgl_profile_identity *profile = &replay->fleet.specs[0].profile;
-    json_t *object = json_pack("{s:i, s:o}", "workers", (int)replay->fleet.worker_count, "service",
-                               sgl_json_text(replay->fleet.service_text));
+    const struct sgl_profile_identity *profile = &group->spec->profile;
 
+    if (!sgl_json_set(object, "workers", json_integer(group->worker_count)) ||
+        !sgl_json_set(object, "service", sgl_json_text(group->service)))
+        return NULL;
     if (profile->name[0] == '\0')
         return object;
     return sgl_json_set(object, "profile", sgl_json_text(profile->name)) &&
@@ -116,6 +171,60 @@ static json_t *fleet_json(const struct sgl_replay *replay)
                    sgl_json_set(object, "profile_fit_error", sgl_json_text(profile->fit_error))
                ? object
                : NULL;
+}
+
+static json_t *fault_json(const struct sgl_replay *replay, const struct sgl_fault *fault)
+{
+    const char *name = replay->fleet.file.workers[fault->worker].name;
+    json_t *object = json_pack(
+        "{s:o, s:s, s:f, s:o}", "worker", sgl_json_text(name), "kind",
+        sgl_fault_kind_name(fault->kind), "from_s", (double)fault->from_ns / 1e9, "until_s",
+        fault->until_ns != INT64_MAX ? json_real((double)fault->until_ns / 1e9) : json_null());
+
+    if (fault->kind == SGL_FAULT_SLOW && !sgl_json_set(object, "factor", json_real(fault->factor)))
+        return NULL;
+    if (fault->kind == SGL_FAULT_FLAP &&
+        (!sgl_json_set(object, "period_s", json_real((double)fault->period_ns / 1e9)) ||
+         !sgl_json_set(object, "down_s", json_real((double)fault->down_ns / 1e9))))
+        return NULL;
+    return object;
+}
+
+static json_t *faults_json(const struct sgl_replay *replay)
+{
+    const struct sgl_fault_plan *plan = &replay->fleet.file.faults;
+    json_t *array = json_array();
+
+    for (uint32_t i = 0; i < plan->count; i++)
+        if (!sgl_json_append(array, fault_json(replay, &plan->faults[i])))
+            return NULL;
+    return array;
+}
+
+static json_t *groups_json(const struct sgl_simulated_fleet *fleet)
+{
+    struct sgl_simulated_group group;
+    json_t *array = json_array();
+
+    for (uint32_t g = 0; sgl_simulated_fleet_group(fleet, g, &group); g++) {
+        json_t *object = json_pack("{s:o}", "name", sgl_json_text(group.name));
+        if (!sgl_json_append(array, describe_group(object, &group)))
+            return NULL;
+    }
+    return array;
+}
+
+/* One group: what it is. A file: how many workers, what each group is, and the faults. */
+static json_t *fleet_json(const struct sgl_replay *replay)
+{
+    const struct sgl_simulated_fleet *fleet = &replay->fleet;
+    struct sgl_simulated_group group;
+
+    if (fleet->file.spec_count > 0)
+        return json_pack("{s:i, s:o, s:o}", "workers", (int)fleet->worker_count, "groups",
+                         groups_json(fleet), "faults", faults_json(replay));
+    sgl_simulated_fleet_group(fleet, 0, &group);
+    return describe_group(json_object(), &group);
 }
 
 static json_t *trace_json(const struct sgl_replay *replay)

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define MAX_NEW_TOKENS_STANDARD 2048
-#define LOAD_INTERVAL_MIN_NS 1000
+#define INTERVAL_MIN_NS 1000
+#define HEALTH_INTERVAL_STANDARD_NS (60 * SGL_NANOSECONDS_PER_SECOND) /* DESIGN, section 7 */
 
 void sgl_simulation_flags_init(struct sgl_simulation_flags *flags)
 {
@@ -15,7 +16,16 @@ void sgl_simulation_flags_init(struct sgl_simulation_flags *flags)
         .rate_scale = 1,
         .max_new_tokens = MAX_NEW_TOKENS_STANDARD,
         .completions_report = "on",
+        .health_interval_ns = HEALTH_INTERVAL_STANDARD_NS,
     };
+}
+
+static int check_interval(const char *name, int64_t interval_ns)
+{
+    if (interval_ns == 0 || interval_ns >= INTERVAL_MIN_NS)
+        return SGL_OPTIONS_RUN;
+    sgl_complain("%s is below 1us, expected 0 or at least that (a run would never end)", name);
+    return SGL_EXIT_USAGE;
 }
 
 int sgl_simulation_flags_check(const struct sgl_simulation_flags *flags)
@@ -25,12 +35,16 @@ int sgl_simulation_flags_check(const struct sgl_simulation_flags *flags)
                      SGL_WORKER_MAX_STANDARD);
         return SGL_EXIT_USAGE;
     }
-    if (flags->load_interval_ns > 0 && flags->load_interval_ns < LOAD_INTERVAL_MIN_NS) {
-        sgl_complain(
-            "--load-interval is below 1us, expected 0 or at least that (a run would never end)");
+    if (flags->fleet != NULL && (flags->workers > 0 || flags->service != NULL ||
+                                 flags->profile != NULL || flags->worker != NULL)) {
+        sgl_complain("--fleet describes every worker: --workers, --service, --profile and --worker "
+                     "cannot stand beside it (write them into the file)");
         return SGL_EXIT_USAGE;
     }
-    return SGL_OPTIONS_RUN;
+    const int checked = check_interval("--load-interval", flags->load_interval_ns);
+    return checked == SGL_OPTIONS_RUN
+               ? check_interval("--health-interval", flags->health_interval_ns)
+               : checked;
 }
 
 void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
@@ -42,6 +56,7 @@ void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
     options->load_interval_ns = flags->load_interval_ns;
     options->load_delay_ns = flags->load_delay_ns;
     options->completions_report = strcmp(flags->completions_report, "on") == 0;
+    options->health_interval_ns = flags->health_interval_ns;
     options->stepwise = flags->stepwise;
 }
 
@@ -65,4 +80,6 @@ void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct
     state_time(log, "load_interval_ns", flags->load_interval_ns);
     state_time(log, "load_delay_ns", flags->load_delay_ns);
     sgl_log_fact(log, "completions_report", flags->completions_report);
+    if (flags->fleet != NULL)
+        state_time(log, "health_interval_ns", flags->health_interval_ns);
 }

@@ -26,6 +26,8 @@ struct sgl_simulation_flags {
     const char *service;
     const char *profile;
     const char *worker; /* overrides, "k=v,k=v" */
+    const char *fleet;  /* a file (sim/fleet_file.h) instead of the four above; NULL: none */
+    int64_t health_interval_ns;
     double rate_scale;
     uint64_t max_new_tokens;
     int64_t response_delay_ns;
@@ -46,6 +48,11 @@ struct sgl_simulation_flags {
      "step times of batching (default " SGL_PROFILE_STANDARD ")", 0},                              \
     {"worker", 'w', SGL_OPTION_TEXT, "k=v,...", &(flags).worker,                                   \
      "override worker or profile parameters, such as scheduler=vllm", 0},                          \
+    {"fleet", 0, SGL_OPTION_TEXT, "FILE", &(flags).fleet,                                          \
+     "unlike workers, and faults they have: sections [worker] and\n"                              \
+     "[fault] (sim/README.md); instead of the four above", 0},                                     \
+    {"health-interval", 0, SGL_OPTION_DURATION, "TIME", &(flags).health_interval_ns,               \
+     "workers with faults are probed that often (default 60s; 0: never)", 0},                      \
     {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &(flags).rate_scale,                               \
      "divide arrival times by X (default 1): 2 is twice the load", 0},                             \
     {"max-new-tokens", 0, SGL_OPTION_NATURAL, "N", &(flags).max_new_tokens,                        \

@@ -1,15 +1,15 @@
 #include "sim/profile.h"
 
 #include "core/text.h"
+#include "sim/text_file.h"
 #include "sim/worker_model.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define FILE_MAX 65536 /* bytes of a profile; those here have about a thousand */
+#define FILE_MAX ((size_t)65535) /* bytes of a profile; those here have about a thousand */
 #define WHAT_MAX 4200
 #define SUFFIX ".profile"
 
@@ -40,35 +40,13 @@ static const struct {
 
 #define IDENTITY_KEY_COUNT (sizeof identity_keys / sizeof identity_keys[0])
 
-/* A stretch of a line, without white space around it. */
-struct span {
-    const char *text;
-    size_t length;
-};
-
-static struct span trimmed(const char *text, size_t length)
-{
-    while (length > 0 && isspace((unsigned char)text[length - 1]))
-        length--;
-    while (length > 0 && isspace((unsigned char)text[0])) {
-        text++;
-        length--;
-    }
-    return (struct span){text, length};
-}
-
-static bool is_word(struct span span, const char *word)
-{
-    return strlen(word) == span.length && memcmp(span.text, word, span.length) == 0;
-}
-
 /* Text of an identity key; 1 when `key` is one, 0 when not. */
-static int set_identity(struct sgl_profile_identity *identity, struct span key, struct span value,
-                        const char *what, struct sgl_failure *failure)
+static int set_identity(struct sgl_profile_identity *identity, struct sgl_span key,
+                        struct sgl_span value, const char *what, struct sgl_failure *failure)
 {
     for (size_t i = 0; i < IDENTITY_KEY_COUNT; i++) {
         char *out = (char *)identity + identity_keys[i].offset;
-        if (!is_word(key, identity_keys[i].name))
+        if (!sgl_span_is(key, identity_keys[i].name))
             continue;
         if (out[0] != '\0')
             return sgl_fail(failure, SGL_EINVAL, "%s: %s given twice, expected once", what,
@@ -88,13 +66,13 @@ static int set_identity(struct sgl_profile_identity *identity, struct span key, 
 }
 
 /* A number: `given` has a bit for each row of the table that the file has named already. */
-static int set_value(struct sgl_profile *profile, struct span key, struct span value,
+static int set_value(struct sgl_profile *profile, struct sgl_span key, struct sgl_span value,
                      uint32_t *given, const char *what, struct sgl_failure *failure)
 {
     const struct sgl_parameter *table = profile->parameters.table;
 
     for (size_t i = 0; table[i].name != NULL; i++) {
-        if (!is_word(key, table[i].name))
+        if (!sgl_span_is(key, table[i].name))
             continue;
         if ((*given & UINT32_C(1) << i) != 0)
             return sgl_fail(failure, SGL_EINVAL, "%s: %s given twice, expected once", what,
@@ -108,21 +86,22 @@ static int set_value(struct sgl_profile *profile, struct span key, struct span v
     return status;
 }
 
-static int read_line(struct sgl_profile *profile, struct span line, uint32_t *given,
+static int read_line(struct sgl_profile *profile, struct sgl_span line, uint32_t *given,
                      const char *what, struct sgl_failure *failure)
 {
     const char *comment = memchr(line.text, '#', line.length);
 
     if (comment != NULL)
-        line = trimmed(line.text, (size_t)(comment - line.text));
+        line = sgl_span_trimmed(line.text, (size_t)(comment - line.text));
     if (line.length == 0)
         return SGL_OK;
     const char *equals = memchr(line.text, '=', line.length);
     if (equals == NULL)
         return sgl_fail(failure, SGL_EINVAL, "%s: '%.*s', expected key = value", what,
                         line.length > 40 ? 40 : (int)line.length, line.text);
-    const struct span key = trimmed(line.text, (size_t)(equals - line.text));
-    const struct span value = trimmed(equals + 1, line.length - (size_t)(equals - line.text) - 1);
+    const struct sgl_span key = sgl_span_trimmed(line.text, (size_t)(equals - line.text));
+    const struct sgl_span value =
+        sgl_span_trimmed(equals + 1, line.length - (size_t)(equals - line.text) - 1);
     const int status = set_identity(&profile->identity, key, value, what, failure);
     if (status != 0)
         return status < 0 ? status : SGL_OK;
@@ -156,7 +135,8 @@ static int read_text(struct sgl_profile *profile, const char *file, const char *
     while (*text != '\0') {
         const size_t length = strcspn(text, "\n");
         snprintf(what, sizeof what, "%s:%u", file, ++line);
-        const int status = read_line(profile, trimmed(text, length), &given, what, failure);
+        const int status =
+            read_line(profile, sgl_span_trimmed(text, length), &given, what, failure);
         if (status != SGL_OK)
             return status;
         text += length + (text[length] == '\n');
@@ -196,25 +176,11 @@ int sgl_profile_named(struct sgl_profile *profile, const char *name, struct sgl_
 
 int sgl_profile_load(struct sgl_profile *profile, const char *path, struct sgl_failure *failure)
 {
-    char text[FILE_MAX] = "unknown error";
-    FILE *file = fopen(path, "rb");
+    char *text;
+    int status = sgl_text_file_read(&text, path, FILE_MAX, failure);
 
-    if (file == NULL) {
-        (void)strerror_r(errno, text, sizeof text);
-        return sgl_fail(failure, SGL_EIO, "%s: %s", path, text);
-    }
-    const size_t size = fread(text, 1, sizeof text, file);
-    const bool failed = ferror(file) != 0;
-    fclose(file);
-    if (failed)
-        return sgl_fail(failure, SGL_EIO, "%s: cannot be read, expected a file of text", path);
-    if (size == sizeof text)
-        return sgl_fail(failure, SGL_EINVAL, "%s: too long, expected at most %d bytes", path,
-                        FILE_MAX - 1);
-    text[size] = '\0';
-    if (strlen(text) != size)
-        return sgl_fail(failure, SGL_EINVAL, "%s: has a NUL byte, expected text", path);
-
+    if (status != SGL_OK)
+        return status;
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
     size_t length = strlen(name);
@@ -222,7 +188,9 @@ int sgl_profile_load(struct sgl_profile *profile, const char *path, struct sgl_f
     if (length > suffix && strcmp(name + length - suffix, SUFFIX) == 0)
         length -= suffix;
     start(profile, name, length);
-    return read_text(profile, path, text, failure);
+    status = read_text(profile, path, text, failure);
+    free(text);
+    return status;
 }
 
 int sgl_profile_find(struct sgl_profile *profile, const char *name_or_path,

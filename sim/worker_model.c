@@ -88,6 +88,23 @@ static int find_profile(const struct sgl_worker_model_ops *ops, const char *text
     return status;
 }
 
+int sgl_worker_model_set(struct sgl_worker_model_spec *spec, const char *key, size_t key_length,
+                         const char *value, size_t value_length, const char *what,
+                         struct sgl_failure *failure)
+{
+    const int status =
+        sgl_parameters_set(&spec->parameters, key, key_length, value, value_length, what, failure);
+
+    if (status == SGL_OK && spec->ops->spread != NULL)
+        spec->ops->spread(&spec->parameters);
+    return status;
+}
+
+int sgl_worker_model_check(const struct sgl_worker_model_spec *spec, struct sgl_failure *failure)
+{
+    return spec->ops->check != NULL ? spec->ops->check(&spec->parameters, failure) : SGL_OK;
+}
+
 /* Sets what the text names, but for the profile. */
 static int apply(struct sgl_worker_model_spec *spec, const char *text, const char *what,
                  struct sgl_failure *failure)
@@ -98,12 +115,10 @@ static int apply(struct sgl_worker_model_spec *spec, const char *text, const cha
     while ((status = next_piece(&text, &piece, what, failure)) == 1) {
         if (names_profile(spec->ops, &piece))
             continue;
-        status = sgl_parameters_set(&spec->parameters, piece.key, piece.key_length, piece.value,
-                                    piece.value_length, what, failure);
+        status = sgl_worker_model_set(spec, piece.key, piece.key_length, piece.value,
+                                      piece.value_length, what, failure);
         if (status != SGL_OK)
             return status;
-        if (spec->ops->spread != NULL)
-            spec->ops->spread(&spec->parameters);
     }
     return status;
 }
@@ -165,10 +180,8 @@ int sgl_worker_model_resolve(struct sgl_worker_model_spec *spec, const char *ser
         (status = find_profile(spec->ops, overrides, what, profile_name, failure)) != SGL_OK ||
         (status = set_ground(spec, profile_name, what, failure)) != SGL_OK ||
         (status = apply(spec, text, what, failure)) != SGL_OK ||
-        (status = apply(spec, overrides, what, failure)) != SGL_OK)
-        goto fail;
-    if (spec->ops->check != NULL &&
-        (status = spec->ops->check(&spec->parameters, failure)) != SGL_OK)
+        (status = apply(spec, overrides, what, failure)) != SGL_OK ||
+        (status = sgl_worker_model_check(spec, failure)) != SGL_OK)
         goto fail;
     return SGL_OK;
 fail:

@@ -148,6 +148,13 @@ int sgl_worker_model_resolve(struct sgl_worker_model_spec *spec, const char *ser
                              const char *profile, const char *overrides,
                              struct sgl_failure *failure);
 
+/* Changes one parameter of a resolved spec, as a text would, but for `profile`; `what` opens the
+ * failure text. sgl_worker_model_check then says whether the values still fit together. */
+int sgl_worker_model_set(struct sgl_worker_model_spec *spec, const char *key, size_t key_length,
+                         const char *value, size_t value_length, const char *what,
+                         struct sgl_failure *failure);
+int sgl_worker_model_check(const struct sgl_worker_model_spec *spec, struct sgl_failure *failure);
+
 /* The spec with every parameter resolved; parses back to the same values bit for bit (the profile's
  * name is not part of it: its values are). Caller frees; NULL without memory. */
 char *sgl_worker_model_format(const struct sgl_worker_model_spec *spec);
