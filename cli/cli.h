@@ -33,6 +33,7 @@ int sgl_command_replay(int argument_count, char **arguments);
 int sgl_command_verify(int argument_count, char **arguments);
 int sgl_command_generate(int argument_count, char **arguments);
 int sgl_command_convert(int argument_count, char **arguments);
+int sgl_command_emulate(int argument_count, char **arguments);
 int sgl_command_load(int argument_count, char **arguments);
 int sgl_command_policies(int argument_count, char **arguments);
 

@@ -18,6 +18,8 @@ static const struct sgl_command commands[] = {
     {"generate", "draw a synthetic trace: arrivals, lengths, prefixes, sessions",
      sgl_command_generate},
     {"convert", "write a trace in another format, or a log in another medium", sgl_command_convert},
+    {"emulate", "serve SGLang's API from simulated workers in real time, without a GPU",
+     sgl_command_emulate},
     {"load", "send a trace to a server as real requests, and measure the answers",
      sgl_command_load},
     {"policies", "list the policies, or explain one: rule, parameters, source",

@@ -1,6 +1,7 @@
 #include "load_body.h"
 
 #include "core/rng.h"
+#include "live/words.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -8,19 +9,6 @@
 
 #define TOKEN_ID_FIRST 1000
 #define TOKEN_ID_COUNT 20000
-#define WORD_COUNT 64
-#define WORD_BYTES 4
-
-/* clang-format off */
-static const char words[WORD_COUNT][WORD_BYTES + 1] = {
-    " the", " and", " for", " are", " but", " not", " you", " all", " can", " had", " her",
-    " was", " one", " our", " out", " day", " get", " has", " him", " his", " how", " man",
-    " new", " now", " old", " see", " two", " way", " who", " did", " its", " let", " put",
-    " say", " she", " too", " use", " big", " end", " far", " few", " got", " own", " run",
-    " set", " six", " ten", " top", " try", " why", " yes", " yet", " car", " eye", " low",
-    " sun", " war", " law", " air", " key", " map", " net", " red", " sea",
-};
-/* clang-format on */
 
 const char *sgl_load_path(enum sgl_load_api api)
 {
@@ -75,7 +63,7 @@ static void put_prompt(FILE *out, const struct sgl_load_options *options,
             fprintf(out, "%s%u", i > 0 ? "," : "",
                     TOKEN_ID_FIRST + sgl_rng_below(&stream, TOKEN_ID_COUNT));
         else
-            fwrite(words[sgl_rng_next(&stream) % WORD_COUNT], 1, WORD_BYTES, out);
+            fwrite(sgl_word(sgl_rng_next(&stream)), 1, SGL_WORD_BYTES, out);
     }
     fputs(options->sends_ids ? "]" : "\"", out);
 }
@@ -147,6 +135,7 @@ int sgl_load_body_make(struct sgl_load_body *body, const struct sgl_load_options
         *body = (struct sgl_load_body){0};
         return SGL_ENOMEM;
     }
-    body->prompt_bytes = options->sends_ids ? 0 : WORD_BYTES * (size_t)row->request.prompt_tokens;
+    body->prompt_bytes =
+        options->sends_ids ? 0 : SGL_WORD_BYTES * (size_t)row->request.prompt_tokens;
     return SGL_OK;
 }

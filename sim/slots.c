@@ -97,3 +97,22 @@ uint32_t sgl_slot_list_pop(struct sgl_slot_list *list, const struct sgl_slots *s
     list->count--;
     return slot;
 }
+
+bool sgl_slot_list_remove(struct sgl_slot_list *list, struct sgl_slots *slots, uint32_t slot)
+{
+    uint32_t before = 0; /* slot + 1, as all of these */
+
+    for (uint32_t at = list->first; at != 0; before = at, at = slots->next[at - 1]) {
+        if (at != slot + 1)
+            continue;
+        if (before == 0)
+            list->first = slots->next[slot];
+        else
+            slots->next[before - 1] = slots->next[slot];
+        if (list->last == at)
+            list->last = before;
+        list->count--;
+        return true;
+    }
+    return false;
+}

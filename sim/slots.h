@@ -50,4 +50,7 @@ void sgl_slot_list_push_first(struct sgl_slot_list *list, struct sgl_slots *slot
 uint32_t sgl_slot_list_first(const struct sgl_slot_list *list);
 uint32_t sgl_slot_list_pop(struct sgl_slot_list *list, const struct sgl_slots *slots);
 
+/* Takes a slot out of the list wherever it is, by walking there. False: it is not in the list. */
+bool sgl_slot_list_remove(struct sgl_slot_list *list, struct sgl_slots *slots, uint32_t slot);
+
 #endif

@@ -267,4 +267,6 @@ const struct sgl_worker_model_ops sgl_worker_model_batching = {
     .load = load,
     .steps = steps,
     .slow = slow,
+    .tokens = sgl_engine_tokens,
+    .cancel = sgl_engine_cancel,
 };

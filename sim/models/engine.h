@@ -37,7 +37,8 @@
  *
  * Files: batching.c (calls of the driver), engine_parameters.c, engine_schedulers.c (which requests
  * a step works on), engine_memory.c (pages, and who has to wait again), engine_steps.c (time, what
- * happens when steps end), step_cost.c (arithmetic).
+ * happens when steps end), engine_clients.c (tokens so far, clients that leave), step_cost.c
+ * (arithmetic).
  */
 #ifndef SGL_SIM_MODELS_ENGINE_H
 #define SGL_SIM_MODELS_ENGINE_H
@@ -251,6 +252,11 @@ void sgl_engine_end_step(struct sgl_engine *engine);
 
 /* Steps done by `now_ns`, those of the leap under way that have ended included. */
 uint64_t sgl_engine_steps(const struct sgl_engine *engine, int64_t now_ns);
+
+/* The calls of a driver in real time (engine_clients.c): worker_model.h says what they do. */
+void sgl_engine_tokens(const void *state,
+                       void (*tell)(void *context, uint32_t handle, int64_t tokens), void *context);
+bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle);
 
 /* Shortens the leap under way to its first step boundary at or after `now_ns`. */
 void sgl_engine_cut_leap(struct sgl_engine *engine, int64_t now_ns);

@@ -1,0 +1,43 @@
+/*
+ * emulate_answer.h - what an emulated worker says: events of a stream, and whole answers, as
+ * SGLang's server gives them.
+ *
+ * Token i of an answer is a word of four bytes, a function of i alone. Events of /generate carry
+ * the text so far, those of the OpenAI API what is new. The last event, or the answer, carries
+ * meta_info: id, finish_reason, prompt_tokens, completion_tokens, cached_tokens, e2e_latency (s),
+ * and what SGLang's public fork with the marginal utility router adds for its recorder:
+ * queue_length (requests waiting when the answer was made), server_created_time, queue_time_start,
+ * queue_time_end, server_first_token_time (s since 1970).
+ */
+#ifndef SGL_LIVE_EMULATE_ANSWER_H
+#define SGL_LIVE_EMULATE_ANSWER_H
+
+#include "live/emulate_request.h"
+#include "live/http_buffer.h"
+
+/* How far it is. Times in s since 1970; NaN: not yet. */
+struct sgl_emulate_progress {
+    int64_t tokens;      /* given */
+    int64_t tokens_sent; /* before this event */
+    int64_t cached_tokens;
+    int64_t queue_length;
+    double created_s;
+    double queue_end_s;
+    double first_token_s;
+    double now_s;
+    const char *aborted; /* ? why it ended early: a text without quotes */
+};
+
+/* "data: ...\n\n" for the tokens not yet sent. */
+void sgl_emulate_put_tokens(struct sgl_buffer *out, const struct sgl_emulate_request *request,
+                            const struct sgl_emulate_progress *progress);
+
+/* The end of a stream: the last tokens with the finish reason, usage if asked for, [DONE]. */
+void sgl_emulate_put_end(struct sgl_buffer *out, const struct sgl_emulate_request *request,
+                         const struct sgl_emulate_progress *progress);
+
+/* A whole answer. */
+void sgl_emulate_put_answer(struct sgl_buffer *out, const struct sgl_emulate_request *request,
+                            const struct sgl_emulate_progress *progress);
+
+#endif

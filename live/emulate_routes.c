@@ -1,0 +1,306 @@
+/*
+ * emulate_routes.c - what can be asked of an emulated worker beside tokens. Fields are those of
+ * SGLang's server (0.4 to 0.5) that clients and routers read; what an emulator cannot know is left
+ * out.
+ */
+#include "emulate_worker.h"
+
+#include "core/version.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A number, or null where there is none. */
+static void put_number(struct sgl_buffer *out, const char *name, double value)
+{
+    if (isfinite(value))
+        sgl_buffer_format(out, ",\"%s\":%.17g", name, value);
+    else
+        sgl_buffer_format(out, ",\"%s\":null", name);
+}
+
+/* A text, quoted. */
+static void put_text(struct sgl_buffer *out, const char *name, const char *text)
+{
+    json_t *value = json_pack("{s:s}", name, text);
+    char *object = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+
+    json_decref(value);
+    if (object == NULL)
+        out->has_failed = true;
+    else
+        sgl_buffer_append(out, object + 1, strlen(object) - 2); /* without its braces */
+    free(object);
+}
+
+static void put_server_info(struct sgl_emulate_worker *worker, struct sgl_buffer *out)
+{
+    const struct sgl_emulate_options *options = worker->run->options;
+    struct sgl_emulated_load load;
+    char text[64];
+
+    sgl_emulator_load(worker->emulator, &load);
+    snprintf(text, sizeof text, "sglsim-emulate-%s", SGL_VERSION);
+    sgl_buffer_append_text(out, "{");
+    put_text(out, "model_path", options->model);
+    sgl_buffer_append_text(out, ",");
+    put_text(out, "served_model_name", options->model);
+    sgl_buffer_append_text(out, ",");
+    put_text(out, "version", text);
+    sgl_buffer_format(out, ",\"status\":\"ready\",\"tp_size\":1,\"dp_size\":1,\"port\":%u",
+                      worker->port);
+    put_number(out, "page_size", sgl_emulator_parameter(worker->emulator, "page_size"));
+    put_number(out, "chunked_prefill_size",
+               sgl_emulator_parameter(worker->emulator, "chunked_prefill_size"));
+    put_number(out, "max_prefill_tokens",
+               sgl_emulator_parameter(worker->emulator, "max_prefill_tokens"));
+    put_number(out, "max_running_requests",
+               sgl_emulator_parameter(worker->emulator, "max_running_requests"));
+    /* 0 is unlimited there; a server has a number. */
+    const double kv_tokens = sgl_emulator_parameter(worker->emulator, "kv_tokens");
+    put_number(out, "max_total_num_tokens", kv_tokens > 0 ? kv_tokens : (double)NAN);
+    put_number(out, "time_scale", options->time_scale);
+    sgl_buffer_format(out,
+                      ",\"internal_states\":[{\"load\":%" PRId64 ",\"requests\":%" PRIu64
+                      ",\"finished\":%" PRIu64 ",\"aborted\":%" PRIu64 ",\"output_tokens\":%" PRId64
+                      "}]}",
+                      load.queue_length + load.running, worker->requests, worker->finished,
+                      worker->aborted, worker->output_tokens);
+}
+
+static void put_model_info(struct sgl_emulate_worker *worker, struct sgl_buffer *out)
+{
+    sgl_buffer_append_text(out, "{");
+    put_text(out, "model_path", worker->run->options->model);
+    sgl_buffer_append_text(out, ",");
+    put_text(out, "tokenizer_path", worker->run->options->model);
+    sgl_buffer_append_text(out, ",\"is_generation\":true,\"preferred_sampling_params\":null,"
+                                "\"weight_version\":\"default\",\"has_image_understanding\":false,"
+                                "\"has_audio_understanding\":false}");
+}
+
+static void put_models(struct sgl_emulate_worker *worker, struct sgl_buffer *out)
+{
+    const struct sgl_emulate_run *run = worker->run;
+
+    sgl_buffer_append_text(out, "{\"object\":\"list\",\"data\":[{");
+    put_text(out, "id", run->options->model);
+    sgl_buffer_append_text(out, ",");
+    put_text(out, "root", run->options->model);
+    sgl_buffer_format(out,
+                      ",\"object\":\"model\",\"created\":%" PRId64
+                      ",\"owned_by\":\"sglang\",\"parent\":null,\"max_model_len\":null}]}",
+                      run->began_epoch_ns / 1000000000);
+}
+
+/* Tokens in KV memory, where it is limited. */
+static double used_tokens(const struct sgl_emulate_worker *worker,
+                          const struct sgl_emulated_load *load)
+{
+    return round(load->token_usage * sgl_emulator_parameter(worker->emulator, "kv_tokens"));
+}
+
+static void put_load(struct sgl_emulate_worker *worker, struct sgl_buffer *out)
+{
+    struct sgl_emulated_load load;
+
+    sgl_emulator_load(worker->emulator, &load);
+    sgl_buffer_format(out, "[{\"dp_rank\":0,\"num_reqs\":%" PRId64 ",\"num_waiting_reqs\":%" PRId64,
+                      load.queue_length + load.running, load.queue_length);
+    put_number(out, "num_tokens", used_tokens(worker, &load));
+    sgl_buffer_append_text(out, "}]");
+}
+
+static void put_loads(struct sgl_emulate_worker *worker, struct sgl_buffer *out)
+{
+    struct sgl_emulated_load load;
+
+    sgl_emulator_load(worker->emulator, &load);
+    sgl_buffer_format(out,
+                      "{\"timestamp\":%.6f,\"dp_rank_count\":1,\"loads\":[{\"dp_rank\":0,"
+                      "\"num_running_reqs\":%" PRId64 ",\"num_waiting_reqs\":%" PRId64
+                      ",\"num_total_reqs\":%" PRId64,
+                      (double)sgl_alarm_epoch_ns() / 1e9, load.running, load.queue_length,
+                      load.running + load.queue_length);
+    put_number(out, "num_used_tokens", used_tokens(worker, &load));
+    put_number(out, "token_usage", load.token_usage);
+    sgl_buffer_format(out,
+                      "}],\"aggregate\":{\"total_running_reqs\":%" PRId64
+                      ",\"total_waiting_reqs\":%" PRId64 ",\"total_reqs\":%" PRId64 "}}",
+                      load.running, load.queue_length, load.running + load.queue_length);
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+static void respond_text(struct sgl_http_exchange *exchange, int status, const char *text)
+{
+    const struct sgl_http_field field = sgl_http_field("Content-Type", "text/plain");
+
+    sgl_http_respond(exchange, status, &field, 1, text, strlen(text));
+}
+
+static void respond_put(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange,
+                        void (*put)(struct sgl_emulate_worker *worker, struct sgl_buffer *out))
+{
+    struct sgl_buffer body = {0};
+
+    put(worker, &body);
+    sgl_emulate_respond_json(exchange, 200, &body);
+}
+
+static void respond_health(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
+{
+    const bool is_well = !worker->faults.is_unhealthy;
+
+    respond_text(exchange, is_well ? 200 : 503, "");
+}
+
+static void respond_server_info(struct sgl_emulate_worker *worker,
+                                struct sgl_http_exchange *exchange)
+{
+    respond_put(worker, exchange, put_server_info);
+}
+
+static void respond_model_info(struct sgl_emulate_worker *worker,
+                               struct sgl_http_exchange *exchange)
+{
+    respond_put(worker, exchange, put_model_info);
+}
+
+static void respond_models(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
+{
+    respond_put(worker, exchange, put_models);
+}
+
+static void respond_load(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
+{
+    sgl_emulate_advance(worker);
+    respond_put(worker, exchange, put_load);
+}
+
+static void respond_loads(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
+{
+    sgl_emulate_advance(worker);
+    respond_put(worker, exchange, put_loads);
+}
+
+/* As SGLang: only an idle server flushes. */
+static void flush_cache(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
+{
+    struct sgl_emulated_load load;
+
+    sgl_emulate_advance(worker);
+    sgl_emulator_load(worker->emulator, &load);
+    if (load.queue_length + load.running > 0) {
+        respond_text(exchange, 400, "Flush cache failed: requests are under way.\n");
+        return;
+    }
+    if (sgl_emulate_lose(worker) != SGL_OK) {
+        sgl_emulate_stop(worker->run, SGL_ENOMEM, NULL);
+        respond_text(exchange, 503, "out of memory\n");
+        return;
+    }
+    respond_text(exchange, 200, "Cache flushed.\n");
+}
+
+static void abort_request(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
+{
+    json_t *root = json_loadb(exchange->body, exchange->body_size, 0, NULL);
+    const json_t *rid = json_object_get(root, "rid");
+    const bool is_all = json_is_true(json_object_get(root, "abort_all"));
+
+    if (!is_all && !json_is_string(rid)) {
+        json_decref(root);
+        sgl_http_respond_error(exchange, 400, "BadRequestError",
+                               "expected {\"rid\": \"...\"} or {\"abort_all\": true}", NULL, 0);
+        return;
+    }
+    sgl_emulate_advance(worker);
+    for (uint32_t handle = 0; handle < worker->flight_count; handle++) {
+        struct sgl_emulate_flight *flight = worker->flights[handle];
+        if (!flight->is_used || flight->exchange == NULL)
+            continue;
+        if (is_all || (flight->request.rid != NULL &&
+                       strcmp(flight->request.rid, json_string_value(rid)) == 0))
+            sgl_emulate_abort(flight, "Abort in waiting queue or while running");
+    }
+    json_decref(root);
+    sgl_emulate_advance(worker);
+    respond_text(exchange, 200, "");
+}
+
+static void show_faults(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
+{
+    struct sgl_buffer body = {0};
+
+    sgl_emulate_faults_put(&body, &worker->faults);
+    sgl_emulate_respond_json(exchange, 200, &body);
+}
+
+static void set_faults(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
+{
+    struct sgl_emulate_run *run = worker->run;
+    struct sgl_emulate_faults faults;
+    struct sgl_failure failure = {.text = ""};
+    uint32_t index = worker->index;
+    uint64_t for_ms;
+
+    int status = sgl_emulate_faults_read(&faults, &for_ms, &index, exchange->body,
+                                         exchange->body_size, &failure);
+    if (status == SGL_OK && index >= run->worker_count)
+        status = sgl_fail(&failure, SGL_EINVAL, "worker %u, expected one of 0 to %u", index,
+                          run->worker_count - 1);
+    if (status != SGL_OK) {
+        sgl_http_respond_error(exchange, 400, "BadRequestError", failure.text, NULL, 0);
+        return;
+    }
+    sgl_emulate_set_faults(&run->workers[index], &faults, for_ms);
+    show_faults(&run->workers[index], exchange);
+}
+
+struct route {
+    const char *method;
+    const char *path;
+    void (*answer)(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange);
+};
+
+static const struct route routes[] = {
+    {"GET", "/health", respond_health},
+    {"GET", "/health_generate", respond_health},
+    {"GET", "/get_server_info", respond_server_info},
+    {"GET", "/server_info", respond_server_info},
+    {"GET", "/get_model_info", respond_model_info},
+    {"GET", "/model_info", respond_model_info},
+    {"GET", "/v1/models", respond_models},
+    {"GET", "/get_load", respond_load},
+    {"GET", "/v1/loads", respond_loads},
+    {"POST", "/flush_cache", flush_cache},
+    {"GET", "/flush_cache", flush_cache},
+    {"POST", "/abort_request", abort_request},
+    {"GET", "/emulate/faults", show_faults},
+    {"POST", "/emulate/faults", set_faults},
+};
+
+bool sgl_emulate_route(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange,
+                       const char *path, size_t path_size)
+{
+    bool is_known = false;
+
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (strlen(routes[i].path) != path_size || memcmp(path, routes[i].path, path_size) != 0)
+            continue;
+        if (strcmp(exchange->method, routes[i].method) == 0) {
+            routes[i].answer(worker, exchange);
+            return true;
+        }
+        is_known = true;
+    }
+    if (is_known)
+        sgl_http_respond_error(exchange, 405, "method_not_allowed", "another method is expected",
+                               NULL, 0);
+    return is_known;
+}
