@@ -122,6 +122,7 @@ static void print_fleet(const struct sgl_replay *replay)
 static const char *caveat(const struct sgl_replay *replay, uint32_t index, char *out, size_t size)
 {
     const struct sgl_simulation_totals *totals = &replay->totals;
+    const struct sgl_simulation_flags *flags = &replay->options.simulation;
     uint32_t own = 0;
 
     if (totals->without_max_tokens > 0 && own++ == index) {
@@ -133,6 +134,13 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
     if (totals->cut_to_max_tokens > 0 && own++ == index) {
         snprintf(out, size, "%llu recorded outputs are longer than max_tokens: they end there",
                  (unsigned long long)totals->cut_to_max_tokens);
+        return out;
+    }
+    if (flags->signal_loss != NULL && own++ == index) {
+        snprintf(out, size,
+                 "queue lengths are lost: %g %% of those in answers, %g %% of load reports "
+                 "(--signal-loss)",
+                 100 * flags->completions_loss, 100 * flags->load_loss);
         return out;
     }
     return sgl_simulated_fleet_caveat(&replay->fleet, index - own, out, size);

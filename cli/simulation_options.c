@@ -28,7 +28,43 @@ static int check_interval(const char *name, int64_t interval_ns)
     return SGL_EXIT_USAGE;
 }
 
-int sgl_simulation_flags_check(const struct sgl_simulation_flags *flags)
+/* A loss of a signal that there is not would do nothing. */
+static int read_loss(struct sgl_simulation_flags *flags)
+{
+    /* clang-format off */
+    static const struct sgl_parameter table[] = {
+        {"completions", SGL_PARAMETER_REAL, 0, 0, 1, NULL, "of the queue lengths in answers"},
+        {"load", SGL_PARAMETER_REAL, 0, 0, 1, NULL, "of the load reports"},
+        {0},
+    };
+    /* clang-format on */
+    struct sgl_parameters parameters;
+    struct sgl_failure failure;
+
+    sgl_parameters_init(&parameters, table);
+    if (sgl_parameters_parse(&parameters, flags->signal_loss, "--signal-loss", &failure) !=
+        SGL_OK) {
+        sgl_complain("%s", failure.text);
+        return SGL_EXIT_USAGE;
+    }
+    flags->completions_loss = parameters.value[0];
+    flags->load_loss = parameters.value[1];
+    sgl_parameters_release(&parameters);
+    if (flags->load_loss > 0 && flags->load_interval_ns == 0) {
+        sgl_complain("--signal-loss load=%g, but nothing is reported (give --load-interval)",
+                     flags->load_loss);
+        return SGL_EXIT_USAGE;
+    }
+    if (flags->completions_loss > 0 && strcmp(flags->completions_report, "off") == 0) {
+        sgl_complain("--signal-loss completions=%g, but answers report nothing "
+                     "(--completions-report is off)",
+                     flags->completions_loss);
+        return SGL_EXIT_USAGE;
+    }
+    return SGL_OPTIONS_RUN;
+}
+
+int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
 {
     if (flags->workers > SGL_WORKER_MAX_STANDARD) {
         sgl_complain("--workers %llu, expected at most %d", (unsigned long long)flags->workers,
@@ -41,10 +77,10 @@ int sgl_simulation_flags_check(const struct sgl_simulation_flags *flags)
                      "cannot stand beside it (write them into the file)");
         return SGL_EXIT_USAGE;
     }
-    const int checked = check_interval("--load-interval", flags->load_interval_ns);
-    return checked == SGL_OPTIONS_RUN
-               ? check_interval("--health-interval", flags->health_interval_ns)
-               : checked;
+    int checked = check_interval("--load-interval", flags->load_interval_ns);
+    if (checked == SGL_OPTIONS_RUN)
+        checked = check_interval("--health-interval", flags->health_interval_ns);
+    return checked == SGL_OPTIONS_RUN ? read_loss(flags) : checked;
 }
 
 void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
@@ -55,6 +91,8 @@ void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
     options->response_delay_ns = flags->response_delay_ns;
     options->load_interval_ns = flags->load_interval_ns;
     options->load_delay_ns = flags->load_delay_ns;
+    options->load_loss = flags->load_loss;
+    options->completions_loss = flags->completions_loss;
     options->completions_report = strcmp(flags->completions_report, "on") == 0;
     options->health_interval_ns = flags->health_interval_ns;
     options->stepwise = flags->stepwise;
@@ -70,7 +108,7 @@ static void state_time(struct sgl_log *log, const char *key, int64_t time_ns)
 
 void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct sgl_log *log)
 {
-    char text[64];
+    char text[80];
 
     snprintf(text, sizeof text, "%.17g", flags->rate_scale);
     sgl_log_fact(log, "rate_scale", text);
@@ -80,6 +118,10 @@ void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct
     state_time(log, "load_interval_ns", flags->load_interval_ns);
     state_time(log, "load_delay_ns", flags->load_delay_ns);
     sgl_log_fact(log, "completions_report", flags->completions_report);
+    snprintf(text, sizeof text, "completions=%.17g,load=%.17g", flags->completions_loss,
+             flags->load_loss);
+    if (flags->signal_loss != NULL)
+        sgl_log_fact(log, "signal_loss", text);
     if (flags->fleet != NULL)
         state_time(log, "health_interval_ns", flags->health_interval_ns);
 }

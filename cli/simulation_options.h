@@ -34,6 +34,9 @@ struct sgl_simulation_flags {
     int64_t load_interval_ns;
     int64_t load_delay_ns;
     const char *completions_report; /* on | off */
+    const char *signal_loss;        /* "completions=p,load=p"; NULL: none */
+    double completions_loss;        /* what it says, once checked */
+    double load_loss;
     bool stepwise;
 };
 
@@ -65,6 +68,8 @@ struct sgl_simulation_flags {
      "how late those reports reach the router (default 0)", 0},                                    \
     {"completions-report", 0, SGL_OPTION_CHOICE, "on|off", &(flags).completions_report,            \
      "answers carry the worker's queue length (default on)", 0},                                   \
+    {"signal-loss", 0, SGL_OPTION_TEXT, "S=P,...", &(flags).signal_loss,                           \
+     "queue lengths lost with probability P: completions=P, load=P", 0},                           \
     {"stepwise", 0, SGL_OPTION_FLAG, NULL, &(flags).stepwise,                                      \
      "simulate one engine step at a time: same results, slower", 0}
 /* clang-format on */
@@ -72,8 +77,8 @@ struct sgl_simulation_flags {
 /* Every flag at its default. */
 void sgl_simulation_flags_init(struct sgl_simulation_flags *flags);
 
-/* SGL_OPTIONS_RUN, or the exit code of a complaint made. */
-int sgl_simulation_flags_check(const struct sgl_simulation_flags *flags);
+/* Reads what is still a text. SGL_OPTIONS_RUN, or the exit code of a complaint made. */
+int sgl_simulation_flags_check(struct sgl_simulation_flags *flags);
 
 /* Sets the members of `options` that the flags are about; the others are left alone. */
 void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,

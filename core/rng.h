@@ -32,6 +32,7 @@ enum sgl_purpose {
     SGL_PURPOSE_SLOW_START = 15, /* whether a worker that is well again gets a request */
     SGL_PURPOSE_BACKOFF = 16,    /* how long a retry waits */
     SGL_PURPOSE_PROMPT = 17,     /* words of prompts that a load client makes up */
+    SGL_PURPOSE_LOSS = 18,       /* which reports are lost: of answers (pool 0), of polls (1) */
 };
 
 struct sgl_rng {

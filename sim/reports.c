@@ -1,11 +1,39 @@
 #include "sim/reports.h"
 
 #include "core/failure.h"
+#include "core/rng.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #define CAPACITY_FIRST 64
+
+bool sgl_reports_is_lost(const struct sgl_reports *reports, uint32_t worker, int64_t taken_ns)
+{
+    if (reports->loss <= 0)
+        return false;
+    struct sgl_rng draws =
+        sgl_rng_stream(reports->seed, SGL_PURPOSE_LOSS, 1, taken_ns / reports->interval_ns, worker);
+    return sgl_rng_uniform(&draws) < reports->loss;
+}
+
+/* The latest multiple from `first_ns` to `last_ns` since which a report of every worker arrives;
+ * first_ns when there is none. Looks at a worker's reports from the last one back to the first that
+ * arrives: 1 / (1 - loss) of them on average. */
+static int64_t last_poll_heard(const struct sgl_reports *reports, int64_t first_ns, int64_t last_ns)
+{
+    int64_t poll_ns = last_ns;
+
+    if (reports->loss >= 1)
+        return last_ns;
+    for (uint32_t worker = 0; worker < reports->worker_count; worker++) {
+        int64_t heard_ns = last_ns;
+        while (heard_ns > first_ns && sgl_reports_is_lost(reports, worker, heard_ns))
+            heard_ns -= reports->interval_ns;
+        poll_ns = heard_ns < poll_ns ? heard_ns : poll_ns;
+    }
+    return poll_ns;
+}
 
 int64_t sgl_reports_next_poll_ns(const struct sgl_reports *reports, int64_t now_ns, bool is_idle,
                                  int64_t next_arrival_ns)
@@ -17,7 +45,8 @@ int64_t sgl_reports_next_poll_ns(const struct sgl_reports *reports, int64_t now_
     const int64_t next = (now_ns / interval + 1) * interval;
     if (!is_idle || next_arrival_ns - reports->delay_ns < next)
         return next;
-    return (next_arrival_ns - reports->delay_ns) / interval * interval;
+    return last_poll_heard(reports, next,
+                           (next_arrival_ns - reports->delay_ns) / interval * interval);
 }
 
 static int grow(struct sgl_reports *reports)

@@ -140,7 +140,8 @@ static int poll_workers(struct sgl_simulation *self)
 {
     for (uint32_t i = 0; i < self->options->worker_count; i++) {
         struct sgl_worker_load load;
-        if (self->workers[i].condition.is_down)
+        if (self->workers[i].condition.is_down ||
+            sgl_reports_is_lost(&self->reports, i, self->now_ns))
             continue;
         self->workers[i].ops->advance(self->workers[i].state, self->now_ns);
         self->workers[i].ops->load(self->workers[i].state, &load);
@@ -364,6 +365,12 @@ static int check_options(const struct sgl_simulation_options *options, struct sg
     if (!(options->rate_scale > 0) || isinf(options->rate_scale))
         return sgl_fail(failure, SGL_EINVAL, "simulation: rate scale %g, expected more than 0",
                         options->rate_scale);
+    if (!(options->load_loss >= 0 && options->load_loss <= 1) ||
+        !(options->completions_loss >= 0 && options->completions_loss <= 1))
+        return sgl_fail(failure, SGL_EINVAL, "simulation: a loss of %g, expected 0 to 1",
+                        options->load_loss >= 0 && options->load_loss <= 1
+                            ? options->completions_loss
+                            : options->load_loss);
     if (options->max_new_tokens < 1)
         return sgl_fail(failure, SGL_EINVAL, "simulation: max_new_tokens %lld, expected at least 1",
                         (long long)options->max_new_tokens);
@@ -437,7 +444,11 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
         .source = source,
         .totals = totals,
         .failure = failure,
-        .reports = {.interval_ns = options->load_interval_ns, .delay_ns = options->load_delay_ns},
+        .reports = {.interval_ns = options->load_interval_ns,
+                    .delay_ns = options->load_delay_ns,
+                    .loss = options->load_loss,
+                    .seed = options->seed,
+                    .worker_count = options->worker_count},
     };
     const struct sgl_router_options router_options = {
         .seed = options->seed,

@@ -66,7 +66,10 @@ struct sgl_simulation_options {
     int64_t load_interval_ns;  /* each worker reports its load that often; 0: never. reports.h says
                                   what happens while nothing is in the system */
     int64_t load_delay_ns;     /* and the report takes that long */
+    double load_loss;          /* probability that such a report never arrives */
     bool completions_report;   /* answers carry the worker's queue length, as meta_info does */
+
+    double completions_loss; /* probability that an answer comes without its queue length */
 
     const struct sgl_fault_plan *faults; /* NULL: none */
     int64_t health_interval_ns; /* each worker is probed that often, at its multiples; 0: never.

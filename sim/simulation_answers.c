@@ -1,5 +1,7 @@
 #include "sim/simulation_state.h"
 
+#include "core/rng.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -168,6 +170,14 @@ void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char 
     send_answer(self, slot, true, 0);
 }
 
+static bool is_report_lost(const struct sgl_simulation *self, int64_t request)
+{
+    if (self->options->completions_loss <= 0)
+        return false;
+    struct sgl_rng draws = sgl_rng_stream(self->options->seed, SGL_PURPOSE_LOSS, 0, request, 0);
+    return sgl_rng_uniform(&draws) < self->options->completions_loss;
+}
+
 /* A worker's model says that something happened to one of its jobs. */
 void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
 {
@@ -187,7 +197,7 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
     flight->started_ns = event->started_ns;
     flight->output_tokens = event->output_tokens;
     flight->cached_tokens = event->cached_tokens;
-    if (self->options->completions_report) {
+    if (self->options->completions_report && !is_report_lost(self, flight->request)) {
         worker->ops->load(worker->state, &load);
         flight->queue_length = load.queue_length;
         flight->reported_ns = self->now_ns;
