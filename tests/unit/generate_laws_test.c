@@ -218,6 +218,45 @@ static void recorded_pairs_stay_together(void)
     sgl_law_release(&output);
 }
 
+/* Counts of each window are those of its rate; another client's rows, and a silent window, give
+ * none; after the last window there is nothing. */
+static void clients_follow_their_windows(void)
+{
+    const char *path = sgl_scratch_text(
+        "rates.csv", "workload,client,t_s,rate_req_per_s,cv,arrival_pattern\n"
+                     "w,5,0,10,1,Gamma\nw,6,0,99,1,Gamma\nw,5,600,0,,\nw,5,1200,900,0.5,Gamma\n"
+                     "w,5,1800,4,90,Weibull\n");
+    char text[200];
+    int counts[4] = {0};
+
+    snprintf(text, sizeof text, "servegen:client=5,scale=2,rate_max=40,cv_max=2,file=%s", path);
+    struct sgl_law law = arrivals_of(text);
+    struct sgl_rng stream = sgl_rng_stream(15, SGL_PURPOSE_ARRIVAL, 0, 0, 0);
+    double now_s = law.ops->next(&law, &stream, 0);
+    for (; now_s < 2400; now_s = law.ops->next(&law, &stream, now_s))
+        counts[(int)(now_s / 600)]++;
+    CU_ASSERT_TRUE(isinf(now_s));
+    CU_ASSERT_TRUE(abs(counts[0] - 12000) < 4 * sqrt(12000));
+    CU_ASSERT_EQUAL(counts[1], 0);
+    CU_ASSERT_TRUE(abs(counts[2] - 48000) < 4 * 0.5 * sqrt(48000) + 1);
+    CU_ASSERT_TRUE(abs(counts[3] - 4800) < 4 * 2 * sqrt(4800));
+    sgl_law_release(&law);
+
+    snprintf(text, sizeof text, "servegen:client=5,start_s=1190,file=%s", path);
+    law = arrivals_of(text);
+    now_s = law.ops->next(&law, &stream, 0);
+    CU_ASSERT_TRUE(now_s >= 10 && now_s < 11);
+    sgl_law_release(&law);
+
+    struct sgl_failure failure;
+    snprintf(text, sizeof text, "servegen:client=7,file=%s", path);
+    CU_ASSERT_EQUAL(sgl_arrivals_parse(&law, text, "--arrivals", &failure), SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "has no row of client 7");
+    snprintf(text, sizeof text, "servegen:file=%s", path);
+    CU_ASSERT_EQUAL(sgl_arrivals_parse(&law, text, "--arrivals", &failure), SGL_EINVAL);
+    SGL_ASSERT_TEXT(failure.text, "--arrivals servegen: no client, expected client=NUMBER");
+}
+
 /* What is printed of a law is the law. */
 static void a_law_is_what_it_prints(void)
 {
@@ -277,6 +316,7 @@ SGL_SUITE(generate_laws) = {
     {"lengths have the mean and quantiles of their formulas",
      lengths_have_their_mean_and_quantiles},
     {"lengths of a recorded request stay together", recorded_pairs_stay_together},
+    {"arrivals of a client follow the rates of its windows", clients_follow_their_windows},
     {"a law is what it prints", a_law_is_what_it_prints},
     {"slips are named, with what was expected", slips_are_named},
     CU_TEST_INFO_NULL,
