@@ -21,8 +21,20 @@
 #include <string.h>
 
 #define HELP_SIZE 6144
+#define LAW_INDENT "                                                     "
 #define REQUESTS_STANDARD 1000
 #define REPORT_EVERY 4096
+
+static const char examples[] =
+    "  sglsim generate t.csv --requests 10000 --arrivals poisson:rate=20\n"
+    "  sglsim generate t.csv --duration 600s --arrivals gamma:rate=20,cv=3 --seed "
+    "7\n"
+    "  sglsim generate t.db --prefixes system=16,zipf=1.2,blocks=4 --sessions "
+    "turns=5\n"
+    "  sglsim generate t.csv --prompt trace:file=azure.csv --output "
+    "trace:file=azure.csv\n"
+    "  sglsim generate t.csv --arrivals servegen:client=5,scale=0.1,file=rates.csv.gz\n"
+    "  sglsim replay t.csv --policy cache_aware\n";
 
 struct words {
     const char *arrivals;
@@ -44,8 +56,9 @@ static size_t put_laws(char *out, size_t size, const char *title,
         sgl_parameters_init(&law.parameters, law.ops->parameters);
         law.file = law.ops->takes_file ? strdup("PATH") : NULL;
         char *text = sgl_law_format(&law);
-        used += (size_t)snprintf(out + used, size - used, "  %-50s %s\n",
-                                 text != NULL ? text : law.ops->name, law.ops->summary);
+        const char *name = text != NULL ? text : law.ops->name;
+        used += (size_t)snprintf(out + used, size - used, "  %-50s%s%s\n", name,
+                                 strlen(name) < 50 ? " " : "\n" LAW_INDENT, law.ops->summary);
         free(text);
         sgl_law_release(&law);
     }
@@ -330,16 +343,7 @@ int sgl_command_generate(int argument_count, char **arguments)
     const struct sgl_usage usage = {
         .synopsis = "sglsim generate OUT [options]",
         .text = make_help(help),
-        .examples =
-            "  sglsim generate t.csv --requests 10000 --arrivals poisson:rate=20\n"
-            "  sglsim generate t.csv --duration 600s --arrivals gamma:rate=20,cv=3 --seed "
-            "7\n"
-            "  sglsim generate t.db --prefixes system=16,zipf=1.2,blocks=4 --sessions "
-            "turns=5\n"
-            "  sglsim generate t.csv --prompt trace:file=azure.csv --output "
-            "trace:file=azure.csv\n"
-            "  sglsim generate t.csv --arrivals servegen:client=5,scale=0.1,file=rates.csv.gz\n"
-            "  sglsim replay t.csv --policy cache_aware\n",
+        .examples = examples,
         .options = table,
         .operands_least = 1,
         .operands_most = 1,

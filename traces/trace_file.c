@@ -33,7 +33,8 @@ static int refuse_foreign(const struct sgl_bytes *bytes, struct sgl_failure *fai
         {"PAR1", 4, "a Parquet file, expected CSV or SQLite"},
         {"\x1f\x8b", 2, "gzip-compressed twice, expected it once"},
         {SERVEGEN_HEAD, sizeof SERVEGEN_HEAD - 1,
-         "ServeGen's statistics of clients, not requests (sglsim generate --arrivals servegen draws some)"},
+         "ServeGen's statistics of clients, not requests (sglsim generate --arrivals servegen "
+         "draws some)"},
     };
 
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
