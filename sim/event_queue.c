@@ -16,29 +16,33 @@ static bool is_before(const struct sgl_event *left, const struct sgl_event *righ
     return left->index < right->index;
 }
 
-static void place(struct sgl_event_queue *queue, uint32_t at, struct sgl_event event)
+static void place(struct sgl_event_queue *queue, uint32_t at, const struct sgl_event *event)
 {
-    queue->heap[at] = event;
-    queue->position[event.item] = at;
+    queue->heap[at] = *event;
+    queue->position[event->item] = at;
 }
 
 /* Moves the hole at `at` up, then down, to where `event` belongs, and fills it. */
-static void settle(struct sgl_event_queue *queue, uint32_t at, struct sgl_event event)
+static void settle(struct sgl_event_queue *queue, uint32_t at, const struct sgl_event *event)
 {
-    while (at > 0 && is_before(&event, &queue->heap[(at - 1) / 2])) {
-        place(queue, at, queue->heap[(at - 1) / 2]);
+    const struct sgl_event moved = *event;
+    struct sgl_event *heap = queue->heap;
+    const uint32_t count = queue->count;
+
+    while (at > 0 && is_before(&moved, &heap[(at - 1) / 2])) {
+        place(queue, at, &heap[(at - 1) / 2]);
         at = (at - 1) / 2;
     }
     for (;;) {
         uint64_t child = 2 * (uint64_t)at + 1;
-        if (child + 1 < queue->count && is_before(&queue->heap[child + 1], &queue->heap[child]))
+        if (child + 1 < count && is_before(&heap[child + 1], &heap[child]))
             child++;
-        if (child >= queue->count || !is_before(&queue->heap[child], &event))
+        if (child >= count || !is_before(&heap[child], &moved))
             break;
-        place(queue, at, queue->heap[child]);
+        place(queue, at, &heap[child]);
         at = (uint32_t)child;
     }
-    place(queue, at, event);
+    place(queue, at, &moved);
 }
 
 int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
@@ -66,7 +70,7 @@ void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *
 
     if (at == NOWHERE)
         at = queue->count++;
-    settle(queue, at, *event);
+    settle(queue, at, event);
 }
 
 void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item)
@@ -77,12 +81,7 @@ void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item)
     const struct sgl_event last = queue->heap[--queue->count];
     queue->position[item] = NOWHERE;
     if (last.item != item)
-        settle(queue, at, last);
-}
-
-const struct sgl_event *sgl_event_queue_top(const struct sgl_event_queue *queue)
-{
-    return queue->count > 0 ? &queue->heap[0] : NULL;
+        settle(queue, at, &last);
 }
 
 void sgl_event_queue_release(struct sgl_event_queue *queue)

@@ -21,6 +21,7 @@
 #define SGL_SIM_EVENT_QUEUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sgl_event {
@@ -47,7 +48,20 @@ void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *
 void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item);
 
 /* The least event, or NULL. Borrowed until the next change. */
-const struct sgl_event *sgl_event_queue_top(const struct sgl_event_queue *queue);
+static inline const struct sgl_event *sgl_event_queue_top(const struct sgl_event_queue *queue)
+{
+    return queue->count > 0 ? &queue->heap[0] : NULL;
+}
+
+/* The time of the least event but one; INT64_MAX when there is none. */
+static inline int64_t sgl_event_queue_second_time(const struct sgl_event_queue *queue)
+{
+    int64_t time = INT64_MAX;
+
+    for (uint32_t i = 1; i < 3 && i < queue->count; i++)
+        time = queue->heap[i].time < time ? queue->heap[i].time : time;
+    return time;
+}
 
 void sgl_event_queue_release(struct sgl_event_queue *queue);
 

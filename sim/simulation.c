@@ -73,29 +73,36 @@ static int worker_failure(struct sgl_simulation *self, uint32_t index, int statu
                     (long long)request->request, request->request_id, url, inner->text);
 }
 
-/* The end of an instant: workers to which something happened start new work. */
-static int schedule_touched(struct sgl_simulation *self)
+/* The end of an instant for a worker: it starts new work, and says when to come back. */
+static int schedule_worker(struct sgl_simulation *self, uint32_t index)
 {
+    const struct sgl_simulated_worker *worker = &self->workers[index];
     struct sgl_failure inner;
 
+    const int status = worker->ops->schedule(worker->state, self->now_ns, &inner);
+    if (status != SGL_OK)
+        return worker_failure(self, index, status, &inner, NULL);
+    const struct sgl_event event = {
+        .time = worker->ops->next_event_ns(worker->state),
+        .index = index,
+        .kind = SGL_EVENT_WORKER,
+        .item = index,
+    };
+    assert(event.time >= self->now_ns);
+    if (event.time == SGL_NEVER)
+        sgl_event_queue_remove(&self->events, index);
+    else
+        sgl_event_queue_set(&self->events, &event);
+    return SGL_OK;
+}
+
+static int schedule_touched(struct sgl_simulation *self)
+{
     for (uint32_t i = 0; i < self->touched_count; i++) {
-        const uint32_t index = self->touched[i];
-        struct sgl_simulated_worker *worker = &self->workers[index];
-        worker->is_touched = false;
-        const int status = worker->ops->schedule(worker->state, self->now_ns, &inner);
+        self->workers[self->touched[i]].is_touched = false;
+        const int status = schedule_worker(self, self->touched[i]);
         if (status != SGL_OK)
-            return worker_failure(self, index, status, &inner, NULL);
-        const struct sgl_event event = {
-            .time = worker->ops->next_event_ns(worker->state),
-            .index = index,
-            .kind = SGL_EVENT_WORKER,
-            .item = index,
-        };
-        assert(event.time >= self->now_ns);
-        if (event.time == SGL_NEVER)
-            sgl_event_queue_remove(&self->events, index);
-        else
-            sgl_event_queue_set(&self->events, &event);
+            return status;
     }
     self->touched_count = 0;
     return SGL_OK;
@@ -263,18 +270,32 @@ static int arrive(struct sgl_simulation *self)
 
 /* ---- the run ---------------------------------------------------------------------------- */
 
+/* The event on top of the queue, a worker's. Often nothing else happens in the instant: then the
+ * worker goes on at once. Else it stays on top, out of the way of the others, until the end of the
+ * instant: to move it there is cheaper than to take it out and put it back. */
+static int advance_worker(struct sgl_simulation *self, uint32_t index)
+{
+    struct sgl_simulated_worker *worker = &self->workers[index];
+
+    self->totals->segments++;
+    worker->ops->advance(worker->state, self->now_ns);
+    if (self->due_count == 0 && sgl_event_queue_second_time(&self->events) > self->now_ns &&
+        !(self->has_row && self->arrival_ns == self->now_ns))
+        return schedule_worker(self, index);
+    const struct sgl_event later = {
+        .time = self->now_ns, .index = index, .kind = SGL_EVENT_SCHEDULE, .item = index};
+    sgl_event_queue_set(&self->events, &later);
+    sgl_simulation_touch(self, index);
+    return SGL_OK;
+}
+
 static int handle(struct sgl_simulation *self, const struct sgl_event *event)
 {
     const uint32_t item = event->item;
     const uint32_t worker_count = self->options->worker_count;
 
-    if (item < worker_count) {
-        struct sgl_simulated_worker *worker = &self->workers[item];
-        sgl_event_queue_remove(&self->events, item);
-        sgl_simulation_touch(self, item);
-        worker->ops->advance(worker->state, self->now_ns);
-        return SGL_OK;
-    }
+    if (item < worker_count)
+        return advance_worker(self, item);
     if (item == sgl_simulation_poll_item(self))
         return poll_workers(self);
     if (item == sgl_simulation_report_item(self))
@@ -286,19 +307,36 @@ static int handle(struct sgl_simulation *self, const struct sgl_event *event)
     return sgl_simulation_deliver(self, item);
 }
 
+static int deliver_due(struct sgl_simulation *self)
+{
+    const uint32_t item = self->due[self->due_first++];
+
+    if (self->due_first == self->due_count)
+        self->due_first = self->due_count = 0;
+    return sgl_simulation_deliver(self, item);
+}
+
 /* Everything of one instant but the scheduling. */
 static int run_instant(struct sgl_simulation *self)
 {
-    const struct sgl_event *top;
     int status = SGL_OK;
 
     while (status == SGL_OK) {
-        if ((top = sgl_event_queue_top(&self->events)) != NULL && top->time == self->now_ns)
+        const struct sgl_event *top = sgl_event_queue_top(&self->events);
+        const uint32_t kind =
+            top != NULL && top->time == self->now_ns ? top->kind : SGL_EVENT_SCHEDULE;
+        if (kind <= SGL_EVENT_ANSWER)
+            status = handle(self, top);
+        else if (self->due_count > 0)
+            status = deliver_due(self);
+        else if (kind < SGL_EVENT_SCHEDULE)
             status = handle(self, top);
         else if (self->has_row && self->arrival_ns == self->now_ns)
             status = arrive(self);
         else
             break;
+        if (self->is_out_of_memory)
+            return sgl_simulation_no_memory(self);
     }
     return status;
 }
@@ -430,6 +468,7 @@ static void release(struct sgl_simulation *self)
     free(self->workers);
     free(self->touched);
     free(self->flights);
+    free(self->due);
     sgl_slots_release(&self->slots);
     sgl_reports_release(&self->reports);
     sgl_event_queue_release(&self->events);

@@ -93,6 +93,7 @@ struct sgl_simulation_totals {
     uint64_t
         cut_to_max_tokens; /* answers shorter than the true output: the model ended them there */
     uint64_t steps;        /* engine steps simulated, leapt over ones counted */
+    uint64_t segments;     /* worker events it took: of an engine, its steps and its leaps */
     int64_t last_ns;       /* time of the last event */
 };
 

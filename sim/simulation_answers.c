@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define PROGRESS_EVERY 8192 /* requests finished */
+#define DUE_FIRST 16
 
 int sgl_simulation_no_memory(struct sgl_simulation *self)
 {
@@ -26,9 +27,7 @@ static int grow(struct sgl_simulation *self)
     const uint32_t capacity = sgl_slots_next_capacity(&self->slots);
 
     if (capacity == 0 ||
-        capacity > (UINT32_MAX - sgl_simulation_answer_item(self, 0, false)) / 2 - 1 ||
-        sgl_event_queue_reserve(&self->events, sgl_simulation_answer_item(self, capacity, false)) !=
-            SGL_OK)
+        capacity > (UINT32_MAX - sgl_simulation_answer_item(self, 0, false)) / 2 - 1)
         return sgl_simulation_no_memory(self);
     struct sgl_flight *flights = realloc(self->flights, capacity * sizeof *flights);
     if (flights == NULL)
@@ -141,6 +140,19 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
     return SGL_OK;
 }
 
+static bool has_room_for_due(struct sgl_simulation *self)
+{
+    if (self->due_count < self->due_capacity)
+        return true;
+    const uint32_t capacity = self->due_capacity > 0 ? 2 * self->due_capacity : DUE_FIRST;
+    uint32_t *due = realloc(self->due, capacity * sizeof *due);
+    if (due == NULL)
+        return false;
+    self->due = due;
+    self->due_capacity = capacity;
+    return true;
+}
+
 static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last, int64_t delay_ns)
 {
     const struct sgl_event event = {
@@ -150,7 +162,18 @@ static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last
         .item = sgl_simulation_answer_item(self, slot, is_last),
     };
 
-    sgl_event_queue_set(&self->events, &event);
+    if (event.time == self->now_ns) {
+        if (has_room_for_due(self))
+            self->due[self->due_count++] = event.item;
+        else
+            self->is_out_of_memory = true;
+        return;
+    }
+    const uint32_t item_count = sgl_simulation_answer_item(self, self->slots.capacity, false);
+    if (sgl_event_queue_reserve(&self->events, item_count) == SGL_OK)
+        sgl_event_queue_set(&self->events, &event);
+    else
+        self->is_out_of_memory = true;
 }
 
 void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error)

@@ -19,7 +19,8 @@ enum {
     SGL_EVENT_ANSWER,
     SGL_EVENT_POLL,
     SGL_EVENT_REPORT,
-    SGL_EVENT_PROBE
+    SGL_EVENT_PROBE,
+    SGL_EVENT_SCHEDULE /* arrivals come before it: a worker that had its event waits here, on top */
 };
 
 /* A request between its arrival and its outcome. Its slot number is its handle at the worker. */
@@ -77,6 +78,14 @@ struct sgl_simulation {
     struct sgl_flight *flights; /* by slot */
     struct sgl_slots slots;
     uint64_t answers; /* sent so far: their order */
+
+    /* Answers that take no time, in the order they were sent: items that do not pass through the
+     * queue, for they leave in the same instant, after those that do. */
+    uint32_t *due;
+    uint32_t due_capacity;
+    uint32_t due_first;
+    uint32_t due_count;    /* behind the last; 0 when all have left */
+    bool is_out_of_memory; /* an answer could not be sent, in a call that cannot fail */
 
     struct sgl_trace_row row; /* the next to arrive, when has_row */
     bool has_row;

@@ -245,6 +245,7 @@ static void slow(void *state, int64_t now_ns, double factor)
     struct sgl_engine *self = state;
 
     fold_cost(self, factor);
+    self->is_steady = false;
     if (self->is_stepping && self->chunk_count == 0)
         sgl_engine_cut_leap(self, now_ns);
 }

@@ -150,6 +150,7 @@ struct sgl_engine {
     /* The step or leap under way. */
     bool is_stepping;
     bool is_decoding; /* the running jobs take part */
+    bool is_steady;   /* it was all decode, and nobody has joined, left or slowed since */
     bool was_short;   /* some were taken back to form it: the next step looks at the queue again */
     struct sgl_engine_chunk *chunks;
     uint32_t chunk_count; /* 0 in a leap */

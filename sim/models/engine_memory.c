@@ -79,6 +79,7 @@ void sgl_engine_join(struct sgl_engine *engine, uint32_t job)
     };
 
     sgl_event_queue_set(&engine->running, &last);
+    engine->is_steady = false;
     engine->context += context;
     if (engine->residues == NULL)
         return;
@@ -101,6 +102,7 @@ void sgl_engine_leave(struct sgl_engine *engine, uint32_t job)
 
     self->emitted = (uint32_t)sgl_engine_given(engine, job);
     sgl_event_queue_remove(&engine->running, job);
+    engine->is_steady = false;
     engine->context -= sgl_engine_to_prefill(self);
     if (engine->residues == NULL)
         return;

@@ -149,18 +149,15 @@ static int64_t leap_length(const struct sgl_engine *engine)
     return sgl_leap_limit(engine->leap, steps);
 }
 
-int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_failure *failure)
+/* Forms a step and prices it; 1 when there is no work. */
+static int form(struct sgl_engine *engine, struct sgl_failure *failure)
 {
-    assert(!engine->is_stepping);
-    /* Steps follow each other without a gap; after a pause the engine wakes with the instant. */
-    engine->start =
-        sgl_moment_ns(engine->end) == now_ns ? engine->end : (struct sgl_moment){.ns = now_ns};
     engine->chunk_count = 0;
     engine->is_decoding = false;
     engine->was_short = false;
     if (engine->admitted == 0 && engine->waiting_count == 0) {
         engine->ratio = SGL_ENGINE_RATIO_FIRST;
-        return SGL_OK;
+        return 1;
     }
     if (engine->scheduler->form(engine) != SGL_OK)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
@@ -180,6 +177,42 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
         .slope_ps =
             engine->is_decoding ? engine->cost.kv_token_ps * (int64_t)engine->running.count : 0,
     };
+    engine->is_steady = engine->chunk_count == 0;
+    return SGL_OK;
+}
+
+/* The step under way was all decode and the next is, too: what forming it anew would find out is
+ * known. False when it is not. */
+static bool repeat(struct sgl_engine *engine)
+{
+    const struct sgl_leap leap = engine->leap;
+
+    if (!engine->is_steady || engine->was_short || engine->partial != SGL_ENGINE_NO_JOB ||
+        (engine->waiting_count > 0 && !engine->is_full) || leap.base_ps > SGL_STEP_PS_MAX / 4 ||
+        leap.slope_ps > SGL_STEP_PS_MAX / 4 / engine->step_count)
+        return false;
+    if (engine->residues != NULL) {
+        const int64_t pages = sgl_engine_decode_pages(engine, 1);
+        if (engine->kv.pages_held + pages > engine->kv.pages_total)
+            return false;
+        sgl_kv_cache_hold(&engine->kv, pages);
+    }
+    sgl_engine_let_ratio_fall(engine, 1);
+    engine->leap.base_ps += leap.slope_ps * engine->step_count;
+    return true;
+}
+
+int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_failure *failure)
+{
+    assert(!engine->is_stepping);
+    /* Steps follow each other without a gap; after a pause the engine wakes with the instant. */
+    engine->start =
+        sgl_moment_ns(engine->end) == now_ns ? engine->end : (struct sgl_moment){.ns = now_ns};
+    if (!repeat(engine)) {
+        const int status = form(engine, failure);
+        if (status != SGL_OK)
+            return status < 0 ? status : SGL_OK;
+    }
     engine->step_count = leap_length(engine);
     engine->end = sgl_moment_after(engine->start, sgl_leap_ps(engine->leap, engine->step_count));
     engine->is_stepping = true;

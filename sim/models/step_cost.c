@@ -78,8 +78,3 @@ struct sgl_moment sgl_moment_after(struct sgl_moment start, int64_t duration_ps)
         .ps = ps % PS_PER_NS,
     };
 }
-
-int64_t sgl_moment_ns(struct sgl_moment moment)
-{
-    return moment.ns + (moment.ps > 0);
-}

@@ -82,6 +82,10 @@ struct sgl_moment {
 };
 
 struct sgl_moment sgl_moment_after(struct sgl_moment start, int64_t duration_ps);
-int64_t sgl_moment_ns(struct sgl_moment moment);
+
+static inline int64_t sgl_moment_ns(struct sgl_moment moment)
+{
+    return moment.ns + (moment.ps > 0);
+}
 
 #endif
