@@ -7,13 +7,12 @@
 
 #define NOWHERE UINT32_MAX
 
-static bool is_before(const struct sgl_event *left, const struct sgl_event *right)
+/* Times seldom tie, and which is less is a coin toss: a result without a branch for it to miss. */
+static inline bool is_before(const struct sgl_event *left, const struct sgl_event *right)
 {
-    if (left->time != right->time)
-        return left->time < right->time;
-    if (left->kind != right->kind)
-        return left->kind < right->kind;
-    return left->index < right->index;
+    if (left->time == right->time)
+        return left->kind != right->kind ? left->kind < right->kind : left->index < right->index;
+    return left->time < right->time;
 }
 
 static void place(struct sgl_event_queue *queue, uint32_t at, const struct sgl_event *event)
@@ -35,8 +34,8 @@ static void settle(struct sgl_event_queue *queue, uint32_t at, const struct sgl_
     }
     for (;;) {
         uint64_t child = 2 * (uint64_t)at + 1;
-        if (child + 1 < count && is_before(&heap[child + 1], &heap[child]))
-            child++;
+        if (child + 1 < count)
+            child += is_before(&heap[child + 1], &heap[child]);
         if (child >= count || !is_before(&heap[child], &moved))
             break;
         place(queue, at, &heap[child]);
@@ -47,12 +46,21 @@ static void settle(struct sgl_event_queue *queue, uint32_t at, const struct sgl_
 
 int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
 {
+    return sgl_event_queue_reserve_few(queue, item_count, item_count);
+}
+
+int sgl_event_queue_reserve_few(struct sgl_event_queue *queue, uint32_t item_count,
+                                uint32_t event_count)
+{
+    if (event_count > queue->event_count) {
+        struct sgl_event *heap = realloc(queue->heap, event_count * sizeof *heap);
+        if (heap == NULL)
+            return SGL_ENOMEM;
+        queue->heap = heap;
+        queue->event_count = event_count;
+    }
     if (item_count <= queue->item_count)
         return SGL_OK;
-    struct sgl_event *heap = realloc(queue->heap, item_count * sizeof *heap);
-    if (heap == NULL)
-        return SGL_ENOMEM;
-    queue->heap = heap;
     uint32_t *position = realloc(queue->position, item_count * sizeof *position);
     if (position == NULL)
         return SGL_ENOMEM;
@@ -68,8 +76,10 @@ void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *
     assert(event->item < queue->item_count);
     uint32_t at = queue->position[event->item];
 
-    if (at == NOWHERE)
+    if (at == NOWHERE) {
+        assert(queue->count < queue->event_count);
         at = queue->count++;
+    }
     settle(queue, at, event);
 }
 

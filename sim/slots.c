@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define CAPACITY_FIRST 64
+#define CAPACITY_FIRST 8
 #define CAPACITY_MAX (UINT32_C(1) << 30)
 
 bool sgl_slots_are_full(const struct sgl_slots *slots)

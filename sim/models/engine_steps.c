@@ -5,14 +5,18 @@
 
 /* ---- room for jobs ---------------------------------------------------------------------- */
 
-/* The arrays grow together: every job may be running, and every job may have a chunk. */
+/* The arrays grow together, but those for jobs that run or have a chunk no further than so many may.
+ */
 static int grow(struct sgl_engine *engine)
 {
     const uint32_t capacity = sgl_slots_next_capacity(&engine->slots);
+    const uint32_t admitted =
+        capacity < engine->max_running_requests ? capacity : (uint32_t)engine->max_running_requests;
 
-    if (capacity == 0 || sgl_event_queue_reserve(&engine->running, capacity) != SGL_OK)
+    if (capacity == 0 ||
+        sgl_event_queue_reserve_few(&engine->running, capacity, admitted) != SGL_OK)
         return SGL_ENOMEM;
-    struct sgl_engine_chunk *chunks = realloc(engine->chunks, capacity * sizeof *chunks);
+    struct sgl_engine_chunk *chunks = realloc(engine->chunks, admitted * sizeof *chunks);
     if (chunks == NULL)
         return SGL_ENOMEM;
     engine->chunks = chunks;
