@@ -5,8 +5,8 @@
 
 /* ---- room for jobs ---------------------------------------------------------------------- */
 
-/* The arrays grow together, but those for jobs that run or have a chunk no further than so many may.
- */
+/* The arrays grow together, but those for jobs that run or have a chunk no further than so many
+ * may. */
 static int grow(struct sgl_engine *engine)
 {
     const uint32_t capacity = sgl_slots_next_capacity(&engine->slots);
