@@ -330,6 +330,22 @@ void sgl_log_fact(struct sgl_log *log, const char *key, const char *value)
     put(log, SGL_LOG_RUN, values);
 }
 
+void sgl_log_gap(struct sgl_log *log, uint64_t sequence, uint64_t dropped)
+{
+    const struct sgl_log_value values[SGL_LOG_GAP_COLUMN_COUNT] = {
+        [SGL_LOG_GAP_SEQUENCE] = sgl_log_integer((int64_t)sequence),
+        [SGL_LOG_GAP_DROPPED] = sgl_log_integer((int64_t)dropped),
+    };
+
+    put(log, SGL_LOG_GAP, values);
+}
+
+void sgl_log_commit(struct sgl_log *log)
+{
+    if (log->uncommitted > 0)
+        commit(log, log->committed_ns);
+}
+
 static void put_number(struct sgl_log *log, const char *key, uint64_t value)
 {
     char text[24];

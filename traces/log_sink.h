@@ -62,6 +62,13 @@ void sgl_log_fact(struct sgl_log *log, const char *key, const char *value);
 /* One line, or NULL while all is well. */
 const char *sgl_log_failure(const struct sgl_log *log);
 
+/* Live only: `dropped` inputs from `sequence` on could not be kept for the log. */
+void sgl_log_gap(struct sgl_log *log, uint64_t sequence, uint64_t dropped);
+
+/* Of a durable log: what was logged so far survives a kill from here on. To be called between
+ * inputs when nothing comes for a while; while inputs come, it happens by itself. */
+void sgl_log_commit(struct sgl_log *log);
+
 /* What `build` says of this program. Static. */
 const char *sgl_log_build(void);
 
