@@ -32,6 +32,7 @@ bool sgl_is_same_file(const char *left, const char *right);
 int sgl_command_replay(int argument_count, char **arguments);
 int sgl_command_verify(int argument_count, char **arguments);
 int sgl_command_generate(int argument_count, char **arguments);
+int sgl_command_serve(int argument_count, char **arguments);
 int sgl_command_convert(int argument_count, char **arguments);
 int sgl_command_emulate(int argument_count, char **arguments);
 int sgl_command_load(int argument_count, char **arguments);

@@ -18,6 +18,8 @@ static const struct sgl_command commands[] = {
     {"generate", "draw a synthetic trace: arrivals, lengths, prefixes, sessions",
      sgl_command_generate},
     {"convert", "write a trace in another format, or a log in another medium", sgl_command_convert},
+    {"serve", "route live requests to SGLang servers by a policy, logging every decision",
+     sgl_command_serve},
     {"emulate", "serve SGLang's API from simulated workers in real time, without a GPU",
      sgl_command_emulate},
     {"load", "send a trace to a server as real requests, and measure the answers",

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPTION_MAX 48
+#define OPTION_MAX 64
 #define CONFIG_SIZE_MAX ((size_t)64 * 1024)
 
 /* Values of getopt's `val`: rows of the table from ROW_FIRST on. */

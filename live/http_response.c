@@ -152,6 +152,11 @@ bool sgl_http_send(struct sgl_http_exchange *exchange, const char *bytes, size_t
     return !connection->is_full;
 }
 
+bool sgl_http_is_full(const struct sgl_http_exchange *exchange)
+{
+    return ((const struct sgl_http_connection *)(const void *)exchange)->is_full;
+}
+
 void sgl_http_end(struct sgl_http_exchange *exchange)
 {
     struct sgl_http_connection *connection = of(exchange);

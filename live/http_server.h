@@ -142,6 +142,9 @@ void sgl_http_start(struct sgl_http_exchange *exchange, int status, const char *
  * allowed, and takes memory). Of a stated length no more may be sent than that. */
 bool sgl_http_send(struct sgl_http_exchange *exchange, const char *bytes, size_t size);
 
+/* Is more pending than the high mark? */
+bool sgl_http_is_full(const struct sgl_http_exchange *exchange);
+
 /* The answer is complete. Of a stated length, all of it was sent (else it is cut as by abort). */
 void sgl_http_end(struct sgl_http_exchange *exchange);
 

@@ -1,0 +1,148 @@
+/* sglsim serve: the live proxy. */
+#include "serve_options.h"
+
+#include "cli.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char text[] =
+    "Routes requests of clients to SGLang servers, by the same policies that `sglsim replay`\n"
+    "simulates, and logs every decision. Clients talk to it as to a server: /generate,\n"
+    "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank, streaming or not; bodies\n"
+    "and fields pass unchanged. Answers say x-sglsim-worker, x-sglsim-reason, x-sglsim-decision.\n"
+    "\n"
+    "Also there: /health, /readiness, /workers, /add_worker?url=, /remove_worker?url=,\n"
+    "/get_loads, /flush_cache, /metrics. SIGTERM drains; a second one cuts.\n";
+
+static const char examples[] =
+    "  sglsim serve --worker-urls http://gpu1:30000 http://gpu2:30000\n"
+    "  sglsim serve --worker-urls http://gpu1:30000 http://gpu2:30000 --policy marginal_utility "
+    "\\\n"
+    "      --log run.db --port 8000\n"
+    "  sglsim verify run.db                             # after it was stopped\n"
+    "  sglsim replay run.db --policy round_robin        # what would another policy have done?\n"
+    "  curl -s localhost:30000/generate -d '{\"text\": \"Hello\"}' -D -\n";
+
+/* One `name = value` line. What was not given has no line. */
+static void print_option(const struct sgl_option *option)
+{
+    char real[SGL_REAL_TEXT_MAX];
+
+    switch (option->kind) {
+    case SGL_OPTION_FLAG:
+        printf("%s = %s\n", option->name, *(const bool *)option->target ? "on" : "off");
+        return;
+    case SGL_OPTION_TEXT:
+    case SGL_OPTION_CHOICE: {
+        const char *value = *(const char *const *)option->target;
+        if (value != NULL && value[0] != '\0')
+            printf("%s = %s\n", option->name, value);
+        return;
+    }
+    case SGL_OPTION_NATURAL: {
+        const uint64_t value = *(const uint64_t *)option->target;
+        if (value != UINT64_MAX)
+            printf("%s = %" PRIu64 "\n", option->name, value);
+        return;
+    }
+    case SGL_OPTION_POSITIVE: {
+        const double value = *(const double *)option->target;
+        if (!isnan(value))
+            printf("%s = %s\n", option->name, sgl_real_text(value, real));
+        return;
+    }
+    case SGL_OPTION_DURATION:
+        printf("%s = %" PRId64 "ns\n", option->name, *(const int64_t *)option->target);
+        return;
+    }
+}
+
+/* Two names for one thing are one line; operands join the workers. */
+static void print_config(const struct sgl_option *rows, const struct sgl_serve_setup *setup)
+{
+    printf("worker-urls =");
+    for (size_t i = 0; i < setup->proxy.worker_url_count; i++)
+        printf(" %s", setup->proxy.worker_urls[i]);
+    printf("\n");
+    for (const struct sgl_option *row = rows; row->name != NULL; row++) {
+        bool is_said = strcmp(row->name, "print-config") == 0 || row->target == rows[0].target;
+        for (const struct sgl_option *before = rows; before < row; before++)
+            is_said = is_said || before->target == row->target;
+        if (!is_said)
+            print_option(row);
+    }
+}
+
+static void say_ready(void *context, uint16_t port)
+{
+    const struct sgl_serve_setup *setup = context;
+    const struct sgl_proxy_options *proxy = &setup->proxy;
+
+    fprintf(stderr,
+            "sglsim: listening on http://%s:%u (%u thread%s, %zu worker%s, policy %s, log %s)\n",
+            proxy->host, port, proxy->threads, proxy->threads == 1 ? "" : "s",
+            proxy->worker_url_count, proxy->worker_url_count == 1 ? "" : "s",
+            setup->policy_text != NULL ? setup->policy_text : proxy->policy->ops->name,
+            proxy->log != NULL ? proxy->log : "none");
+}
+
+static int serve(struct sgl_serve_setup *setup, bool is_quiet)
+{
+    struct sgl_proxy_totals totals;
+    struct sgl_failure failure;
+
+    setup->proxy.context = setup;
+    setup->proxy.ready = is_quiet ? NULL : say_ready;
+    const int status = sgl_proxy_run(&setup->proxy, &totals, &failure);
+    if (status != SGL_OK) {
+        sgl_complain("%s", failure.text);
+        return status == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
+    }
+    if (!is_quiet) {
+        fprintf(stderr, "sglsim: %" PRIu64 " requests, %" PRIu64 " decisions", totals.requests,
+                totals.decisions);
+        if (totals.dropped > 0)
+            fprintf(stderr, ", %" PRIu64 " inputs are missing in the log (its gaps say where)",
+                    totals.dropped);
+        fprintf(stderr, "\n");
+    }
+    return SGL_EXIT_DONE;
+}
+
+int sgl_command_serve(int argument_count, char **arguments)
+{
+    static struct sgl_serve_setup setup;
+    struct sgl_serve_options options;
+    struct sgl_option rows[SGL_SERVE_ROWS_MAX];
+    const struct sgl_usage usage = {
+        .synopsis = "sglsim serve --worker-urls URL... [options]",
+        .text = text,
+        .examples = examples,
+        .options = rows,
+        .operands_most = SGL_SERVE_URLS_MAX,
+    };
+    size_t url_count;
+
+    sgl_serve_options_init(&options);
+    sgl_serve_rows(&options, rows);
+    if (sgl_serve_refuses(argument_count, arguments))
+        return SGL_EXIT_USAGE;
+    const int parsed = sgl_options_parse(&usage, argument_count, arguments, &url_count);
+    if (parsed != SGL_OPTIONS_RUN)
+        return parsed;
+    int status = SGL_EXIT_USAGE;
+    if (sgl_serve_resolve(&setup, &options, arguments + 1, url_count)) {
+        if (options.print_config) {
+            print_config(rows, &setup);
+            status = SGL_EXIT_DONE;
+        } else {
+            status = serve(&setup, options.quiet);
+        }
+    }
+    sgl_serve_release(&setup);
+    return status;
+}

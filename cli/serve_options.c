@@ -1,0 +1,409 @@
+#include "serve_options.h"
+
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEBIBYTE ((uint64_t)1024 * 1024)
+#define NOT_GIVEN UINT64_MAX
+
+void sgl_serve_options_init(struct sgl_serve_options *options)
+{
+    *options = (struct sgl_serve_options){
+        .host = "127.0.0.1",
+        .port = 30000,
+        .threads = 1,
+        .worker_urls = "",
+        .policy = "cache_aware",
+        .cache_threshold = NAN,
+        .balance_rel_threshold = NAN,
+        .balance_abs_threshold = NOT_GIVEN,
+        .max_tree_size = NOT_GIVEN,
+        .eviction_interval_s = NAN,
+        .prefix_block = 16,
+        .seed = 1,
+        .log = "none",
+        .log_candidates = "all",
+        .log_buffer_mib = 64,
+        .max_payload_size = 10 * MEBIBYTE,
+        .request_timeout_s = 90,
+        .stream_idle_timeout_s = 60,
+        .connect_timeout_s = 5,
+        .max_worker_retries = 3,
+        .max_total_retries = 6,
+        .retry_initial_backoff_ms = 50,
+        .retry_max_backoff_ms = 30000,
+        .retry_backoff_multiplier = 1.5,
+        .retry_jitter_factor = "0.2",
+        .cb_failure_threshold = 10,
+        .cb_success_threshold = 3,
+        .cb_timeout_s = 60,
+        .cb_window_s = 120,
+        .health_check_interval_s = 60,
+        .health_check_timeout_s = 5,
+        .health_failure_threshold = 3,
+        .health_success_threshold = 2,
+        .health_check_endpoint = "/health",
+        .half_close = "cancel",
+        .request_id_headers = "x-request-id,x-correlation-id,x-trace-id,request-id",
+        .ca_cert_paths = "",
+        .client_cert_path = "",
+        .client_key_path = "",
+    };
+}
+
+/* clang-format off */
+void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static SGL_SERVE_ROWS_MAX])
+{
+    const struct sgl_option table[] = {
+        {"worker-urls", 0, SGL_OPTION_TEXT, "URL...", &o->worker_urls,
+         "the workers, http://HOST:PORT or https://...; more may follow as operands", 0},
+        {"policy", 'p', SGL_OPTION_TEXT, "P[:k=v,...]", &o->policy,
+         "how to route; sglsim policies lists them", 0},
+        {"host", 0, SGL_OPTION_TEXT, "ADDRESS", &o->host, "listen here", 0},
+        {"port", 0, SGL_OPTION_NATURAL, "N", &o->port, "and on this port; 0: any free one", 0},
+        {"threads", 't', SGL_OPTION_NATURAL, "N", &o->threads, "event loops", 1},
+        {"log", 'l', SGL_OPTION_TEXT, "PATH|none", &o->log,
+         "every input and decision, into this SQLite file", 0},
+        {"log-candidates", 0, SGL_OPTION_CHOICE, "all|chosen", &o->log_candidates,
+         "rows per decision: every candidate's, or the chosen one's", 0},
+        {"log-buffer-mib", 0, SGL_OPTION_NATURAL, "N", &o->log_buffer_mib,
+         "memory for what the disk has not taken yet; beyond it, a gap", 1},
+        {"seed", 's', SGL_OPTION_NATURAL, "N", &o->seed, "which luck policies and retries have", 0},
+        {"cache-threshold", 0, SGL_OPTION_POSITIVE, "X", &o->cache_threshold,
+         "of cache_aware: cache_threshold", 0},
+        {"balance-abs-threshold", 0, SGL_OPTION_NATURAL, "N", &o->balance_abs_threshold,
+         "of cache_aware: balance_abs_threshold", 0},
+        {"balance-rel-threshold", 0, SGL_OPTION_POSITIVE, "X", &o->balance_rel_threshold,
+         "of cache_aware: balance_rel_threshold", 0},
+        {"eviction-interval-secs", 0, SGL_OPTION_POSITIVE, "S", &o->eviction_interval_s,
+         "of cache_aware: eviction_interval_s", 0},
+        {"eviction-interval", 0, SGL_OPTION_POSITIVE, "S", &o->eviction_interval_s,
+         "the same", 0},
+        {"max-tree-size", 0, SGL_OPTION_NATURAL, "N", &o->max_tree_size,
+         "of cache_aware: max_tree_size", 1},
+        {"prefix-block", 0, SGL_OPTION_NATURAL, "BYTES", &o->prefix_block,
+         "of a prompt that one prefix id stands for", 1},
+        {"max-payload-size", 0, SGL_OPTION_NATURAL, "BYTES", &o->max_payload_size,
+         "longest body of a request", 1},
+        {"request-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->request_timeout_s,
+         "for a request, all attempts together", 0},
+        {"stream-idle-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->stream_idle_timeout_s,
+         "between two pieces of an answer", 0},
+        {"connect-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->connect_timeout_s,
+         "to reach a worker", 0},
+        {"max-worker-retries", 0, SGL_OPTION_NATURAL, "N", &o->max_worker_retries,
+         "tries of a request at one worker", 1},
+        {"max-total-retries", 0, SGL_OPTION_NATURAL, "N", &o->max_total_retries,
+         "retries of a request in all", 0},
+        {"retry-max-retries", 0, SGL_OPTION_NATURAL, "N", &o->max_total_retries, "the same", 0},
+        {"retry-initial-backoff-ms", 0, SGL_OPTION_NATURAL, "MS", &o->retry_initial_backoff_ms,
+         "before the first retry", 0},
+        {"retry-max-backoff-ms", 0, SGL_OPTION_NATURAL, "MS", &o->retry_max_backoff_ms,
+         "before any", 0},
+        {"retry-backoff-multiplier", 0, SGL_OPTION_POSITIVE, "X", &o->retry_backoff_multiplier,
+         "from one retry to the next", 0},
+        {"retry-jitter-factor", 0, SGL_OPTION_TEXT, "X", &o->retry_jitter_factor,
+         "of that time, drawn at random, 0 to 1", 0},
+        {"disable-retries", 0, SGL_OPTION_FLAG, NULL, &o->disable_retries, "every try is the last",
+         0},
+        {"cb-failure-threshold", 0, SGL_OPTION_NATURAL, "N", &o->cb_failure_threshold,
+         "failures within the window that open a worker's circuit breaker", 1},
+        {"cb-window-duration-secs", 0, SGL_OPTION_POSITIVE, "S", &o->cb_window_s, "the window", 0},
+        {"cb-timeout-duration-secs", 0, SGL_OPTION_POSITIVE, "S", &o->cb_timeout_s,
+         "how long it stays open", 0},
+        {"cb-success-threshold", 0, SGL_OPTION_NATURAL, "N", &o->cb_success_threshold,
+         "good trials that close it", 1},
+        {"disable-circuit-breaker", 0, SGL_OPTION_FLAG, NULL, &o->disable_circuit_breaker,
+         "there is none", 0},
+        {"health-check-interval-secs", 0, SGL_OPTION_POSITIVE, "S", &o->health_check_interval_s,
+         "between two probes of a worker", 0},
+        {"health-check-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->health_check_timeout_s,
+         "for its answer", 0},
+        {"health-failure-threshold", 0, SGL_OPTION_NATURAL, "N", &o->health_failure_threshold,
+         "probes failed in a row that make it unhealthy", 1},
+        {"health-success-threshold", 0, SGL_OPTION_NATURAL, "N", &o->health_success_threshold,
+         "probes passed in a row that make it healthy again", 1},
+        {"health-check-endpoint", 0, SGL_OPTION_TEXT, "PATH", &o->health_check_endpoint,
+         "what is asked for", 0},
+        {"disable-health-check", 0, SGL_OPTION_FLAG, NULL, &o->disable_health_check, "no probes",
+         0},
+        {"load-interval", 0, SGL_OPTION_DURATION, "TIME", &o->load_interval_ns,
+         "between two looks at each worker's queue (/v1/loads, /get_load); 0: none", 0},
+        {"half-close", 0, SGL_OPTION_CHOICE, "cancel|answer", &o->half_close,
+         "a client that closed its sending side has left, or is answered", 0},
+        {"request-id-headers", 0, SGL_OPTION_TEXT, "NAME,...", &o->request_id_headers,
+         "fields that name a request, the first one present counts", 0},
+        {"ca-cert-paths", 0, SGL_OPTION_TEXT, "FILE", &o->ca_cert_paths,
+         "certificates to trust workers by (default: the system's)", 0},
+        {"client-cert-path", 0, SGL_OPTION_TEXT, "FILE", &o->client_cert_path,
+         "certificate to show to workers", 0},
+        {"client-key-path", 0, SGL_OPTION_TEXT, "FILE", &o->client_key_path, "and its key", 0},
+        {"print-config", 0, SGL_OPTION_FLAG, NULL, &o->print_config,
+         "print the options as a --config file, and stop", 0},
+        {"quiet", 'q', SGL_OPTION_FLAG, NULL, &o->quiet, "say nothing but errors", 0},
+        {0},
+    };
+    /* clang-format on */
+
+    _Static_assert(sizeof table / sizeof table[0] <= SGL_SERVE_ROWS_MAX, "room for all rows");
+    memcpy(rows, table, sizeof table);
+}
+
+/* Of SGLang's routers, and of this one later. */
+static const char *const later[] = {
+    "pd-disaggregation",
+    "prefill",
+    "decode",
+    "prefill-policy",
+    "decode-policy",
+    "prefill-selector",
+    "decode-selector",
+    "api-key",
+    "prometheus-port",
+    "prometheus-host",
+    "max-concurrent-requests",
+    "queue-size",
+    "queue-timeout-secs",
+    "rate-limit-tokens-per-second",
+    "worker-startup-timeout-secs",
+    "worker-startup-check-interval",
+    "service-discovery",
+    "selector",
+    "service-discovery-port",
+    "service-discovery-namespace",
+    "log-level",
+    "log-dir",
+    "dp-aware",
+    "mode",
+    "metrics-enabled",
+    "metrics-port",
+    "priority-forward",
+    "log-prompts",
+};
+
+bool sgl_serve_refuses(int argument_count, char **arguments)
+{
+    for (int i = 1; i < argument_count; i++) {
+        if (strncmp(arguments[i], "--", 2) != 0)
+            continue;
+        const char *name = arguments[i] + 2;
+        const size_t size = strcspn(name, "=");
+        for (size_t j = 0; j < sizeof later / sizeof later[0]; j++)
+            if (strlen(later[j]) == size && strncmp(later[j], name, size) == 0) {
+                sgl_complain("--%s is an option of SGLang's routers that is not supported yet "
+                             "(leave it out; --help lists what is)",
+                             later[j]);
+                return true;
+            }
+    }
+    return false;
+}
+
+/* ---- what they come to ---- */
+
+static int64_t from_seconds(double seconds)
+{
+    return seconds < 1e9 ? (int64_t)llround(seconds * 1e9) : INT64_C(1000000000000000000);
+}
+
+/* The policy's text, with the options that are parameters of cache_aware behind it. */
+static bool resolve_policy(struct sgl_serve_setup *setup, const struct sgl_serve_options *o)
+{
+    char text[2048];
+    char real[SGL_REAL_TEXT_MAX];
+    struct sgl_failure failure;
+    int used = snprintf(text, sizeof text, "%.1500s", o->policy);
+    const size_t plain = (size_t)used;
+    char separator = strchr(o->policy, ':') == NULL ? ':' : ',';
+
+#define ADD(is_given, name, value)                                                                 \
+    if (is_given) {                                                                                \
+        used +=                                                                                    \
+            snprintf(text + used, sizeof text - (size_t)used, "%c" name "=%s", separator, value);  \
+        separator = ',';                                                                           \
+    }
+    ADD(!isnan(o->cache_threshold), "cache_threshold", sgl_real_text(o->cache_threshold, real))
+    ADD(o->balance_abs_threshold != NOT_GIVEN, "balance_abs_threshold",
+        sgl_real_text((double)o->balance_abs_threshold, real))
+    ADD(!isnan(o->balance_rel_threshold), "balance_rel_threshold",
+        sgl_real_text(o->balance_rel_threshold, real))
+    ADD(!isnan(o->eviction_interval_s), "eviction_interval_s",
+        sgl_real_text(o->eviction_interval_s, real))
+    ADD(o->max_tree_size != NOT_GIVEN, "max_tree_size",
+        sgl_real_text((double)o->max_tree_size, real))
+#undef ADD
+    if ((size_t)used > plain && strncmp(o->policy, "cache_aware", 11) != 0) {
+        sgl_complain("thresholds, tree size and eviction are options of the policy cache_aware, "
+                     "not of %.60s (leave them out, or name the policy's own as name:key=value)",
+                     o->policy);
+        return false;
+    }
+    if (sgl_policy_parse(&setup->policy, text, &failure) != SGL_OK) {
+        sgl_complain("%s", failure.text);
+        return false;
+    }
+    setup->policy_text = sgl_policy_format(&setup->policy);
+    setup->proxy.policy = &setup->policy;
+    setup->proxy.policy_text = setup->policy_text;
+    setup->proxy.reads_prompts = sgl_proxy_reads_prompts(&setup->policy);
+    return true;
+}
+
+static bool resolve_urls(struct sgl_serve_setup *setup, const struct sgl_serve_options *o,
+                         char **urls, size_t url_count)
+{
+    size_t count = 0;
+
+    if (strlen(o->worker_urls) >= sizeof setup->urls_text) {
+        sgl_complain("--worker-urls is longer than %zu bytes", sizeof setup->urls_text - 1);
+        return false;
+    }
+    memcpy(setup->urls_text, o->worker_urls, strlen(o->worker_urls) + 1);
+    for (char *at = setup->urls_text; *at != '\0';) {
+        at += strspn(at, " ,");
+        const size_t size = strcspn(at, " ,");
+        if (size > 0 && count < SGL_SERVE_URLS_MAX)
+            setup->urls[count++] = at;
+        const bool is_last = at[size] == '\0';
+        at[size] = '\0';
+        at += size + !is_last;
+    }
+    for (size_t i = 0; i < url_count && count < SGL_SERVE_URLS_MAX; i++)
+        setup->urls[count++] = urls[i];
+    setup->proxy.worker_urls = setup->urls;
+    setup->proxy.worker_url_count = count;
+    return true;
+}
+
+static bool resolve_names(struct sgl_serve_setup *setup, const struct sgl_serve_options *o)
+{
+    size_t count = 0;
+
+    if (strlen(o->request_id_headers) >= sizeof setup->id_headers_text) {
+        sgl_complain("--request-id-headers is longer than %zu bytes",
+                     sizeof setup->id_headers_text - 1);
+        return false;
+    }
+    memcpy(setup->id_headers_text, o->request_id_headers, strlen(o->request_id_headers) + 1);
+    for (char *at = setup->id_headers_text; *at != '\0';) {
+        at += strspn(at, " ,");
+        const size_t size = strcspn(at, " ,");
+        if (size > 0 && count == SGL_PROXY_ID_HEADERS_MAX) {
+            sgl_complain("--request-id-headers has more than %d names", SGL_PROXY_ID_HEADERS_MAX);
+            return false;
+        }
+        if (size > 0)
+            setup->proxy.id_headers[count++] = at;
+        const bool is_last = at[size] == '\0';
+        at[size] = '\0';
+        at += size + !is_last;
+    }
+    return true;
+}
+
+static bool resolve_retry(struct sgl_serve_setup *setup, const struct sgl_serve_options *o)
+{
+    struct sgl_retry_options *retry = &setup->proxy.retry;
+    char *end;
+
+    *retry = sgl_retry_standard();
+    retry->jitter = strtod(o->retry_jitter_factor, &end);
+    if (end == o->retry_jitter_factor || *end != '\0' ||
+        !(retry->jitter >= 0 && retry->jitter <= 1)) {
+        sgl_complain("--retry-jitter-factor %.60s, expected a number from 0 to 1",
+                     o->retry_jitter_factor);
+        return false;
+    }
+    if (o->retry_backoff_multiplier < 1) {
+        sgl_complain("--retry-backoff-multiplier %g, expected a number from 1",
+                     o->retry_backoff_multiplier);
+        return false;
+    }
+    retry->total_max = o->disable_retries ? 0 : (uint32_t)o->max_total_retries;
+    retry->worker_max = (uint32_t)o->max_worker_retries;
+    retry->first_delay_ns = from_seconds((double)o->retry_initial_backoff_ms / 1e3);
+    retry->most_delay_ns = from_seconds((double)o->retry_max_backoff_ms / 1e3);
+    retry->growth = o->retry_backoff_multiplier;
+    return true;
+}
+
+static bool resolve_limits(struct sgl_serve_setup *setup, const struct sgl_serve_options *o)
+{
+    struct sgl_router_limits *limits = &setup->proxy.limits;
+
+    if (o->cb_failure_threshold > SGL_BREAKER_FAILURES_MAX) {
+        sgl_complain("--cb-failure-threshold %llu, expected 1 to %d",
+                     (unsigned long long)o->cb_failure_threshold, SGL_BREAKER_FAILURES_MAX);
+        return false;
+    }
+    limits->probes_down = o->health_failure_threshold;
+    limits->probes_up = o->health_success_threshold;
+    limits->breaker_failures = o->disable_circuit_breaker ? 0 : o->cb_failure_threshold;
+    limits->breaker_successes = o->cb_success_threshold;
+    limits->breaker_open_ns = (uint64_t)from_seconds(o->cb_timeout_s);
+    limits->breaker_window_ns = (uint64_t)from_seconds(o->cb_window_s);
+    return true;
+}
+
+static bool is_in_range(const char *name, uint64_t value, uint64_t least, uint64_t most)
+{
+    if (value >= least && value <= most)
+        return true;
+    sgl_complain("--%s %llu, expected %llu to %llu", name, (unsigned long long)value,
+                 (unsigned long long)least, (unsigned long long)most);
+    return false;
+}
+
+bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_options *o,
+                       char **urls, size_t url_count)
+{
+    struct sgl_proxy_options *proxy = &setup->proxy;
+
+    if (!is_in_range("port", o->port, 0, 65535) ||
+        !is_in_range("threads", o->threads, 1, SGL_PROXY_THREADS_MAX) ||
+        !is_in_range("prefix-block", o->prefix_block, 1, 4096) ||
+        !is_in_range("max-payload-size", o->max_payload_size, 1, 1024 * MEBIBYTE) ||
+        !is_in_range("log-buffer-mib", o->log_buffer_mib, 1, 65536) ||
+        !is_in_range("max-total-retries", o->max_total_retries, 0, 60) ||
+        !is_in_range("max-worker-retries", o->max_worker_retries, 1, 60) ||
+        !resolve_policy(setup, o) || !resolve_urls(setup, o, urls, url_count) ||
+        !resolve_names(setup, o) || !resolve_retry(setup, o) || !resolve_limits(setup, o))
+        return false;
+    proxy->host = o->host;
+    proxy->port = (uint16_t)o->port;
+    proxy->threads = (uint32_t)o->threads;
+    proxy->seed = o->seed;
+    proxy->log = strcmp(o->log, "none") == 0 ? NULL : o->log;
+    proxy->log_candidates =
+        strcmp(o->log_candidates, "all") == 0 ? SGL_LOG_CANDIDATES_ALL : SGL_LOG_CANDIDATES_CHOSEN;
+    proxy->log_buffer = o->log_buffer_mib * MEBIBYTE;
+    proxy->prefix_block = (uint32_t)o->prefix_block;
+    proxy->body_max = o->max_payload_size;
+    proxy->timeout_ns = from_seconds(o->request_timeout_s);
+    proxy->idle_timeout_ns = from_seconds(o->stream_idle_timeout_s);
+    proxy->connect_timeout_ns = from_seconds(o->connect_timeout_s);
+    proxy->half_close_answers = strcmp(o->half_close, "answer") == 0;
+    proxy->health_interval_ns =
+        o->disable_health_check ? 0 : from_seconds(o->health_check_interval_s);
+    proxy->health_timeout_ns = from_seconds(o->health_check_timeout_s);
+    proxy->health_path = o->health_check_endpoint;
+    proxy->load_interval_ns = o->load_interval_ns;
+    proxy->ca_file = o->ca_cert_paths[0] != '\0' ? o->ca_cert_paths : NULL;
+    proxy->certificate_file = o->client_cert_path[0] != '\0' ? o->client_cert_path : NULL;
+    proxy->key_file = o->client_key_path[0] != '\0' ? o->client_key_path : NULL;
+    if (proxy->health_path[0] == '/')
+        return true;
+    sgl_complain("--health-check-endpoint %.60s, expected a path such as /health",
+                 o->health_check_endpoint);
+    return false;
+}
+
+void sgl_serve_release(struct sgl_serve_setup *setup)
+{
+    sgl_policy_release(&setup->policy);
+    free(setup->policy_text);
+}

@@ -1,0 +1,128 @@
+/*
+ * gateway.h - the router, shared by threads: the only mutex of live mode, and the only clock that
+ * its inputs are stamped by.
+ *
+ *      thread 1  --route, first_token, complete-->  +--mutex----------------------------+
+ *      thread 2  --route, cancel--------------->    | now_ns := clock                   |
+ *      thread 1  --add_worker------------------->   | struct sgl_router -> decision     |
+ *                                                   | journal <- input, decision, ...   |
+ *                                                   +-----------------------------------+
+ *
+ * The mutex gives each input its time and its sequence number, so the log of many threads is one
+ * total order and `sglsim verify` re-executes it. It is held for one input, a microsecond or so.
+ *
+ * Workers: index = the router's. Their texts (url, id) never change and live as long as the
+ * gateway, so a thread that was told an index may read them without the mutex.
+ *
+ * Numbers for /metrics are counted here, for every request passes here anyway.
+ */
+#ifndef SGL_LIVE_GATEWAY_H
+#define SGL_LIVE_GATEWAY_H
+
+#include "core/retry.h"
+#include "core/router.h"
+#include "journal.h"
+
+#define SGL_GATEWAY_STATUS_MAX 600
+#define SGL_GATEWAY_BUCKETS 12
+
+struct sgl_gateway;
+
+struct sgl_gateway_options {
+    uint64_t seed; /* of the policy's draws and of the jitter of retries */
+    struct sgl_router_limits limits;
+    struct sgl_retry_options retry;
+    const struct sgl_policy_spec *policy; /* borrowed, outlives the gateway */
+    struct sgl_journal *journal;          /* borrowed; NULL: no log */
+    uint64_t start_ns;                    /* uv_hrtime at now_ns = 0 */
+};
+
+int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gateway_options *options,
+                       struct sgl_failure *failure);
+void sgl_gateway_destroy(struct sgl_gateway *gateway);
+
+/* Workers that a request has failed at, in ascending order. */
+struct sgl_gateway_past {
+    uint32_t attempt;        /* 0: there is no past */
+    const uint32_t *avoided; /* all of them: another one, if there is one */
+    uint32_t avoided_count;
+    const uint32_t *excluded; /* those it may not be sent to again */
+    uint32_t excluded_count;
+};
+
+/* A request asks for a worker. request->request is given here on the first attempt. On SGL_OK
+ * without a candidate, decision->worker is SGL_NO_WORKER and the reject has been fed. */
+int sgl_gateway_route(struct sgl_gateway *gateway, struct sgl_request *request,
+                      const struct sgl_gateway_past *past, struct sgl_decision *decision,
+                      struct sgl_failure *failure);
+
+/* Any other input but add_worker: now_ns and the pool are filled in here. */
+int sgl_gateway_feed(struct sgl_gateway *gateway, struct sgl_input *input,
+                     struct sgl_failure *failure);
+
+/* The same for an outcome, whose times are measured here: e2e, and ttft when there was one
+ * (`first_token_ns` by uv_hrtime, 0: there was none). `arrival_ns` as in the request. */
+int sgl_gateway_end(struct sgl_gateway *gateway, struct sgl_input *input, int64_t arrival_ns,
+                    uint64_t first_token_ns);
+
+/* A failed attempt: again? Fills in seed, clock and budget. */
+struct sgl_retry_answer sgl_gateway_ask_retry(struct sgl_gateway *gateway,
+                                              struct sgl_retry_question *question);
+
+/* uv_hrtime as a time of the run. */
+int64_t sgl_gateway_time(const struct sgl_gateway *gateway, uint64_t hrtime_ns);
+
+/* ---- workers ---- */
+
+#define SGL_GATEWAY_ID_SIZE 37
+
+/* A worker as others may see it; texts live as long as the gateway. */
+struct sgl_gateway_worker {
+    uint32_t worker;
+    const char *url;
+    const char *id;    /* a UUID */
+    const char *model; /* NULL: not said */
+    bool is_healthy;
+    bool is_draining;
+    bool is_removed;
+    enum sgl_breaker_state breaker;
+    uint32_t outstanding;
+    uint64_t assigned;
+};
+
+/* SGL_EINVAL: no URL for a worker, or it is there already (*is_duplicate_out). The index goes to
+ * *worker_out. A trailing slash is dropped. */
+int sgl_gateway_add(struct sgl_gateway *gateway, const char *url, const char *model,
+                    uint32_t *worker_out, bool *is_duplicate_out, struct sgl_failure *failure);
+
+/* No new requests; those it has are answered. SGL_EINVAL: there is no such worker. */
+int sgl_gateway_remove(struct sgl_gateway *gateway, uint32_t worker, struct sgl_failure *failure);
+
+/* Ever added, removed ones included. */
+uint32_t sgl_gateway_worker_count(struct sgl_gateway *gateway);
+
+struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32_t worker);
+
+/* Text that does not change, without the mutex. */
+const char *sgl_gateway_url(const struct sgl_gateway *gateway, uint32_t worker);
+
+/* ---- numbers ---- */
+
+struct sgl_gateway_counts {
+    uint64_t requests[SGL_GATEWAY_STATUS_MAX]; /* by status of the answer; 499: the client left */
+    uint64_t retries;
+    uint64_t decisions;
+    uint64_t cache_hits;                       /* decisions with that reason */
+    uint64_t buckets[SGL_GATEWAY_BUCKETS + 1]; /* requests by duration; the last: longer ones */
+    double duration_s;                         /* sum */
+};
+
+/* Upper ends of the buckets, in s. */
+extern const double sgl_gateway_bucket_s[SGL_GATEWAY_BUCKETS];
+
+/* A request was answered, or its client left. */
+void sgl_gateway_count(struct sgl_gateway *gateway, int status, double duration_s);
+
+struct sgl_gateway_counts sgl_gateway_counts(struct sgl_gateway *gateway);
+
+#endif

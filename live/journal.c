@@ -1,0 +1,390 @@
+#include "journal.h"
+
+#include "http_buffer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+#define RING_LEAST ((size_t)1024 * 1024)
+#define KEPT_FREE ((size_t)64 * 1024) /* for inputs about workers */
+#define NAP_NS 5000000                /* of the writer, when there is nothing to write */
+#define COMMIT_NAPS 200               /* and after so many it commits */
+
+/* A record: this head, then what its offsets point to (0: nothing). All of it is 16-aligned. */
+struct record {
+    size_t size; /* 0: the rest of the ring is unused, go on at its start */
+    uint64_t sequence;
+    uint64_t gap_dropped; /* a gap, and nothing else */
+    struct sgl_input input;
+    struct sgl_request request;
+    struct sgl_decision decision;
+    struct sgl_outcome_record outcome;
+    bool has_decision;
+    bool has_outcome;
+    uint32_t candidate_count;
+    size_t candidates;
+    size_t excluded;
+    size_t prefix_ids;
+    size_t request_id;
+    size_t tenant;
+    size_t session;
+    size_t model;
+    size_t url;
+    size_t error;
+};
+
+/*
+ *      ring   [ . . . | record | record | record | . . . . ]   head, tail: ever written and read,
+ *                     ^ tail (writer)            ^ head (pushers)    modulo the ring's size
+ */
+struct sgl_journal {
+    struct sgl_sink sink; /* first: the router's pointer is ours */
+    struct sgl_log *log;
+    struct sgl_buffer scratch; /* the record in the making */
+    uint64_t begun_ns;
+    uint64_t lost_sequence; /* of a gap not yet written */
+    uint64_t lost_count;
+
+    char *ring;
+    size_t ring_size;
+    _Atomic size_t head;
+    _Atomic size_t tail;
+    _Atomic uint64_t dropped;
+    _Atomic bool has_failed;
+    _Atomic bool is_closing;
+    pthread_t writer;
+};
+
+/* ---- the sink: a record in the making ---- */
+
+static struct record *record_of(struct sgl_journal *journal)
+{
+    return (struct record *)(void *)journal->scratch.bytes;
+}
+
+/* Appends bytes to the record, and gives their offset; 0 when there are none. */
+static size_t keep(struct sgl_journal *journal, const void *bytes, size_t size)
+{
+    static const char zeros[16];
+
+    if (bytes == NULL || size == 0)
+        return 0;
+    const size_t offset = journal->scratch.size;
+    sgl_buffer_append(&journal->scratch, bytes, size);
+    sgl_buffer_append(&journal->scratch, zeros, (16 - size % 16) % 16);
+    return offset;
+}
+
+static size_t keep_text(struct sgl_journal *journal, const char *text)
+{
+    return text == NULL ? 0 : keep(journal, text, strlen(text) + 1);
+}
+
+static void keep_request(struct sgl_journal *journal, const struct sgl_input *input)
+{
+    const struct sgl_request *request = input->route.request;
+    const size_t excluded = keep(journal, input->route.excluded,
+                                 input->route.excluded_count * sizeof *input->route.excluded);
+    const size_t ids =
+        keep(journal, request->prefix_ids, request->prefix_count * sizeof *request->prefix_ids);
+    const size_t request_id = keep_text(journal, request->request_id);
+    const size_t tenant = keep_text(journal, request->tenant);
+    const size_t session = keep_text(journal, request->session);
+    const size_t model = keep_text(journal, request->model);
+
+    if (journal->scratch.has_failed)
+        return;
+    struct record *record = record_of(journal);
+    record->request = *request;
+    record->excluded = excluded;
+    record->prefix_ids = ids;
+    record->request_id = request_id;
+    record->tenant = tenant;
+    record->session = session;
+    record->model = model;
+}
+
+static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sgl_input *input)
+{
+    struct sgl_journal *journal = (struct sgl_journal *)self;
+    const struct record empty = {.sequence = sequence, .input = *input};
+
+    sgl_buffer_append(&journal->scratch, (const char *)&empty, sizeof empty);
+    if (journal->scratch.has_failed)
+        return;
+    if (input->kind == SGL_INPUT_ROUTE) {
+        keep_request(journal, input);
+    } else if (input->kind == SGL_INPUT_ADD_WORKER) {
+        const size_t url = keep_text(journal, input->added.url);
+        const size_t model = keep_text(journal, input->added.model);
+        if (!journal->scratch.has_failed) {
+            record_of(journal)->url = url;
+            record_of(journal)->model = model;
+        }
+    } else if (input->kind == SGL_INPUT_COMPLETE || input->kind == SGL_INPUT_CANCEL ||
+               input->kind == SGL_INPUT_REJECT) {
+        const size_t error = keep_text(journal, input->outcome.error);
+        if (!journal->scratch.has_failed)
+            record_of(journal)->error = error;
+    }
+}
+
+static void hear_decision(struct sgl_sink *self, const struct sgl_decision *decision,
+                          const struct sgl_candidate *candidates, uint32_t candidate_count)
+{
+    struct sgl_journal *journal = (struct sgl_journal *)self;
+    const uint64_t now_ns = uv_hrtime();
+    const size_t rows = keep(journal, candidates, candidate_count * sizeof *candidates);
+
+    if (journal->scratch.has_failed)
+        return;
+    struct record *record = record_of(journal);
+    record->has_decision = true;
+    record->decision = *decision;
+    record->decision.decision_ns = (int64_t)(now_ns - journal->begun_ns);
+    record->candidates = rows;
+    record->candidate_count = candidate_count;
+}
+
+static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record *outcome)
+{
+    struct sgl_journal *journal = (struct sgl_journal *)self;
+
+    if (journal->scratch.has_failed)
+        return;
+    record_of(journal)->has_outcome = true;
+    record_of(journal)->outcome = *outcome;
+}
+
+static const struct sgl_sink_ops sink_ops = {
+    .input = hear_input,
+    .decision = hear_decision,
+    .outcome = hear_outcome,
+};
+
+struct sgl_sink *sgl_journal_sink(struct sgl_journal *journal)
+{
+    return &journal->sink;
+}
+
+/* ---- the ring ---- */
+
+/* Copies a record into the ring. False: there is no room. */
+static bool put(struct sgl_journal *journal, const void *bytes, size_t size, size_t kept_free)
+{
+    const size_t head = atomic_load_explicit(&journal->head, memory_order_relaxed);
+    const size_t tail = atomic_load_explicit(&journal->tail, memory_order_acquire);
+    const size_t at = head % journal->ring_size;
+    const size_t skipped = journal->ring_size - at < size ? journal->ring_size - at : 0;
+
+    if (head - tail + skipped + size + kept_free > journal->ring_size)
+        return false;
+    if (skipped > 0)
+        memset(journal->ring + at, 0, sizeof(size_t));
+    char *place = journal->ring + (skipped > 0 ? 0 : at);
+    memcpy(place, bytes, size);
+    memcpy(place, &size, sizeof size);
+    atomic_store_explicit(&journal->head, head + skipped + size, memory_order_release);
+    return true;
+}
+
+static bool is_about_workers(enum sgl_input_kind kind)
+{
+    return kind != SGL_INPUT_ROUTE && kind != SGL_INPUT_FIRST_TOKEN && kind != SGL_INPUT_COMPLETE &&
+           kind != SGL_INPUT_CANCEL && kind != SGL_INPUT_REJECT;
+}
+
+/* A gap that is owed comes before whatever follows it. */
+static bool put_gap(struct sgl_journal *journal, size_t kept_free)
+{
+    if (journal->lost_count == 0)
+        return true;
+    const struct record gap = {.sequence = journal->lost_sequence,
+                               .gap_dropped = journal->lost_count};
+    if (!put(journal, &gap, sizeof gap, kept_free))
+        return false;
+    journal->lost_count = 0;
+    return true;
+}
+
+void sgl_journal_begin(struct sgl_journal *journal)
+{
+    sgl_buffer_clear(&journal->scratch, KEPT_FREE);
+    journal->begun_ns = uv_hrtime();
+}
+
+void sgl_journal_push(struct sgl_journal *journal)
+{
+    struct sgl_buffer *scratch = &journal->scratch;
+
+    if (scratch->size == 0 || atomic_load_explicit(&journal->has_failed, memory_order_relaxed))
+        return;
+    const struct record *record = record_of(journal);
+    const size_t kept_free = is_about_workers(record->input.kind) ? 0 : KEPT_FREE;
+    if (!scratch->has_failed && put_gap(journal, kept_free) &&
+        put(journal, scratch->bytes, scratch->size, kept_free))
+        return;
+    if (journal->lost_count++ == 0)
+        journal->lost_sequence = record->sequence;
+    atomic_fetch_add_explicit(&journal->dropped, 1, memory_order_relaxed);
+}
+
+/* ---- the writer ---- */
+
+static const char *text_at(const struct record *record, size_t offset)
+{
+    return offset == 0 ? NULL : (const char *)record + offset;
+}
+
+/* Says the record to the log, as the router said it. The record is ours: pointers into it replace
+ * those that were good for the call. */
+static void replay(struct sgl_journal *journal, struct record *record)
+{
+    struct sgl_sink *sink = sgl_log_sink(journal->log);
+    char *base = (char *)record;
+    struct sgl_input *input = &record->input;
+
+    if (record->gap_dropped > 0) {
+        sgl_log_gap(journal->log, record->sequence, record->gap_dropped);
+        return;
+    }
+    if (input->kind == SGL_INPUT_ROUTE) {
+        record->request.prefix_ids =
+            record->prefix_ids == 0 ? NULL : (const uint64_t *)(void *)(base + record->prefix_ids);
+        record->request.request_id = text_at(record, record->request_id);
+        record->request.tenant = text_at(record, record->tenant);
+        record->request.session = text_at(record, record->session);
+        record->request.model = text_at(record, record->model);
+        input->route.request = &record->request;
+        input->route.excluded =
+            record->excluded == 0 ? NULL : (const uint32_t *)(void *)(base + record->excluded);
+    } else if (input->kind == SGL_INPUT_ADD_WORKER) {
+        input->added.url = text_at(record, record->url);
+        input->added.model = text_at(record, record->model);
+    } else if (record->has_outcome) {
+        input->outcome.error = text_at(record, record->error);
+        record->outcome.outcome = &input->outcome;
+    }
+    sink->ops->input(sink, record->sequence, input);
+    if (record->has_decision)
+        sink->ops->decision(sink, &record->decision,
+                            (const struct sgl_candidate *)(void *)(base + record->candidates),
+                            record->candidate_count);
+    if (record->has_outcome)
+        sink->ops->outcome(sink, &record->outcome);
+}
+
+/* Writes what is there. False: nothing was. */
+static bool write_some(struct sgl_journal *journal)
+{
+    size_t tail = atomic_load_explicit(&journal->tail, memory_order_relaxed);
+    const size_t head = atomic_load_explicit(&journal->head, memory_order_acquire);
+
+    if (tail == head)
+        return false;
+    while (tail != head) {
+        const size_t at = tail % journal->ring_size;
+        struct record *record = (struct record *)(void *)(journal->ring + at);
+        if (record->size == 0) {
+            tail += journal->ring_size - at;
+        } else {
+            tail += record->size;
+            replay(journal, record);
+        }
+        atomic_store_explicit(&journal->tail, tail, memory_order_release);
+    }
+    return true;
+}
+
+static void *write_all(void *context)
+{
+    struct sgl_journal *journal = context;
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    unsigned naps = 0;
+
+    for (;;) {
+        const bool is_last = atomic_load_explicit(&journal->is_closing, memory_order_acquire);
+        const bool has_written = write_some(journal);
+        if (sgl_log_failure(journal->log) != NULL && !atomic_load(&journal->has_failed)) {
+            fprintf(stderr, "sglsim: the decision log is given up, serving goes on: %s\n",
+                    sgl_log_failure(journal->log));
+            atomic_store(&journal->has_failed, true);
+        }
+        if (has_written) {
+            naps = 0;
+            nanosleep(&nap, NULL); /* more comes together, and is written together */
+            continue;
+        }
+        if (is_last)
+            return NULL;
+        nanosleep(&nap, NULL);
+        if (++naps == COMMIT_NAPS)
+            sgl_log_commit(journal->log);
+    }
+}
+
+/* ---- life ---- */
+
+int sgl_journal_create(struct sgl_journal **journal_out, struct sgl_log *log, size_t ring_size,
+                       struct sgl_failure *failure)
+{
+    struct sgl_journal *journal = calloc(1, sizeof *journal);
+
+    *journal_out = NULL;
+    if (journal != NULL) {
+        journal->sink = (struct sgl_sink){.ops = &sink_ops, .wants_candidates = true};
+        journal->log = log;
+        journal->ring_size = (ring_size < RING_LEAST ? RING_LEAST : ring_size) / 16 * 16;
+        journal->ring = malloc(journal->ring_size);
+    }
+    if (journal == NULL || journal->ring == NULL ||
+        pthread_create(&journal->writer, NULL, write_all, journal) != 0) {
+        if (journal != NULL)
+            free(journal->ring);
+        free(journal);
+        sgl_log_discard(log);
+        return sgl_fail(failure, SGL_ENOMEM, "decision log: no memory or thread for its writer");
+    }
+    *journal_out = journal;
+    return SGL_OK;
+}
+
+uint64_t sgl_journal_dropped(const struct sgl_journal *journal)
+{
+    return atomic_load_explicit(&journal->dropped, memory_order_relaxed);
+}
+
+bool sgl_journal_has_failed(const struct sgl_journal *journal)
+{
+    return atomic_load_explicit(&journal->has_failed, memory_order_relaxed);
+}
+
+/* The log is taken out of the journal, which is freed. */
+static struct sgl_log *end(struct sgl_journal *journal)
+{
+    struct sgl_log *log = journal->log;
+
+    atomic_store_explicit(&journal->is_closing, true, memory_order_release);
+    pthread_join(journal->writer, NULL);
+    if (journal->lost_count > 0)
+        sgl_log_gap(log, journal->lost_sequence, journal->lost_count);
+    sgl_buffer_release(&journal->scratch);
+    free(journal->ring);
+    free(journal);
+    return log;
+}
+
+int sgl_journal_close(struct sgl_journal *journal, struct sgl_failure *failure)
+{
+    return sgl_log_close(end(journal), failure);
+}
+
+void sgl_journal_discard(struct sgl_journal *journal)
+{
+    sgl_log_discard(end(journal));
+}

@@ -1,0 +1,55 @@
+/*
+ * journal.h - the decision log of a router that must not wait for a disk.
+ *
+ *      threads, under the router's mutex              writer thread
+ *      router -> sink -> record -> [ ring | . . . ] -> struct sgl_log -> disk
+ *                                    full: counted, and a gap in the log
+ *
+ * What the router tells for one input (the input, its decision with candidates, its outcome) is one
+ * record: kept whole or dropped whole. One ring serves all threads: records are made under the
+ * mutex that orders the inputs, so their order in the ring is that of their sequence, and a thread
+ * pays one copy and no system call.
+ *
+ * A full ring drops records of requests. The log then gets a row in `gap` with the first sequence
+ * lost and how many, and the count is in sgl_journal_dropped. Part of the ring is kept free for
+ * inputs about workers, without which later rows could not be read.
+ *
+ * A log that fails (disk full) is given up; serving goes on, and sgl_journal_failure says why.
+ * Threads: begin and push under the caller's mutex; the counts from anywhere; create and close
+ * from one.
+ */
+#ifndef SGL_LIVE_JOURNAL_H
+#define SGL_LIVE_JOURNAL_H
+
+#include "core/sink.h"
+#include "traces/log_sink.h"
+
+struct sgl_journal;
+
+/* Starts the writer thread. Takes over the log, also on failure. `ring_size` bytes, at least 1 MiB.
+ */
+int sgl_journal_create(struct sgl_journal **journal_out, struct sgl_log *log, size_t ring_size,
+                       struct sgl_failure *failure);
+
+/* For the router. */
+struct sgl_sink *sgl_journal_sink(struct sgl_journal *journal);
+
+/* The router is about to be asked: decisions are timed (decision_ns) from here on. */
+void sgl_journal_begin(struct sgl_journal *journal);
+
+/* What the sink heard since then becomes a record; nothing, when the input was refused. */
+void sgl_journal_push(struct sgl_journal *journal);
+
+uint64_t sgl_journal_dropped(const struct sgl_journal *journal);
+
+/* Has the log failed? */
+bool sgl_journal_has_failed(const struct sgl_journal *journal);
+
+/* Writes what is in the ring, finishes the log, ends the thread and frees the journal. Nothing may
+ * be pushed any more. */
+int sgl_journal_close(struct sgl_journal *journal, struct sgl_failure *failure);
+
+/* Ends the thread and gives up the log, as if there had been none. */
+void sgl_journal_discard(struct sgl_journal *journal);
+
+#endif

@@ -1,0 +1,410 @@
+#include "proxy_thread.h"
+
+#include "core/absent.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SWEEP_MS 100 /* how late a deadline may be noticed */
+#define DESCRIPTORS_KEPT 64
+#define DESCRIPTORS_WANTED 65536
+
+/* ---- requests ---- */
+
+/* Is it for the workers? Everything that is posted to the API passes, known or not. */
+static bool is_for_workers(const struct sgl_http_exchange *exchange)
+{
+    const size_t size = strcspn(exchange->target, "?");
+
+    return strcmp(exchange->method, "POST") == 0 &&
+           ((size == 9 && strncmp(exchange->target, "/generate", 9) == 0) ||
+            strncmp(exchange->target, "/v1/", 4) == 0);
+}
+
+static void on_request(void *context, struct sgl_http_exchange *exchange)
+{
+    struct sgl_proxy_thread *thread = context;
+
+    if (is_for_workers(exchange)) {
+        sgl_relay_begin(thread, exchange);
+    } else if (!sgl_admin(thread, exchange)) {
+        const bool is_method = strncmp(exchange->target, "/v1/", 4) == 0 ||
+                               strncmp(exchange->target, "/generate", 9) == 0;
+        if (is_method)
+            sgl_http_respond_error(exchange, 405, "method_not_allowed",
+                                   "requests for workers are posted", NULL, 0);
+        else
+            sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
+    }
+}
+
+static void on_gone(void *context, struct sgl_http_exchange *exchange)
+{
+    if (is_for_workers(exchange))
+        sgl_relay_gone(context, exchange);
+    else
+        sgl_admin_gone(exchange);
+}
+
+static void on_drained(void *context, struct sgl_http_exchange *exchange)
+{
+    if (is_for_workers(exchange))
+        sgl_relay_drained(context, exchange);
+}
+
+static bool on_turn(void *context)
+{
+    struct sgl_proxy_thread *thread = context;
+
+    return sgl_upstream_turn(thread->upstream);
+}
+
+static const struct sgl_http_handler handler = {
+    .request = on_request,
+    .gone = on_gone,
+    .drained = on_drained,
+    .turn = on_turn,
+};
+
+/* ---- time and signals ---- */
+
+static void thread_stop(struct sgl_proxy_thread *thread);
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct sgl_proxy_thread *thread = timer->data;
+
+    sgl_relay_sweep(thread);
+    sgl_ask_sweep(thread);
+    if (thread->stopped_level == 1 && sgl_http_server_connection_count(thread->server) == 0)
+        thread_stop(thread);
+}
+
+void sgl_thread_sweep_in(struct sgl_proxy_thread *thread, uint64_t delay_ms)
+{
+    if (uv_timer_get_due_in(&thread->sweep) > delay_ms)
+        uv_timer_start(&thread->sweep, on_sweep, delay_ms, SWEEP_MS);
+}
+
+/* Cuts what is left, and closes all that the loop holds: it ends then. */
+static void thread_stop(struct sgl_proxy_thread *thread)
+{
+    if (thread->stopped_level == 2)
+        return;
+    thread->stopped_level = 2;
+    sgl_http_server_close(thread->server);
+    sgl_ask_cancel_all(thread);
+    sgl_upstream_close(thread->upstream);
+    uv_close((uv_handle_t *)&thread->sweep, NULL);
+    uv_close((uv_handle_t *)&thread->wake, NULL);
+    if (thread == thread->proxy->threads) {
+        for (size_t i = 0; i < sizeof thread->signals / sizeof thread->signals[0]; i++)
+            uv_close((uv_handle_t *)&thread->signals[i], NULL);
+        sgl_probes_stop(thread);
+    }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct sgl_proxy_thread *thread = wake->data;
+    const int level = atomic_load(&thread->stop_level);
+
+    if (level >= 1 && thread->stopped_level == 0) {
+        thread->stopped_level = 1;
+        sgl_http_server_stop(thread->server);
+    }
+    if (level >= 2)
+        thread_stop(thread);
+}
+
+/* The first signal drains, the second cuts. */
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct sgl_proxy_thread *first = signal->data;
+    struct sgl_proxy *proxy = first->proxy;
+
+    (void)number;
+    for (uint32_t i = 0; i < proxy->thread_count; i++) {
+        atomic_fetch_add(&proxy->threads[i].stop_level, 1);
+        uv_async_send(&proxy->threads[i].wake);
+    }
+}
+
+/* ---- life of a thread ---- */
+
+static struct sgl_http_limits limits_of(const struct sgl_proxy_options *options)
+{
+    struct sgl_http_limits limits = sgl_http_limits_standard();
+    struct rlimit files = {.rlim_cur = 1024};
+
+    getrlimit(RLIMIT_NOFILE, &files);
+    limits.body_max = options->body_max;
+    if (files.rlim_cur > 4 * DESCRIPTORS_KEPT)
+        limits.connection_max = (files.rlim_cur - DESCRIPTORS_KEPT) / 2 / options->threads;
+    return limits;
+}
+
+static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *proxy,
+                         struct sgl_failure *failure)
+{
+    const struct sgl_proxy_options *options = proxy->options;
+    const struct sgl_http_limits limits = limits_of(options);
+    uint64_t seed = 0;
+
+    thread->proxy = proxy;
+    thread->options = options;
+    thread->gateway = proxy->gateway;
+    uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
+    thread->id_draws = (struct sgl_rng){.state = seed};
+    if (uv_loop_init(&thread->loop) != 0)
+        return sgl_fail(failure, SGL_EIO, "cannot make an event loop");
+    int status = sgl_upstream_create(
+        &thread->upstream,
+        &(struct sgl_upstream_options){
+            .loop = &thread->loop,
+            .worker_max = (uint32_t)sgl_router_limits_resolved(&options->limits).worker_max,
+            .connection_max = limits.connection_max < 4096 ? (long)limits.connection_max : 4096,
+            .connect_timeout_ms = (long)(options->connect_timeout_ns / 1000000),
+            .ca_file = options->ca_file,
+            .certificate_file = options->certificate_file,
+            .key_file = options->key_file},
+        failure);
+    if (status == SGL_OK)
+        status = sgl_http_server_create(
+            &thread->server, &thread->loop,
+            &(struct sgl_http_options){.limits = limits,
+                                       .half_close_answers = options->half_close_answers,
+                                       .shares_port = options->threads > 1,
+                                       .handler = &handler,
+                                       .context = thread},
+            failure);
+    if (status == SGL_OK)
+        status = sgl_http_server_listen(thread->server, options->host, proxy->port, &proxy->port,
+                                        failure);
+    uv_timer_init(&thread->loop, &thread->sweep);
+    thread->sweep.data = thread;
+    uv_timer_start(&thread->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    uv_async_init(&thread->loop, &thread->wake, on_wake);
+    thread->wake.data = thread;
+    if (thread == proxy->threads) {
+        static const int numbers[] = {SIGTERM, SIGINT};
+        for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+            uv_signal_init(&thread->loop, &thread->signals[i]);
+            thread->signals[i].data = thread;
+            uv_signal_start(&thread->signals[i], on_signal, numbers[i]);
+        }
+        sgl_probes_start(thread);
+    }
+    return status;
+}
+
+static void *thread_run(void *context)
+{
+    struct sgl_proxy_thread *thread = context;
+
+    uv_run(&thread->loop, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+/* Whatever of it was created; the loop has ended, or never ran. */
+static void thread_destroy(struct sgl_proxy_thread *thread)
+{
+    if (thread->proxy == NULL || thread->upstream == NULL)
+        return;
+    thread_stop(thread);
+    uv_run(&thread->loop, UV_RUN_DEFAULT);
+    sgl_upstream_free(thread->upstream);
+    sgl_relay_free_spare(thread);
+    uv_loop_close(&thread->loop);
+}
+
+/* ---- life of the proxy ---- */
+
+/* Threads share the port by SO_REUSEPORT, which would let them share it with a stranger's process
+ * too: that is found out first, without it. */
+static int check_port(const char *host, uint16_t port, struct sgl_failure *failure)
+{
+    struct sgl_http_server *server;
+    uv_loop_t loop;
+    const struct sgl_http_options options = {.limits = sgl_http_limits_standard(),
+                                             .handler = &handler};
+
+    if (port == 0)
+        return SGL_OK;
+    if (uv_loop_init(&loop) != 0)
+        return sgl_fail(failure, SGL_EIO, "cannot make an event loop");
+    int status = sgl_http_server_create(&server, &loop, &options, failure);
+    if (status == SGL_OK)
+        status = sgl_http_server_listen(server, host, port, &port, failure);
+    sgl_http_server_close(server);
+    /* One turn, in which handles close; the handler is never called. */
+    uv_run(&loop, UV_RUN_NOWAIT);
+    uv_loop_close(&loop);
+    return status;
+}
+
+static void raise_descriptors(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= DESCRIPTORS_WANTED)
+        return;
+    files.rlim_cur = files.rlim_max < DESCRIPTORS_WANTED ? files.rlim_max : DESCRIPTORS_WANTED;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void state_facts(const struct sgl_proxy_options *options, struct sgl_log *log)
+{
+    char text[32];
+
+    sgl_log_fact(log, "command", "serve");
+    snprintf(text, sizeof text, "%u", options->threads);
+    sgl_log_fact(log, "threads", text);
+    sgl_log_fact(log, "arrival_ns", "the request was complete at the router");
+    sgl_log_fact(log, "e2e_ns", "by the router's clock, to the last byte of the worker");
+    sgl_log_fact(log, "ttft_ns",
+                 "by the router's clock, to the first byte of a stream's body; "
+                 "absent for answers that are not streams");
+    sgl_log_fact(log, "queue_time_ns", "as the worker said; absent when it did not");
+    sgl_log_fact(log, "tokens", "as the worker said in meta_info or usage; absent when it did not");
+    sgl_log_fact(log, "prompts", options->reads_prompts ? "hash" : "none");
+}
+
+static int open_journal(struct sgl_proxy *proxy, struct sgl_failure *failure)
+{
+    const struct sgl_proxy_options *options = proxy->options;
+    struct timespec now;
+    struct sgl_log *log;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    const int status =
+        sgl_log_open(&log, options->log,
+                     &(struct sgl_log_options){
+                         .seed = options->seed,
+                         .limits = options->limits,
+                         .policy = {[SGL_POOL_REGULAR] = options->policy},
+                         .epoch_ns = (int64_t)now.tv_sec * SGL_NANOSECONDS_PER_SECOND + now.tv_nsec,
+                         .candidates = options->log_candidates,
+                         .is_durable = true},
+                     failure);
+    if (status != SGL_OK)
+        return status;
+    state_facts(options, log);
+    return sgl_journal_create(&proxy->journal, log, options->log_buffer, failure);
+}
+
+static int start(struct sgl_proxy *proxy, struct sgl_failure *failure)
+{
+    const struct sgl_proxy_options *options = proxy->options;
+    int status = options->threads > 1 ? check_port(options->host, options->port, failure) : SGL_OK;
+
+    if (status == SGL_OK && options->log != NULL)
+        status = open_journal(proxy, failure);
+    if (status == SGL_OK)
+        status = sgl_gateway_create(&proxy->gateway,
+                                    &(struct sgl_gateway_options){.seed = options->seed,
+                                                                  .limits = options->limits,
+                                                                  .retry = options->retry,
+                                                                  .policy = options->policy,
+                                                                  .journal = proxy->journal,
+                                                                  .start_ns = proxy->start_ns},
+                                    failure);
+    for (size_t i = 0; i < options->worker_url_count && status == SGL_OK; i++) {
+        uint32_t worker;
+        bool is_duplicate;
+        status = sgl_gateway_add(proxy->gateway, options->worker_urls[i], NULL, &worker,
+                                 &is_duplicate, failure);
+    }
+    for (uint32_t i = 0; i < options->threads && status == SGL_OK; i++) {
+        status = thread_create(&proxy->threads[i], proxy, failure);
+        proxy->thread_count = i + 1;
+    }
+    return status;
+}
+
+/* Runs thread 0 here and the others beside; back when all have ended. */
+static int serve(struct sgl_proxy *proxy, struct sgl_failure *failure)
+{
+    uint32_t running = 1;
+    int status = SGL_OK;
+
+    for (; running < proxy->thread_count && status == SGL_OK; running++)
+        if (pthread_create(&proxy->threads[running].thread, NULL, thread_run,
+                           &proxy->threads[running]) != 0)
+            status = sgl_fail(failure, SGL_EIO, "cannot start thread %u", running);
+    if (status == SGL_OK) {
+        if (proxy->options->ready != NULL)
+            proxy->options->ready(proxy->options->context, proxy->port);
+        thread_run(&proxy->threads[0]);
+    } else {
+        running--;
+        for (uint32_t i = 1; i < running; i++) {
+            atomic_store(&proxy->threads[i].stop_level, 2);
+            uv_async_send(&proxy->threads[i].wake);
+        }
+    }
+    for (uint32_t i = 1; i < running; i++)
+        pthread_join(proxy->threads[i].thread, NULL);
+    return status;
+}
+
+int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_totals *totals,
+                  struct sgl_failure *failure)
+{
+    struct sgl_proxy proxy = {.options = options, .port = options->port, .start_ns = uv_hrtime()};
+
+    *totals = (struct sgl_proxy_totals){0};
+    signal(SIGPIPE, SIG_IGN); /* a client that left is an error of a write, not a death */
+    raise_descriptors();
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+        return sgl_fail(failure, SGL_EIO, "libcurl cannot be used");
+    proxy.threads = calloc(options->threads, sizeof *proxy.threads);
+    if (proxy.threads == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    uv_random(NULL, NULL, &proxy.prompt_key, sizeof proxy.prompt_key, 0, NULL);
+    int status = start(&proxy, failure);
+    if (status == SGL_OK)
+        status = serve(&proxy, failure);
+    const bool has_started = status == SGL_OK;
+    for (uint32_t i = 0; i < proxy.thread_count; i++)
+        thread_destroy(&proxy.threads[i]);
+    if (has_started) {
+        const struct sgl_gateway_counts counts = sgl_gateway_counts(proxy.gateway);
+        totals->decisions = counts.decisions;
+        for (int i = 0; i < SGL_GATEWAY_STATUS_MAX; i++)
+            totals->requests += counts.requests[i];
+    }
+    if (proxy.journal != NULL && has_started) {
+        totals->dropped = sgl_journal_dropped(proxy.journal);
+        status = sgl_journal_close(proxy.journal, failure);
+    } else if (proxy.journal != NULL) {
+        sgl_journal_discard(proxy.journal);
+    }
+    sgl_gateway_destroy(proxy.gateway);
+    free(proxy.threads);
+    return status;
+}
+
+/* Policies that decide without a look at the request's body. Any other is shown its prompt. */
+bool sgl_proxy_reads_prompts(const struct sgl_policy_spec *policy)
+{
+    static const char *const blind[] = {
+        "random",         "round_robin",       "power_of_two",    "least_outstanding",
+        "shortest_queue", "fixed_probability", "marginal_utility"};
+
+    if (strcmp(policy->ops->name, "explore") == 0 && policy->parameters.policy != NULL)
+        return sgl_proxy_reads_prompts(policy->parameters.policy);
+    for (size_t i = 0; i < sizeof blind / sizeof blind[0]; i++)
+        if (strcmp(policy->ops->name, blind[i]) == 0)
+            return false;
+    return true;
+}

@@ -1,0 +1,78 @@
+/*
+ * proxy.h - the live proxy: clients on one side, SGLang servers on the other, the router between.
+ *
+ *      thread i of N, all alike                               shared
+ *      +---------------------------------------------+
+ *      | loop: HTTP server --> relay --> upstream    |   --> gateway: the router, one mutex
+ *      |   clients        (one per request)  workers |   --> journal --> writer thread --> log
+ *      +---------------------------------------------+
+ *      thread 0 also: signals, health probes, load polls
+ *
+ * run answers requests until SIGTERM or SIGINT, then drains: no new connections, answers under way
+ * are completed; a second signal cuts them. The log is finished last.
+ */
+#ifndef SGL_LIVE_PROXY_H
+#define SGL_LIVE_PROXY_H
+
+#include "core/limits.h"
+#include "core/policy.h"
+#include "core/retry.h"
+#include "traces/log_sink.h"
+
+#define SGL_PROXY_THREADS_MAX 64
+#define SGL_PROXY_ID_HEADERS_MAX 8
+
+struct sgl_proxy_options {
+    const char *host;
+    uint16_t port; /* 0: a free one */
+    uint32_t threads;
+    const char *const *worker_urls;
+    size_t worker_url_count;
+    const struct sgl_policy_spec *policy;
+    const char *policy_text; /* as resolved, for answers */
+    uint64_t seed;
+    struct sgl_router_limits limits;
+    struct sgl_retry_options retry;
+
+    const char *log; /* NULL: none */
+    enum sgl_log_candidates log_candidates;
+    size_t log_buffer; /* bytes */
+
+    bool reads_prompts;    /* the policy looks at prefixes */
+    uint32_t prefix_block; /* bytes */
+
+    uint64_t body_max;
+    int64_t timeout_ns;      /* of a request, all attempts together */
+    int64_t idle_timeout_ns; /* between two pieces of a stream */
+    int64_t connect_timeout_ns;
+    bool half_close_answers;
+    int64_t health_interval_ns; /* 0: no probes */
+    int64_t health_timeout_ns;
+    const char *health_path;
+    int64_t load_interval_ns;                         /* 0: workers are not asked for their load */
+    const char *id_headers[SGL_PROXY_ID_HEADERS_MAX]; /* that name a request; NULL ends them */
+
+    const char *ca_file; /* NULL: the system's */
+    const char *certificate_file;
+    const char *key_file;
+
+    /* ? It listens, on this port. */
+    void (*ready)(void *context, uint16_t port);
+    void *context;
+};
+
+/* What a run came to, for its last words. */
+struct sgl_proxy_totals {
+    uint64_t requests;
+    uint64_t decisions;
+    uint64_t dropped; /* inputs that did not get into the log */
+};
+
+/* SGL_EINVAL: what is asked for makes no sense. On a failure to start, there is no new log. */
+int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_totals *totals,
+                  struct sgl_failure *failure);
+
+/* Does the policy look at the prompts of requests? */
+bool sgl_proxy_reads_prompts(const struct sgl_policy_spec *policy);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * proxy_thread.h - one thread of the proxy; shared by the files of the proxy only.
+ *
+ *      proxy.c        life: threads, signals, the log
+ *      relay.c        one request, from its arrival to its end
+ *      relay_answer.c what its client gets
+ *      fields.c       which header fields pass
+ *      admin.c        the router's own endpoints; metrics.c
+ *      ask.c          small questions to workers: probes, loads, what admin endpoints pass on
+ */
+#ifndef SGL_LIVE_PROXY_THREAD_H
+#define SGL_LIVE_PROXY_THREAD_H
+
+#include "core/rng.h"
+#include "gateway.h"
+#include "http_server.h"
+#include "prompt.h"
+#include "proxy.h"
+#include "upstream.h"
+
+#include <pthread.h>
+
+struct sgl_relay;
+
+struct sgl_proxy {
+    const struct sgl_proxy_options *options;
+    struct sgl_gateway *gateway;
+    struct sgl_journal *journal; /* NULL: no log */
+    struct sgl_prompt_key prompt_key;
+    struct sgl_proxy_thread *threads;
+    uint32_t thread_count;
+    uint16_t port;
+    uint64_t start_ns;
+};
+
+struct sgl_proxy_thread {
+    struct sgl_proxy *proxy;
+    const struct sgl_proxy_options *options;
+    struct sgl_gateway *gateway;
+    uv_loop_t loop;
+    pthread_t thread;
+    struct sgl_http_server *server;
+    struct sgl_upstream *upstream;
+    uv_async_t wake;        /* another thread wants this one to stop */
+    _Atomic int stop_level; /* 0 serve, 1 drain, 2 cut */
+    int stopped_level;
+    uv_timer_t sweep; /* deadlines, retries */
+    uv_signal_t signals[2];
+    uv_timer_t probe_timer; /* thread 0: health */
+    uv_timer_t load_timer;
+    struct sgl_relay *relays; /* all under way */
+    struct sgl_relay *spare;  /* for the next ones */
+    size_t spare_count;
+    struct sgl_ask *asks;    /* under way */
+    struct sgl_rng id_draws; /* of made request ids */
+};
+
+/* proxy.c: looks at deadlines and retries in that many ms, if not earlier. */
+void sgl_thread_sweep_in(struct sgl_proxy_thread *thread, uint64_t delay_ms);
+
+/* relay.c */
+void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
+void sgl_relay_gone(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
+void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
+void sgl_relay_sweep(struct sgl_proxy_thread *thread);
+void sgl_relay_free_spare(struct sgl_proxy_thread *thread);
+
+/* admin.c: false when the path is not the router's own. */
+bool sgl_admin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
+/* The client of an admin request left. */
+void sgl_admin_gone(struct sgl_http_exchange *exchange);
+
+/* metrics.c: Prometheus' text format; caller frees, NULL: no memory. */
+char *sgl_metrics_text(struct sgl_proxy_thread *thread);
+
+/* ---- ask.c ---- */
+
+/* A small request to a worker, whose answer (at most SGL_ASK_MAX bytes) is wanted whole. */
+#define SGL_ASK_MAX ((size_t)1024 * 1024)
+
+struct sgl_ask {
+    uint32_t worker;
+    const char *target;
+    bool is_post;
+    int64_t timeout_ns;
+    void (*answered)(struct sgl_ask *ask); /* freed behind it */
+    void *context;
+    struct sgl_proxy_thread *thread;
+
+    int status; /* 0: no answer */
+    const char *body;
+    size_t body_size;
+
+    struct sgl_call call;
+    struct sgl_buffer text;
+    uint64_t deadline_ns;
+    struct sgl_ask *next;
+    struct sgl_ask *previous;
+};
+
+/* Copies the question; `answered` is told in a later turn, or never when this fails: SGL_ENOMEM. */
+int sgl_ask(struct sgl_proxy_thread *thread, const struct sgl_ask *question);
+void sgl_ask_sweep(struct sgl_proxy_thread *thread);
+void sgl_ask_cancel_all(struct sgl_proxy_thread *thread);
+
+/* Timers of thread 0. */
+void sgl_probes_start(struct sgl_proxy_thread *thread);
+void sgl_probes_stop(struct sgl_proxy_thread *thread);
+
+/* ---- fields.c ---- */
+
+/* Does the field belong to one connection alone, or is made anew on the other side? */
+bool sgl_field_is_hop(const struct sgl_http_field *field, const struct sgl_http_field *fields,
+                      size_t field_count);
+
+/* The fields that pass: copies those that are not a hop's into `out` (room for all). */
+size_t sgl_fields_pass(const struct sgl_http_field *fields, size_t field_count, bool is_request,
+                       struct sgl_http_field *out);
+
+#endif

@@ -1,0 +1,495 @@
+#include "relay.h"
+
+#include "core/absent.h"
+#include "core/error_word.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define SPARE_MAX 1024
+#define KEPT_MAX ((size_t)16 * 1024) /* of each buffer, for the next request */
+#define ERROR_STATUS_LEAST 400
+
+/* ---- life ---- */
+
+static struct sgl_relay *relay_new(struct sgl_proxy_thread *thread)
+{
+    struct sgl_relay *relay = thread->spare;
+
+    if (relay != NULL) {
+        thread->spare = relay->next;
+        thread->spare_count--;
+    } else {
+        relay = calloc(1, sizeof *relay);
+        if (relay == NULL)
+            return NULL;
+    }
+    relay->thread = thread;
+    relay->previous = NULL;
+    relay->next = thread->relays;
+    if (relay->next != NULL)
+        relay->next->previous = relay;
+    thread->relays = relay;
+    return relay;
+}
+
+static void relay_free(struct sgl_relay *relay)
+{
+    sgl_call_release(&relay->call);
+    sgl_prompt_release(&relay->prompt);
+    sgl_learner_release(&relay->learner);
+    sgl_buffer_release(&relay->gathered);
+    sgl_buffer_release(&relay->held.head);
+    sgl_buffer_release(&relay->held.body);
+    free(relay->held.fields);
+    free(relay->fields);
+    free(relay->answer_fields);
+    free(relay);
+}
+
+/* Leaves the list; its buffers, when small, serve the next request. */
+static void relay_end(struct sgl_relay *relay)
+{
+    struct sgl_proxy_thread *thread = relay->thread;
+
+    if (relay->next != NULL)
+        relay->next->previous = relay->previous;
+    if (relay->previous != NULL)
+        relay->previous->next = relay->next;
+    else
+        thread->relays = relay->next;
+    if (thread->spare_count >= SPARE_MAX || relay->held.status != 0 ||
+        relay->gathered.capacity > KEPT_MAX || relay->learner.end.capacity > KEPT_MAX ||
+        relay->prompt.capacity > KEPT_MAX / 8) {
+        relay_free(relay);
+        return;
+    }
+    relay->exchange = NULL;
+    relay->next = thread->spare;
+    thread->spare = relay;
+    thread->spare_count++;
+}
+
+void sgl_relay_free_spare(struct sgl_proxy_thread *thread)
+{
+    while (thread->spare != NULL) {
+        struct sgl_relay *relay = thread->spare;
+        thread->spare = relay->next;
+        relay_free(relay);
+    }
+}
+
+/* The client has its answer, or left: counts it, and the relay is over. */
+static void finish(struct sgl_relay *relay, int status)
+{
+    const int64_t now_ns = sgl_gateway_time(relay->thread->gateway, uv_hrtime());
+
+    sgl_gateway_count(relay->thread->gateway, status,
+                      (double)(now_ns - relay->request.arrival_ns) / 1e9);
+    relay_end(relay);
+}
+
+/* ---- what the router hears ---- */
+
+/* The attempt is over. `error` NULL: well. */
+static void tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error)
+{
+    struct sgl_input input = {.kind = kind,
+                              .request = relay->request.request,
+                              .attempt = relay->attempt,
+                              .outcome = sgl_outcome_absent()};
+
+    const char *ended = sgl_learner_end(&relay->learner, &input.outcome);
+    if (error == NULL && relay->is_stream)
+        error = ended;
+    input.outcome.success = error == NULL;
+    input.outcome.error = error;
+    sgl_gateway_end(relay->thread->gateway, &input, relay->request.arrival_ns, relay->first_ns);
+}
+
+static void tell_first_token(struct sgl_relay *relay)
+{
+    struct sgl_input input = {.kind = SGL_INPUT_FIRST_TOKEN,
+                              .request = relay->request.request,
+                              .attempt = relay->attempt};
+
+    sgl_gateway_feed(relay->thread->gateway, &input, NULL);
+}
+
+/* ---- an attempt ---- */
+
+static void on_head(struct sgl_call *call);
+static bool on_body(struct sgl_call *call, const char *bytes, size_t size);
+static void on_done(struct sgl_call *call);
+
+static void answer_failure(struct sgl_relay *relay, int status, const char *type,
+                           const char *message)
+{
+    if (relay->held.status != 0) {
+        status = relay->held.status;
+        sgl_relay_answer_held(relay);
+    } else {
+        sgl_relay_answer_error(relay, status, type, message);
+    }
+    finish(relay, status);
+}
+
+/* Asks the router for a worker and sends it the request. */
+static void send_attempt(struct sgl_relay *relay)
+{
+    struct sgl_proxy_thread *thread = relay->thread;
+    const struct sgl_gateway_past past = {
+        .attempt = relay->attempt,
+        .avoided = relay->avoided,
+        .avoided_count = relay->avoided_count,
+        .excluded = relay->excluded,
+        .excluded_count = relay->excluded_count,
+    };
+    const int status =
+        sgl_gateway_route(thread->gateway, &relay->request, &past, &relay->decision, NULL);
+
+    if (status != SGL_OK) {
+        answer_failure(relay, 503, "server_error", "the router is out of memory");
+        return;
+    }
+    if (relay->decision.worker == SGL_NO_WORKER) {
+        answer_failure(relay, 503, "no_available_workers", "no worker can take the request now");
+        return;
+    }
+    relay->state = SGL_RELAY_UNDER_WAY;
+    relay->tried[relay->attempt] = relay->decision.worker;
+    relay->is_stream = false;
+    relay->is_gathered = false;
+    relay->is_line_end = true;
+    relay->first_ns = 0;
+    relay->last_ns = uv_hrtime();
+    sgl_learner_begin(&relay->learner, false);
+    sgl_buffer_clear(&relay->gathered, KEPT_MAX);
+    relay->call.worker = relay->decision.worker;
+    relay->call.worker_url = sgl_gateway_url(thread->gateway, relay->decision.worker);
+    if (sgl_call_start(thread->upstream, &relay->call) != SGL_OK) {
+        tell_end(relay, SGL_INPUT_COMPLETE, "connection_refused");
+        answer_failure(relay, 503, "server_error", "the request could not be sent");
+    }
+}
+
+/* A word of the thread's own making: 32 hexadecimal digits, from a random start. */
+static void make_id(struct sgl_relay *relay)
+{
+    struct sgl_rng *draws = &relay->thread->id_draws;
+    const uint64_t left = sgl_rng_next(draws);
+
+    snprintf(relay->made_id, sizeof relay->made_id, "%016" PRIx64 "%016" PRIx64, left,
+             sgl_rng_next(draws));
+}
+
+/* The fields that go to the worker; the request's name among them. False: no memory. */
+static bool make_fields(struct sgl_relay *relay)
+{
+    const struct sgl_http_exchange *exchange = relay->exchange;
+    const char *const *headers = relay->thread->options->id_headers;
+    const struct sgl_http_field *named = NULL;
+
+    if (relay->field_capacity < exchange->field_count + 1) {
+        const size_t capacity = exchange->field_count + SGL_RELAY_OWN_FIELDS;
+        struct sgl_http_field *grown = realloc(relay->fields, capacity * sizeof *relay->fields);
+        if (grown == NULL)
+            return false;
+        relay->fields = grown;
+        relay->field_capacity = capacity;
+    }
+    for (size_t i = 0; named == NULL && i < SGL_PROXY_ID_HEADERS_MAX && headers[i] != NULL; i++) {
+        named = sgl_http_find(exchange, headers[i]);
+        if (named != NULL && named->value_size == 0)
+            named = NULL;
+    }
+    relay->call.field_count =
+        sgl_fields_pass(exchange->fields, exchange->field_count, true, relay->fields);
+    relay->request_id = named != NULL ? named->value : relay->made_id;
+    if (named == NULL)
+        make_id(relay);
+    if (named == NULL || strcasecmp(named->name, "x-request-id") != 0)
+        relay->fields[relay->call.field_count++] =
+            sgl_http_field("x-request-id", relay->request_id);
+    relay->call.fields = relay->fields;
+    return true;
+}
+
+/* What the policy may know of the request. False: the client was answered. */
+static bool read_request(struct sgl_relay *relay)
+{
+    const struct sgl_proxy_thread *thread = relay->thread;
+    const struct sgl_proxy_options *options = thread->options;
+    const struct sgl_http_exchange *exchange = relay->exchange;
+    struct sgl_failure failure;
+
+    relay->request = (struct sgl_request){
+        .arrival_ns = sgl_gateway_time(thread->gateway, exchange->complete_ns),
+        .prompt_tokens = SGL_ABSENT,
+        .max_tokens = SGL_ABSENT,
+        .priority = SGL_PRIORITY_NORMAL,
+        .request_id = relay->request_id,
+    };
+    if (!options->reads_prompts)
+        return true;
+    const int status =
+        sgl_prompt_read(&relay->prompt, &thread->proxy->prompt_key, options->prefix_block,
+                        exchange->body, exchange->body_size, &failure);
+    if (status != SGL_OK) {
+        const int code = status == SGL_EINVAL ? 400 : 503;
+        sgl_relay_answer_error(relay, code, "invalid_request_error", failure.text);
+        finish(relay, code);
+        return false;
+    }
+    relay->request.max_tokens = relay->prompt.max_tokens;
+    relay->request.model = relay->prompt.model;
+    relay->request.prefix_ids = relay->prompt.ids;
+    relay->request.prefix_count = relay->prompt.id_count;
+    relay->request.prefix_block = options->prefix_block;
+    return true;
+}
+
+void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
+{
+    struct sgl_relay *relay = relay_new(thread);
+
+    if (relay == NULL) {
+        sgl_http_respond_error(exchange, 503, "server_error", "out of memory", NULL, 0);
+        return;
+    }
+    exchange->context = relay;
+    relay->exchange = exchange;
+    relay->state = SGL_RELAY_WAITING;
+    relay->decision = (struct sgl_decision){.worker = SGL_NO_WORKER};
+    relay->deadline_ns = exchange->complete_ns + (uint64_t)thread->options->timeout_ns;
+    relay->resume_ns = UINT64_MAX;
+    relay->attempt = 0;
+    relay->avoided_count = 0;
+    relay->excluded_count = 0;
+    relay->has_answer = false;
+    relay->request_id = "";
+    relay->request = (struct sgl_request){
+        .arrival_ns = sgl_gateway_time(thread->gateway, exchange->complete_ns)};
+    relay->call.target = exchange->target;
+    relay->call.is_post = true;
+    relay->call.body = exchange->body;
+    relay->call.body_size = exchange->body_size;
+    relay->call.on_head = on_head;
+    relay->call.on_body = on_body;
+    relay->call.on_done = on_done;
+    if (!make_fields(relay)) {
+        sgl_relay_answer_error(relay, 503, "server_error", "out of memory");
+        finish(relay, 503);
+        return;
+    }
+    if (read_request(relay))
+        send_attempt(relay);
+}
+
+/* ---- an answer ---- */
+
+static const char *status_error(struct sgl_relay *relay, int status)
+{
+    if (status < ERROR_STATUS_LEAST)
+        return NULL;
+    snprintf(relay->error_text, sizeof relay->error_text, "http_%03d", status);
+    return relay->error_text;
+}
+
+static bool is_event_stream(const struct sgl_call *call)
+{
+    static const char type[] = "text/event-stream";
+
+    for (size_t i = 0; i < call->head_field_count; i++)
+        if (strcasecmp(call->head_fields[i].name, "content-type") == 0)
+            return strncasecmp(call->head_fields[i].value, type, sizeof type - 1) == 0;
+    return false;
+}
+
+/* An answer of known, small size loses nothing by being held, and can be replaced until it is
+ * whole; so can one that may be retried. All else passes at once, head first. */
+static void on_head(struct sgl_call *call)
+{
+    struct sgl_relay *relay = (struct sgl_relay *)(void *)call;
+
+    relay->last_ns = uv_hrtime();
+    relay->is_stream = is_event_stream(call);
+    sgl_learner_begin(&relay->learner, relay->is_stream);
+    relay->is_gathered = (call->length != SGL_HTTP_CHUNKED &&
+                          call->length <= (int64_t)SGL_RELAY_GATHER_MAX && !relay->is_stream) ||
+                         sgl_error_is_retryable(status_error(relay, call->status));
+    if (!relay->is_gathered && !sgl_relay_start_answer(relay, call->length))
+        relay->is_gathered = true; /* no memory: told when it is done */
+}
+
+static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
+{
+    struct sgl_relay *relay = (struct sgl_relay *)(void *)call;
+    const uint64_t now_ns = uv_hrtime();
+
+    if (relay->is_gathered && relay->gathered.size + size > SGL_RELAY_GATHER_MAX) {
+        /* It cannot be held any longer: it passes, and is not retried. */
+        if (relay->gathered.has_failed || !sgl_relay_start_answer(relay, call->length))
+            return true;
+        relay->is_gathered = false;
+        sgl_http_send(relay->exchange, relay->gathered.bytes, relay->gathered.size);
+    }
+    if (relay->is_gathered) {
+        sgl_buffer_append(&relay->gathered, bytes, size);
+    } else {
+        if (sgl_http_is_full(relay->exchange))
+            return false;
+        sgl_http_send(relay->exchange, bytes, size);
+    }
+    relay->last_ns = now_ns;
+    if (relay->is_stream) {
+        relay->is_line_end = size > 0 && bytes[size - 1] == '\n';
+        if (relay->first_ns == 0) {
+            relay->first_ns = now_ns;
+            tell_first_token(relay);
+        }
+    }
+    sgl_learner_take(&relay->learner, bytes, size);
+    return true;
+}
+
+/* ---- the end of an attempt ---- */
+
+static void insert(uint32_t *list, uint32_t *count, uint32_t worker)
+{
+    uint32_t at = *count;
+
+    for (uint32_t i = 0; i < *count; i++)
+        if (list[i] == worker)
+            return;
+    for (; at > 0 && list[at - 1] > worker; at--)
+        list[at] = list[at - 1];
+    list[at] = worker;
+    (*count)++;
+}
+
+/* A failed attempt of which the client has seen nothing: is it tried again? */
+static bool is_retried(struct sgl_relay *relay, const char *error)
+{
+    const uint32_t worker = relay->decision.worker;
+    struct sgl_retry_question question = {
+        .request = relay->request.request,
+        .attempt = relay->attempt,
+        .error = error,
+        .deadline_ns = sgl_gateway_time(relay->thread->gateway, relay->deadline_ns),
+    };
+
+    if (relay->attempt + 1 >= SGL_RELAY_ATTEMPTS_MAX)
+        return false;
+    for (uint32_t i = 0; i <= relay->attempt; i++)
+        question.worker_tries += relay->tried[i] == worker;
+    const struct sgl_retry_answer answer = sgl_gateway_ask_retry(relay->thread->gateway, &question);
+    if (!answer.is_retry)
+        return false;
+    insert(relay->avoided, &relay->avoided_count, worker);
+    if (!answer.may_be_same_worker)
+        insert(relay->excluded, &relay->excluded_count, worker);
+    if (relay->call.error == NULL)
+        sgl_relay_hold(relay);
+    relay->attempt++;
+    relay->state = SGL_RELAY_WAITING;
+    relay->resume_ns = uv_hrtime() + (uint64_t)answer.delay_ns;
+    sgl_thread_sweep_in(relay->thread, (uint64_t)answer.delay_ns / 1000000 + 1);
+    return true;
+}
+
+static void on_done(struct sgl_call *call)
+{
+    struct sgl_relay *relay = (struct sgl_relay *)(void *)call;
+    const char *error = call->error;
+
+    /* Nobody has seen a byte of it: the worker hung up before it answered. */
+    if (error != NULL && strcmp(error, "stream_cut") == 0 && !relay->has_answer)
+        error = "connection_lost";
+    if (error == NULL)
+        error = status_error(relay, call->status);
+    tell_end(relay, SGL_INPUT_COMPLETE, error);
+    if (relay->has_answer) {
+        if (call->error == NULL)
+            sgl_http_end(relay->exchange);
+        else
+            sgl_relay_break_stream(relay, 502, "the worker broke off its answer");
+        finish(relay, call->status);
+        return;
+    }
+    if (error != NULL && is_retried(relay, error))
+        return;
+    if (call->error == NULL) {
+        const int status = call->status;
+        sgl_relay_answer_gathered(relay);
+        finish(relay, status);
+        return;
+    }
+    answer_failure(relay, 502, "bad_gateway",
+                   sgl_error_meaning(error) != NULL ? sgl_error_meaning(error) : error);
+}
+
+/* ---- from the client's side, and from the clock's ---- */
+
+void sgl_relay_gone(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
+{
+    struct sgl_relay *relay = exchange->context;
+
+    (void)thread;
+    if (relay == NULL)
+        return;
+    if (relay->state == SGL_RELAY_UNDER_WAY) {
+        sgl_call_cancel(&relay->call);
+        tell_end(relay, SGL_INPUT_CANCEL, "client_abort");
+    }
+    finish(relay, 499);
+}
+
+void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
+{
+    struct sgl_relay *relay = exchange->context;
+
+    (void)thread;
+    if (relay != NULL) {
+        relay->last_ns = uv_hrtime(); /* it was the client who was slow */
+        sgl_call_resume(&relay->call);
+    }
+}
+
+static void give_up(struct sgl_relay *relay, const char *error, const char *message)
+{
+    if (relay->state == SGL_RELAY_UNDER_WAY) {
+        sgl_call_cancel(&relay->call);
+        tell_end(relay, SGL_INPUT_COMPLETE, error);
+    }
+    if (relay->has_answer) {
+        sgl_relay_break_stream(relay, 504, message);
+        finish(relay, relay->call.status);
+    } else {
+        answer_failure(relay, 504, "timeout", message);
+    }
+}
+
+void sgl_relay_sweep(struct sgl_proxy_thread *thread)
+{
+    const uint64_t now_ns = uv_hrtime();
+    const uint64_t idle_ns = (uint64_t)thread->options->idle_timeout_ns;
+    struct sgl_relay *next;
+
+    for (struct sgl_relay *relay = thread->relays; relay != NULL; relay = next) {
+        next = relay->next;
+        const bool is_idle = relay->has_answer && !relay->call.is_paused &&
+                             relay->state == SGL_RELAY_UNDER_WAY &&
+                             now_ns > relay->last_ns + idle_ns;
+        if (now_ns >= relay->deadline_ns)
+            give_up(relay, "timeout", "the request took longer than it may");
+        else if (is_idle)
+            give_up(relay, "idle_timeout", "the answer stopped and did not go on");
+        else if (relay->state == SGL_RELAY_WAITING && now_ns >= relay->resume_ns)
+            send_attempt(relay);
+    }
+}

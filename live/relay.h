@@ -1,0 +1,98 @@
+/*
+ * relay.h - one request on its way: from the client, by the router's word, to a worker and back.
+ *
+ *      begin -> routed -> UNDER_WAY --head--> gathering: a short answer, or one to be retried,
+ *                 ^           |       |       is held until it is whole
+ *                 |           |       \-----> streaming: head and bytes pass as they come
+ *                 |           v
+ *                 +-delay- WAITING  <-- the attempt failed, nothing went to the client, and
+ *                             |         core/retry.h says again
+ *                             v
+ *                           ended: answered | 502 | 503 | 504 | client gone | stream broken
+ *
+ * Every attempt that a worker was decided for ends with one input: complete (well or not), or
+ * cancel.
+ * All of it happens on one thread. A relay is freed when it has ended; its exchange is then over.
+ */
+#ifndef SGL_LIVE_RELAY_H
+#define SGL_LIVE_RELAY_H
+
+#include "learner.h"
+#include "proxy_thread.h"
+
+#define SGL_RELAY_GATHER_MAX ((size_t)64 * 1024)
+#define SGL_RELAY_ATTEMPTS_MAX 64
+#define SGL_RELAY_OWN_FIELDS 8
+
+enum sgl_relay_state {
+    SGL_RELAY_UNDER_WAY,
+    SGL_RELAY_WAITING,
+};
+
+/* An answer that is kept in case no better one comes. */
+struct sgl_relay_held {
+    int status; /* 0: none */
+    char reason[64];
+    struct sgl_buffer head;
+    struct sgl_http_field *fields;
+    size_t field_count;
+    struct sgl_buffer body;
+};
+
+struct sgl_relay {
+    struct sgl_call call; /* first: the upstream's pointer is ours */
+    struct sgl_proxy_thread *thread;
+    struct sgl_http_exchange *exchange;
+    struct sgl_relay *next; /* of the thread's */
+    struct sgl_relay *previous;
+    enum sgl_relay_state state;
+
+    struct sgl_request request;
+    struct sgl_prompt prompt;
+    struct sgl_decision decision;
+    uint64_t deadline_ns; /* by uv_hrtime; so the next three */
+    uint64_t resume_ns;   /* of a retry */
+    uint64_t first_ns;    /* the first byte of a stream's body; 0: none */
+    uint64_t last_ns;     /* the last sign of life of the worker */
+
+    uint32_t attempt;
+    uint32_t tried[SGL_RELAY_ATTEMPTS_MAX];    /* the worker of each attempt */
+    uint32_t avoided[SGL_RELAY_ATTEMPTS_MAX];  /* ascending */
+    uint32_t excluded[SGL_RELAY_ATTEMPTS_MAX]; /* ascending */
+    uint32_t avoided_count;
+    uint32_t excluded_count;
+
+    const char *request_id; /* the client's, or made_id */
+    char made_id[40];
+    struct sgl_http_field *fields; /* to the worker */
+    size_t field_capacity;
+    struct sgl_http_field *answer_fields; /* to the client */
+    size_t answer_capacity;
+
+    struct sgl_learner learner;
+    bool is_stream;   /* the answer is an event stream */
+    bool is_gathered; /* the answer is held until it is whole */
+    bool has_answer;  /* its head went to the client */
+    bool is_line_end; /* of the stream, so far */
+    struct sgl_buffer gathered;
+    struct sgl_relay_held held;
+    char error_text[20]; /* "http_503" */
+};
+
+/* relay_answer.c */
+
+/* The head of the worker's answer, to the client. False: no memory. */
+bool sgl_relay_start_answer(struct sgl_relay *relay, int64_t length);
+/* The gathered answer as a whole. */
+void sgl_relay_answer_gathered(struct sgl_relay *relay);
+/* The held one. */
+void sgl_relay_answer_held(struct sgl_relay *relay);
+/* An answer of our own. */
+void sgl_relay_answer_error(struct sgl_relay *relay, int status, const char *type,
+                            const char *message);
+/* A stream that cannot go on: says so in an event, and cuts. */
+void sgl_relay_break_stream(struct sgl_relay *relay, int status, const char *message);
+/* Keeps the gathered answer as the held one. */
+void sgl_relay_hold(struct sgl_relay *relay);
+
+#endif

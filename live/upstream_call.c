@@ -1,0 +1,324 @@
+#include "upstream_call.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define HEAD_MAX ((size_t)64 * 1024)
+#define FIELD_MAX 256
+#define KEPT_MAX ((size_t)16 * 1024)      /* of a head's buffer, for the next answer */
+#define EXPECT_FROM ((size_t)1024 * 1024) /* libcurl asks before it sends longer bodies */
+
+/* ---- the request ---- */
+
+/* One line of the head; an empty value is written `Name;`, which libcurl sends as `Name:`. */
+static bool add_line(struct sgl_call *call, const char *name, const char *value)
+{
+    char line[512];
+    struct sgl_buffer longer = {0};
+    const size_t name_size = strlen(name);
+    const size_t value_size = strlen(value);
+    char *text = line;
+
+    if (name_size + value_size + 3 > sizeof line) {
+        text = sgl_buffer_reserve(&longer, name_size + value_size + 3);
+        if (text == NULL)
+            return false;
+    }
+    memcpy(text, name, name_size);
+    if (value_size == 0) {
+        memcpy(text + name_size, ";", 2);
+    } else {
+        memcpy(text + name_size, ": ", 2);
+        memcpy(text + name_size + 2, value, value_size + 1);
+    }
+    struct curl_slist *list = curl_slist_append(call->list, text);
+    sgl_buffer_release(&longer);
+    if (list != NULL)
+        call->list = list;
+    return list != NULL;
+}
+
+/* `Name:` keeps libcurl from adding a field of its own. */
+static bool add_nothing_of(struct sgl_call *call, const char *line)
+{
+    struct curl_slist *list = curl_slist_append(call->list, line);
+
+    if (list != NULL)
+        call->list = list;
+    return list != NULL;
+}
+
+static bool make_list(struct sgl_call *call)
+{
+    bool has_accept = false;
+    bool has_type = false;
+
+    for (size_t i = 0; i < call->field_count; i++) {
+        const struct sgl_http_field *field = &call->fields[i];
+        has_accept = has_accept || strcasecmp(field->name, "accept") == 0;
+        has_type = has_type || strcasecmp(field->name, "content-type") == 0;
+        if (!add_line(call, field->name, field->value))
+            return false;
+    }
+    return (has_accept || add_nothing_of(call, "Accept:")) &&
+           (has_type || !call->is_post || add_nothing_of(call, "Content-Type:")) &&
+           (call->body_size < EXPECT_FROM || add_nothing_of(call, "Expect:"));
+}
+
+static void reset_answer(struct sgl_call *call)
+{
+    call->status = 0;
+    call->reason[0] = '\0';
+    call->head_field_count = 0;
+    call->length = SGL_HTTP_CHUNKED;
+    call->has_head = false;
+    call->transfer_encodings = 0;
+    call->lengths = 0;
+    call->is_faulty = false;
+    sgl_buffer_clear(&call->head, KEPT_MAX);
+}
+
+int sgl_call_start(struct sgl_upstream *upstream, struct sgl_call *call)
+{
+    CURL *easy = sgl_upstream_take(upstream);
+
+    assert(!call->is_under_way);
+    if (easy == NULL)
+        return SGL_ENOMEM;
+    reset_answer(call);
+    call->upstream = upstream;
+    call->easy = easy;
+    call->list = NULL;
+    call->error = NULL;
+    call->is_paused = false;
+    int status = make_list(call) ? sgl_upstream_aim(upstream, easy, call) : SGL_ENOMEM;
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->list);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    if (call->is_post) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_size);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body_size > 0 ? call->body : "");
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    } else {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    }
+    if (status == SGL_OK && curl_multi_add_handle(upstream->multi, easy) != CURLM_OK)
+        status = SGL_ENOMEM;
+    if (status != SGL_OK) {
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+        curl_slist_free_all(call->list);
+        call->list = NULL;
+        call->easy = NULL;
+        sgl_upstream_give(upstream, easy);
+        return status;
+    }
+    call->is_under_way = true;
+    return SGL_OK;
+}
+
+/* ---- the answer ---- */
+
+static size_t refuse(struct sgl_call *call)
+{
+    call->is_faulty = true;
+    return 0; /* not what libcurl gave: it stops */
+}
+
+static bool begin_status(struct sgl_call *call, const char *line, size_t size)
+{
+    const char *end = line + size;
+    const char *at = memchr(line, ' ', size);
+    int status = 0;
+
+    reset_answer(call);
+    while (at != NULL && at < end && *at == ' ')
+        at++;
+    for (int digits = 0; digits < 3; digits++, at++) {
+        if (at == NULL || at >= end || *at < '0' || *at > '9')
+            return false;
+        status = 10 * status + (*at - '0');
+    }
+    if (at < end && *at == ' ')
+        at++;
+    size_t length = (size_t)(end - at);
+    if (length >= sizeof call->reason)
+        length = sizeof call->reason - 1;
+    memcpy(call->reason, at, length);
+    call->reason[length] = '\0';
+    call->status = status;
+    return status >= 100 && status <= 599;
+}
+
+static bool read_length(struct sgl_call *call, const char *value, size_t size)
+{
+    int64_t length = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        if (value[i] < '0' || value[i] > '9' || length > INT64_MAX / 10 - 10)
+            return false;
+        length = 10 * length + (value[i] - '0');
+    }
+    call->length = length;
+    return size > 0 && call->lengths++ == 0;
+}
+
+static bool add_field(struct sgl_call *call, const char *line, size_t size)
+{
+    const char *colon = memchr(line, ':', size);
+
+    if (colon == NULL || colon == line || line[0] == ' ' || line[0] == '\t' ||
+        memchr(line, '\0', size) != NULL || call->head_field_count >= FIELD_MAX ||
+        call->head.size + size > HEAD_MAX)
+        return false;
+    if (call->head_field_count == call->field_capacity) {
+        const size_t capacity = call->field_capacity == 0 ? 16 : 2 * call->field_capacity;
+        struct sgl_http_field *grown =
+            realloc(call->head_fields, capacity * sizeof *call->head_fields);
+        if (grown == NULL)
+            return false;
+        call->head_fields = grown;
+        call->field_capacity = capacity;
+    }
+    const char *value = colon + 1;
+    const char *end = line + size;
+    while (value < end && (*value == ' ' || *value == '\t'))
+        value++;
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    struct sgl_http_field *field = &call->head_fields[call->head_field_count++];
+    field->name_size = (size_t)(colon - line);
+    field->value_size = (size_t)(end - value);
+    sgl_buffer_append(&call->head, line, field->name_size);
+    sgl_buffer_append(&call->head, "", 1);
+    sgl_buffer_append(&call->head, value, field->value_size);
+    sgl_buffer_append(&call->head, "", 1);
+    if (call->head.has_failed)
+        return false;
+    if (field->name_size == 14 && strncasecmp(line, "content-length", 14) == 0)
+        return read_length(call, value, field->value_size);
+    if (field->name_size == 17 && strncasecmp(line, "transfer-encoding", 17) == 0)
+        call->transfer_encodings++;
+    return true;
+}
+
+/* The head is complete, and does not move any more: the fields can point into it. */
+static bool end_head(struct sgl_call *call)
+{
+    const char *at = call->head.bytes;
+
+    if (call->status < 200)
+        return call->status != 101; /* interim: the real one comes; nobody asked to upgrade */
+    if (call->transfer_encodings > 0 && call->lengths > 0)
+        return false;
+    for (size_t i = 0; i < call->head_field_count; i++) {
+        struct sgl_http_field *field = &call->head_fields[i];
+        field->name = at;
+        field->value = at + field->name_size + 1;
+        at = field->value + field->value_size + 1;
+    }
+    call->has_head = true;
+    call->on_head(call);
+    return true;
+}
+
+size_t sgl_call_on_header(char *bytes, size_t one, size_t size, void *context)
+{
+    struct sgl_call *call = context;
+    size_t length = size * one;
+
+    if (call->has_head)
+        return length; /* a trailer: dropped */
+    while (length > 0 && (bytes[length - 1] == '\r' || bytes[length - 1] == '\n'))
+        length--;
+    bool is_good;
+    if (length >= 5 && memcmp(bytes, "HTTP/", 5) == 0 && call->head_field_count == 0)
+        is_good = begin_status(call, bytes, length);
+    else if (call->status < 200 && length >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
+        is_good = begin_status(call, bytes, length);
+    else
+        is_good = length == 0 ? end_head(call) : add_field(call, bytes, length);
+    return is_good ? size * one : refuse(call);
+}
+
+size_t sgl_call_on_body(char *bytes, size_t one, size_t size, void *context)
+{
+    struct sgl_call *call = context;
+
+    if (!call->has_head)
+        return refuse(call);
+    if (!call->on_body(call, bytes, size * one)) {
+        call->is_paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    return size * one;
+}
+
+/* ---- the end ---- */
+
+static const char *error_of(const struct sgl_call *call, CURLcode code)
+{
+    if (call->is_faulty)
+        return "bad_response";
+    switch ((int)code) {
+    case CURLE_OK:
+        return call->has_head ? NULL : "bad_response";
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+        return "connection_refused";
+    case CURLE_OPERATION_TIMEDOUT:
+        return "connect_timeout"; /* the only time that libcurl was told to keep */
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+        return call->has_head ? "stream_cut" : "connection_lost";
+    default:
+        return "bad_response";
+    }
+}
+
+static void detach(struct sgl_call *call)
+{
+    CURL *easy = call->easy;
+
+    curl_multi_remove_handle(call->upstream->multi, easy);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(call->list);
+    call->list = NULL;
+    call->easy = NULL;
+    call->is_under_way = false;
+    sgl_upstream_give(call->upstream, easy);
+}
+
+void sgl_call_finish(struct sgl_call *call, CURLcode code)
+{
+    call->error = error_of(call, code);
+    detach(call);
+}
+
+void sgl_call_cancel(struct sgl_call *call)
+{
+    if (call->is_under_way)
+        detach(call);
+}
+
+void sgl_call_resume(struct sgl_call *call)
+{
+    if (!call->is_under_way || !call->is_paused)
+        return;
+    call->is_paused = false;
+    curl_easy_pause(call->easy, CURLPAUSE_CONT);
+    call->upstream->wants_kick = true;
+    call->upstream->has_worked = true;
+}
+
+void sgl_call_release(struct sgl_call *call)
+{
+    sgl_buffer_release(&call->head);
+    free(call->head_fields);
+    call->head_fields = NULL;
+    call->field_capacity = 0;
+}
