@@ -154,10 +154,9 @@ static void put_count(FILE *out, int64_t value)
 /* Seconds from `start_ns`; nothing when either is unknown or they lie the other way round. */
 static void put_since(FILE *out, int64_t start_ns, int64_t ns, char end)
 {
-    const int64_t since_ns = ns - start_ns;
-
-    if (start_ns != SGL_ABSENT && ns != SGL_ABSENT && since_ns >= 0)
-        fprintf(out, "%" PRId64 ".%09" PRId64, since_ns / 1000000000, since_ns % 1000000000);
+    if (start_ns != SGL_ABSENT && ns != SGL_ABSENT && ns >= start_ns)
+        fprintf(out, "%" PRId64 ".%09" PRId64, (ns - start_ns) / 1000000000,
+                (ns - start_ns) % 1000000000);
     putc(end, out);
 }
 
