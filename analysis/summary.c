@@ -137,8 +137,7 @@ static void count_error(struct sgl_summary *summary, const char *word)
     summary->errors[i].count++;
 }
 
-/* The request's value of a metric in ns, NaN when it has none. */
-static double value_of(enum sgl_metric metric, const struct sgl_outcome *outcome)
+double sgl_metric_value(enum sgl_metric metric, const struct sgl_outcome *outcome)
 {
     int64_t value = SGL_ABSENT;
 
@@ -178,7 +177,7 @@ static void count_success(struct sgl_summary *summary, const struct sgl_outcome_
         summary->cached_tokens = (isnan(summary->cached_tokens) ? 0 : summary->cached_tokens) +
                                  (double)outcome->cached_tokens;
     for (int m = 0; m < SGL_METRIC_COUNT; m++) {
-        const double value = value_of((enum sgl_metric)m, outcome);
+        const double value = sgl_metric_value((enum sgl_metric)m, outcome);
         const double limit = summary->objectives.limit_ns[m];
         if (!isnan(value) && sgl_samples_add(&summary->metrics[m], value) != SGL_OK)
             summary->is_out_of_memory = true;
@@ -343,6 +342,20 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
     if (summary->is_out_of_memory)
         return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
     return SGL_OK;
+}
+
+const struct sgl_samples *sgl_summary_samples(const struct sgl_summary *summary,
+                                              enum sgl_metric metric)
+{
+    return &summary->metrics[metric];
+}
+
+double sgl_summary_offered_per_s(const struct sgl_summary *summary)
+{
+    const double span_ns = (double)summary->last_arrival_ns - (double)summary->first_arrival_ns;
+
+    return summary->requests > 1 && span_ns > 0 ? (double)(summary->requests - 1) / span_ns * 1e9
+                                                : SGL_ABSENT_REAL;
 }
 
 void sgl_summary_destroy(struct sgl_summary *summary)

@@ -41,6 +41,9 @@ enum sgl_metric {
 
 const char *sgl_metric_name(enum sgl_metric metric);
 
+/* A request's value of a metric in ns, NaN when it has none. */
+double sgl_metric_value(enum sgl_metric metric, const struct sgl_outcome *outcome);
+
 /* Service level objectives: a limit in ns per metric, NaN where none is stated. */
 struct sgl_objectives {
     double limit_ns[SGL_METRIC_COUNT];
@@ -119,5 +122,12 @@ int sgl_summary_describe(struct sgl_summary *summary, uint32_t worker, const cha
 int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *result,
                        struct sgl_failure *failure);
 void sgl_summary_destroy(struct sgl_summary *summary);
+
+/* Of a finished summary: the sorted measurements of a metric, in ns. Borrowed. */
+const struct sgl_samples *sgl_summary_samples(const struct sgl_summary *summary,
+                                              enum sgl_metric metric);
+
+/* Arrivals per second, from the first to the last; NaN for fewer than two. */
+double sgl_summary_offered_per_s(const struct sgl_summary *summary);
 
 #endif

@@ -14,6 +14,8 @@ static int command_help(int argument_count, char **arguments);
 static const struct sgl_command commands[] = {
     {"replay", "run a trace through a policy and simulated workers, logging every decision",
      sgl_command_replay},
+    {"compare", "several policies on the same requests, with intervals; or finished logs",
+     sgl_command_compare},
     {"verify", "re-execute a decision log and prove it bit for bit", sgl_command_verify},
     {"generate", "draw a synthetic trace: arrivals, lengths, prefixes, sessions",
      sgl_command_generate},
@@ -41,10 +43,13 @@ static void print_help(void)
         printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     printf("\nexamples:\n"
            "  sglsim replay trace.csv --policy marginal_utility\n"
+           "  sglsim compare trace.csv --policy round_robin --policy least_outstanding -o "
+           "report.html\n"
            "  sglsim verify sglsim-run.db\n"
            "  sglsim policies marginal_utility\n"
            "  sglsim help replay\n\n"
-           "exit status: 0 done, 1 failed, 2 usage, 3 verify found a difference, 4 not "
+           "exit status: 0 done, 1 failed, 2 usage, 3 a gate failed or verify found a "
+           "difference, 4 not\n"
            "identifiable\n");
 }
 

@@ -55,6 +55,9 @@ static const char *expected(const struct sgl_option *option, char *out, size_t s
         return "a number above 0";
     case SGL_OPTION_DURATION:
         return "a duration such as 5ms (units ns us ms s)";
+    case SGL_OPTION_LIST:
+        snprintf(out, size, "at most %d of them", SGL_OPTION_LIST_MAX);
+        return out;
     }
     return "";
 }
@@ -85,6 +88,13 @@ static bool set_option(const struct sgl_option *option, const char *value)
     }
     case SGL_OPTION_DURATION:
         return read_duration(value, option->target);
+    case SGL_OPTION_LIST: {
+        struct sgl_option_list *list = option->target;
+        if (list->count == SGL_OPTION_LIST_MAX)
+            return false;
+        list->items[list->count++] = value;
+        return true;
+    }
     }
     return false;
 }

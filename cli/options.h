@@ -24,6 +24,15 @@ enum sgl_option_kind {
     SGL_OPTION_NATURAL,  /* uint64_t *: a whole number from `least` */
     SGL_OPTION_POSITIVE, /* double *: a finite number above 0 */
     SGL_OPTION_DURATION, /* int64_t *: ns from "5ms"; 0 needs no unit */
+    SGL_OPTION_LIST,     /* struct sgl_option_list *: a text, and again for each further one */
+};
+
+/* What was given for an option that may be given several times, in order: a configuration's first.
+ */
+#define SGL_OPTION_LIST_MAX 26
+struct sgl_option_list {
+    const char *items[SGL_OPTION_LIST_MAX];
+    uint32_t count;
 };
 
 struct sgl_option {

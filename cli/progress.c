@@ -23,20 +23,38 @@ void sgl_progress_start(struct sgl_progress *progress, bool is_quiet)
     };
 }
 
+/* Is it time to draw? */
+static bool is_due(struct sgl_progress *progress)
+{
+    if (!progress->is_shown)
+        return false;
+    const int64_t clock = clock_ns();
+    if (clock - progress->started_ns < QUIET_NS || clock - progress->drawn_ns < REDRAW_NS)
+        return false;
+    progress->drawn_ns = clock;
+    progress->is_drawn = true;
+    return true;
+}
+
 void sgl_progress_report(void *context, uint64_t finished, int64_t now_ns)
 {
     struct sgl_progress *progress = context;
 
-    if (!progress->is_shown)
+    if (!is_due(progress))
         return;
-    const int64_t clock = clock_ns();
-    if (clock - progress->started_ns < QUIET_NS || clock - progress->drawn_ns < REDRAW_NS)
-        return;
-    progress->drawn_ns = clock;
-    progress->is_drawn = true;
-    const double elapsed_s = (double)(clock - progress->started_ns) / 1e9;
+    const double elapsed_s = (double)(progress->drawn_ns - progress->started_ns) / 1e9;
     fprintf(stderr, "\r\033[K%llu requests, %.1f s of the trace, %.0f requests/s",
             (unsigned long long)finished, (double)now_ns / 1e9, (double)finished / elapsed_s);
+    fflush(stderr);
+}
+
+void sgl_progress_report_parts(struct sgl_progress *progress, uint64_t done, uint64_t count,
+                               const char *what)
+{
+    if (!is_due(progress))
+        return;
+    fprintf(stderr, "\r\033[K%llu of %llu %s", (unsigned long long)done, (unsigned long long)count,
+            what);
     fflush(stderr);
 }
 

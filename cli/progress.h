@@ -19,6 +19,10 @@ void sgl_progress_start(struct sgl_progress *progress, bool is_quiet);
 /* Fits sgl_simulation_options.progress; the context is the progress. */
 void sgl_progress_report(void *context, uint64_t finished, int64_t now_ns);
 
+/* The same for parts of a whole, such as runs: "12 of 40 runs". */
+void sgl_progress_report_parts(struct sgl_progress *progress, uint64_t done, uint64_t count,
+                               const char *what);
+
 void sgl_progress_end(struct sgl_progress *progress);
 
 #endif

@@ -1,0 +1,171 @@
+#include "report.h"
+
+#include "analysis/report_format.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX 1024
+
+static char *formatted(const char *format, va_list arguments)
+{
+    char text[TEXT_MAX];
+
+    vsnprintf(text, sizeof text, format, arguments);
+    return strdup(text);
+}
+
+bool sgl_report_fact(struct sgl_report *report, const char *key, const char *format, ...)
+{
+    va_list arguments;
+
+    assert(report->fact_count < SGL_REPORT_FACTS_MAX);
+    va_start(arguments, format);
+    char *value = formatted(format, arguments);
+    va_end(arguments);
+    if (value == NULL)
+        return false;
+    report->facts[report->fact_count++] = (struct sgl_report_fact){key, value};
+    return true;
+}
+
+bool sgl_report_note(struct sgl_report *report, const char *format, ...)
+{
+    va_list arguments;
+
+    assert(report->note_count < SGL_REPORT_NOTES_MAX);
+    va_start(arguments, format);
+    char *note = formatted(format, arguments);
+    va_end(arguments);
+    if (note == NULL)
+        return false;
+    report->notes[report->note_count++] = note;
+    return true;
+}
+
+void sgl_report_release(struct sgl_report *report)
+{
+    for (uint32_t i = 0; i < report->fact_count; i++)
+        free(report->facts[i].value);
+    for (uint32_t i = 0; i < report->note_count; i++)
+        free(report->notes[i]);
+    report->fact_count = 0;
+    report->note_count = 0;
+}
+
+const char *sgl_report_population(const struct sgl_report *report, char *out, size_t size)
+{
+    const struct sgl_comparison *comparison = report->comparison;
+    char text[32];
+
+    switch (comparison->pairing) {
+    case SGL_PAIRED_SEEDS:
+        if (report->resamples)
+            snprintf(out, size,
+                     "other stretches of time like this trace: each seed draws %u blocks of %s "
+                     "from it, with replacement, and the luck of the policies",
+                     report->population->blocks,
+                     sgl_text_duration(report->population->block_ns, text, sizeof text));
+        else
+            snprintf(out, size,
+                     "this very trace, with other luck of the policies and of random service "
+                     "times: nothing is said about other traffic");
+        break;
+    case SGL_PAIRED_SWITCHBACK:
+        snprintf(out, size,
+                 "further blocks of time like these, switched between the policies in turn; what "
+                 "one block leaves to the next is not taken out");
+        break;
+    case SGL_PAIRED_REQUESTS:
+        snprintf(out, size,
+                 "other requests like these, neighbours kept together; one run of each, of the "
+                 "same requests");
+        break;
+    case SGL_UNPAIRED:
+        snprintf(out, size,
+                 "other requests like these, neighbours kept together; one run of each, of "
+                 "different requests: a difference in traffic counts as one of policies");
+        break;
+    }
+    return out;
+}
+
+/* "ttft p99 12.3 % lower (10.1 to 14.2 %)" */
+static size_t say(char *out, size_t size, const struct sgl_effect *effect, int figure)
+{
+    char name[SGL_FIGURE_NAME_MAX];
+    char change[32];
+    char range[64];
+
+    sgl_figure_name(figure, name);
+    for (char *c = name; *c != '\0'; c++)
+        if (*c == '_')
+            *c = ' ';
+    if (effect->verdict == SGL_VERDICT_EQUAL && effect->change == 0)
+        return (size_t)snprintf(out, size, "%s identical", name);
+    if (effect->verdict == SGL_VERDICT_EQUAL)
+        return (size_t)snprintf(out, size, "%s equal within the margin (%s)", name,
+                                sgl_text_change(effect, figure, change, sizeof change));
+    if (effect->verdict == SGL_VERDICT_NOT_SHOWN)
+        return (size_t)snprintf(out, size, "%s not shown to differ (%s)", name,
+                                sgl_text_interval(effect, figure, range, sizeof range));
+    if (effect->verdict == SGL_VERDICT_UNKNOWN)
+        return (size_t)snprintf(out, size, "%s without interval (%s)", name,
+                                sgl_text_change(effect, figure, change, sizeof change));
+    return (size_t)snprintf(out, size, "%s %s (%s), %s", name,
+                            sgl_text_change(effect, figure, change, sizeof change),
+                            sgl_text_interval(effect, figure, range, sizeof range),
+                            effect->verdict == SGL_VERDICT_BETTER ? "better" : "worse");
+}
+
+const char *sgl_report_verdict(const struct sgl_report *report, uint32_t load, uint32_t arm,
+                               char *out, size_t size)
+{
+    static const int headline[] = {
+        SGL_METRIC_TTFT * SGL_STATISTIC_COUNT + SGL_STATISTIC_MEAN,
+        SGL_METRIC_TTFT * SGL_STATISTIC_COUNT + SGL_STATISTIC_P99,
+        SGL_METRIC_E2E * SGL_STATISTIC_COUNT + SGL_STATISTIC_MEAN,
+        SGL_METRIC_E2E * SGL_STATISTIC_COUNT + SGL_STATISTIC_P99,
+        SGL_FIGURE_GOODPUT,
+    };
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof headline / sizeof headline[0]; i++) {
+        const struct sgl_effect *effect =
+            sgl_comparison_effect(report->comparison, load, arm, headline[i]);
+        if (isnan(effect->change) || used >= size)
+            continue;
+        if (used > 0)
+            used += (size_t)snprintf(out + used, size - used, "; ");
+        if (used < size)
+            used += say(out + used, size - used, effect, headline[i]);
+    }
+    if (used == 0)
+        snprintf(out, size, "nothing was measured that could be compared");
+    return out;
+}
+
+sgl_report_writer *sgl_report_writer_of(const char *path)
+{
+    static const struct {
+        const char *suffix;
+        sgl_report_writer *writer;
+    } kinds[] = {
+        {".json", sgl_report_json},
+        {".csv", sgl_report_csv},
+        {".md", sgl_report_markdown},
+        {".txt", sgl_report_text},
+    };
+    const size_t length = strlen(path);
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const size_t own = strlen(kinds[i].suffix);
+        if (length > own && strcmp(path + length - own, kinds[i].suffix) == 0)
+            return kinds[i].writer;
+    }
+    return NULL;
+}
