@@ -216,14 +216,16 @@ static json_t *loads_json(const struct sgl_report *report)
     return array;
 }
 
+/* A list, for a key may come more than once. */
 static json_t *facts_json(const struct sgl_report *report)
 {
-    json_t *object = json_object();
+    json_t *array = json_array();
 
     for (uint32_t i = 0; i < report->fact_count; i++)
-        if (!sgl_json_set(object, report->facts[i].key, sgl_json_text(report->facts[i].value)))
+        if (!sgl_json_append(array, json_pack("{s:s, s:o}", "name", report->facts[i].key, "text",
+                                              sgl_json_text(report->facts[i].value))))
             return NULL;
-    return object;
+    return array;
 }
 
 static json_t *notes_json(const struct sgl_report *report)

@@ -15,6 +15,7 @@
 
 #define SEEDS_STANDARD 20
 #define SEEDS_MAX 100000
+#define GROUPS_SHOWN 8
 
 static const char description[] =
     "Sends the requests of a trace through each policy, for several seeds, and says what differs:\n"
@@ -259,7 +260,8 @@ static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
         .cuts_warm_up = strcmp(o->warm_up, "mser5") == 0,
         .objectives = compare->objectives,
         .simulation = {.workers = compare->fleet.workers,
-                       .worker_count = compare->fleet.worker_count},
+                       .worker_count = compare->fleet.worker_count,
+                       .faults = sgl_simulated_fleet_faults(&compare->fleet)},
         .thread_count = o->threads > 0 ? (uint32_t)o->threads
                         : processors > 0 && processors <= SGL_CREW_THREADS_MAX
                             ? (uint32_t)processors
@@ -346,10 +348,39 @@ static bool state_notes(struct sgl_compare *compare)
                                          "%llu recorded outputs are longer than max_tokens: they "
                                          "end there",
                                          (unsigned long long)run->cut_to_max_tokens);
-    for (uint32_t i = 0; is_stated && sgl_worker_model_caveat(&compare->fleet.specs[0], i, text,
-                                                              sizeof text) != NULL;
+    for (uint32_t i = 0;
+         is_stated && sgl_simulated_fleet_caveat(&compare->fleet, i, text, sizeof text) != NULL;
          i++)
         is_stated = sgl_report_note(report, "%s", text);
+    return is_stated;
+}
+
+/* Each group of workers, its service and its profile. */
+static bool state_groups(struct sgl_compare *compare)
+{
+    struct sgl_report *report = &compare->report;
+    const struct sgl_fault_plan *faults = sgl_simulated_fleet_faults(&compare->fleet);
+    struct sgl_simulated_group group;
+    bool is_stated = true;
+
+    for (uint32_t i = 0;
+         is_stated && i < GROUPS_SHOWN && sgl_simulated_fleet_group(&compare->fleet, i, &group);
+         i++) {
+        const struct sgl_profile_identity *profile = &group.spec->profile;
+        is_stated = group.name[0] != '\0'
+                        ? sgl_report_fact(report, "service", "%u x %s: %s", group.worker_count,
+                                          group.name, group.service)
+                        : sgl_report_fact(report, "service", "%s", group.service);
+        if (is_stated && profile->name[0] != '\0')
+            is_stated =
+                sgl_report_fact(report, "profile", "%s: %s on %s, TP %s; fit error %s",
+                                profile->name, profile->model, profile->gpu, profile->tp,
+                                profile->fit_error[0] != '\0' ? profile->fit_error : "not stated");
+    }
+    if (is_stated && faults != NULL)
+        is_stated =
+            sgl_report_fact(report, "faults", "%u planned, probes every %g s", faults->count,
+                            (double)compare->options.simulation.health_interval_ns / 1e9);
     return is_stated;
 }
 
@@ -358,7 +389,6 @@ static bool state_facts(struct sgl_compare *compare)
     const struct sgl_compare_options *o = &compare->options;
     const struct sgl_trace_facts *trace = sgl_trace_facts(compare->trace);
     const struct sgl_population_facts *population = sgl_population_facts(compare->population);
-    const struct sgl_profile_identity *profile = &compare->fleet.specs[0].profile;
     struct sgl_report *report = &compare->report;
     bool is_stated =
         sgl_report_fact(report, "trace",
@@ -368,14 +398,8 @@ static bool state_facts(struct sgl_compare *compare)
                         trace->format, trace->time_unit, (unsigned long long)trace->digest) &&
         sgl_report_fact(report, "fleet", "%u worker%s (%s)", compare->fleet.worker_count,
                         compare->fleet.worker_count == 1 ? "" : "s", compare->fleet.origin) &&
-        sgl_report_fact(report, "service", "%s", compare->fleet.service_text);
+        state_groups(compare);
 
-    if (profile->name[0] != '\0')
-        is_stated =
-            is_stated &&
-            sgl_report_fact(report, "profile", "%s: %s on %s, TP %s; fit error %s", profile->name,
-                            profile->model, profile->gpu, profile->tp,
-                            profile->fit_error[0] != '\0' ? profile->fit_error : "not stated");
     is_stated = is_stated &&
                 sgl_report_fact(report, "seeds", "%llu to %llu, %s", (unsigned long long)o->seed,
                                 (unsigned long long)(o->seed + o->seeds - 1),
@@ -430,6 +454,18 @@ static int run(struct sgl_compare *compare, struct sgl_failure *failure)
     if (!state_facts(compare))
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     return sgl_compare_write(compare, failure);
+}
+
+/* A failure may be of the trace, or of the file that describes the fleet. */
+static void complain(const struct sgl_compare *compare, const char *text)
+{
+    const char *fleet = compare->options.simulation.fleet;
+    const size_t length = fleet != NULL ? strlen(fleet) : 0;
+
+    if (length > 0 && strncmp(text, fleet, length) == 0 && text[length] == ':')
+        sgl_complain_at("%s", text);
+    else
+        sgl_complain_of(compare->options.trace.path, text);
 }
 
 static void warn(const struct sgl_compare *compare)
@@ -487,7 +523,7 @@ int sgl_command_compare(int argument_count, char **arguments)
         sgl_complain_of(profile != NULL ? profile : "", failure.text);
         exit_code = parsed == SGL_ENOMEM ? SGL_EXIT_FAILED : SGL_EXIT_USAGE;
     } else if (run(&compare, &failure) != SGL_OK) {
-        sgl_complain_of(compare.options.trace.path, failure.text);
+        complain(&compare, failure.text);
         exit_code = compare.is_misused ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else {
         warn(&compare);
