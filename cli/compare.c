@@ -119,9 +119,9 @@ static int parse_options(struct sgl_compare *compare, int argument_count, char *
     return SGL_OPTIONS_RUN;
 }
 
-static int check_options(const struct sgl_compare *compare)
+static int check_options(struct sgl_compare *compare)
 {
-    const struct sgl_compare_options *o = &compare->options;
+    struct sgl_compare_options *o = &compare->options;
 
     if (o->prefix_block > UINT32_MAX || o->seed > INT64_MAX / 2) {
         sgl_complain("--prefix-block or --seed is too large, expected at most %u, %lld", UINT32_MAX,
