@@ -58,6 +58,12 @@ static void print_option(const struct sgl_option *option)
     case SGL_OPTION_DURATION:
         printf("%s = %" PRId64 "ns\n", option->name, *(const int64_t *)option->target);
         return;
+    case SGL_OPTION_LIST: {
+        const struct sgl_option_list *list = option->target;
+        for (uint32_t i = 0; i < list->count; i++)
+            printf("%s = %s\n", option->name, list->items[i]);
+        return;
+    }
     }
 }
 
