@@ -136,6 +136,14 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
                  (unsigned long long)totals->cut_to_max_tokens);
         return out;
     }
+    if (totals->cut_in_flight + totals->cut_arrivals > 0 && own++ == index) {
+        snprintf(out, size,
+                 "cut after %g s (--until): %llu requests had no answer yet, %llu had not arrived; "
+                 "figures are of those answered by then, so of short ones more than of long ones",
+                 (double)flags->until_ns / 1e9, (unsigned long long)totals->cut_in_flight,
+                 (unsigned long long)totals->cut_arrivals);
+        return out;
+    }
     if (flags->signal_loss != NULL && own++ == index) {
         snprintf(out, size,
                  "queue lengths are lost: %g %% of those in answers, %g %% of load reports "
@@ -261,7 +269,9 @@ static json_t *notes_json(const struct sgl_replay *replay)
 
 static json_t *simulation_json(const struct sgl_simulation_totals *totals)
 {
-    return json_pack("{s:I, s:I, s:I}", "engine_steps", (json_int_t)totals->steps,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "cut_in_flight",
+                     (json_int_t)totals->cut_in_flight, "cut_arrivals",
+                     (json_int_t)totals->cut_arrivals, "engine_steps", (json_int_t)totals->steps,
                      "without_max_tokens", (json_int_t)totals->without_max_tokens,
                      "cut_to_max_tokens", (json_int_t)totals->cut_to_max_tokens);
 }

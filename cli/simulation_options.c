@@ -16,6 +16,7 @@ void sgl_simulation_flags_init(struct sgl_simulation_flags *flags)
         .rate_scale = 1,
         .max_new_tokens = MAX_NEW_TOKENS_STANDARD,
         .completions_report = "on",
+        .until_ns = SGL_ABSENT,
         .health_interval_ns = HEALTH_INTERVAL_STANDARD_NS,
     };
 }
@@ -77,6 +78,10 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
                      "cannot stand beside it (write them into the file)");
         return SGL_EXIT_USAGE;
     }
+    if (flags->until_ns == 0) {
+        sgl_complain("--until 0, expected a duration above 0 such as 60s");
+        return SGL_EXIT_USAGE;
+    }
     int checked = check_interval("--load-interval", flags->load_interval_ns);
     if (checked == SGL_OPTIONS_RUN)
         checked = check_interval("--health-interval", flags->health_interval_ns);
@@ -95,6 +100,7 @@ void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
     options->completions_loss = flags->completions_loss;
     options->completions_report = strcmp(flags->completions_report, "on") == 0;
     options->health_interval_ns = flags->health_interval_ns;
+    options->until_ns = flags->until_ns != SGL_ABSENT ? flags->until_ns : 0;
     options->stepwise = flags->stepwise;
 }
 
@@ -114,6 +120,8 @@ void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct
     sgl_log_fact(log, "rate_scale", text);
     snprintf(text, sizeof text, "%llu", (unsigned long long)flags->max_new_tokens);
     sgl_log_fact(log, "max_new_tokens", text);
+    if (flags->until_ns != SGL_ABSENT)
+        state_time(log, "until_ns", flags->until_ns);
     state_time(log, "response_delay_ns", flags->response_delay_ns);
     state_time(log, "load_interval_ns", flags->load_interval_ns);
     state_time(log, "load_delay_ns", flags->load_delay_ns);

@@ -341,6 +341,23 @@ static int run_instant(struct sgl_simulation *self)
     return status;
 }
 
+/* The run ends here, whatever is under way. The rest of the source is read, for its count and its
+ * digest are facts of the run. */
+static int cut(struct sgl_simulation *self)
+{
+    int status = SGL_OK;
+
+    self->now_ns = self->options->until_ns;
+    self->totals->cut_in_flight = self->slots.used;
+    while (self->has_row && status == SGL_OK) {
+        self->totals->cut_arrivals++;
+        if (self->source->ops->finished != NULL)
+            self->source->ops->finished(self->source, self->row.request.request);
+        status = read_row(self);
+    }
+    return status;
+}
+
 static int run(struct sgl_simulation *self)
 {
     int status = read_row(self);
@@ -359,6 +376,8 @@ static int run(struct sgl_simulation *self)
         if (top != NULL && top->time < next_ns)
             next_ns = top->time;
         assert(next_ns >= self->now_ns);
+        if (self->options->until_ns > 0 && next_ns > self->options->until_ns)
+            return cut(self);
         if (next_ns >= SGL_SIMULATION_NS_MAX)
             return sgl_fail(self->failure, SGL_EINVAL,
                             "simulation: virtual time passed 146 years with %u requests in flight",
@@ -370,19 +389,20 @@ static int run(struct sgl_simulation *self)
     return SGL_OK;
 }
 
-/* Every request must have come out again, and every worker must be empty. */
+/* Every request must have come out again but for those that were cut, and without these every
+ * worker must be empty. */
 static int check_conservation(const struct sgl_simulation *self)
 {
     const struct sgl_simulation_totals *totals = self->totals;
-    bool is_empty = sgl_router_outstanding(self->router) == 0;
+    bool is_empty = sgl_router_outstanding(self->router) == totals->cut_in_flight;
 
-    for (uint32_t i = 0; i < self->options->worker_count; i++) {
+    for (uint32_t i = 0; i < self->options->worker_count && totals->cut_in_flight == 0; i++) {
         struct sgl_worker_load load;
         self->workers[i].ops->load(self->workers[i].state, &load);
         is_empty = is_empty && load.queue_length == 0 && load.running == 0 &&
                    (isnan(load.token_usage) || load.token_usage == 0);
     }
-    if (totals->arrived != totals->succeeded + totals->failed || !is_empty)
+    if (totals->arrived != totals->succeeded + totals->failed + totals->cut_in_flight || !is_empty)
         return sgl_fail(self->failure, SGL_EINVAL,
                         "simulation: requests were lost: %llu arrived, %llu succeeded, %llu failed",
                         (unsigned long long)totals->arrived, (unsigned long long)totals->succeeded,
@@ -393,7 +413,8 @@ static int check_conservation(const struct sgl_simulation *self)
 static int check_options(const struct sgl_simulation_options *options, struct sgl_failure *failure)
 {
     const int64_t times[] = {options->response_delay_ns, options->load_interval_ns,
-                             options->load_delay_ns, options->health_interval_ns};
+                             options->load_delay_ns, options->health_interval_ns,
+                             options->until_ns};
 
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (times[i] < 0 || times[i] >= SGL_SIMULATION_NS_MAX / 2)

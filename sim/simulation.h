@@ -76,6 +76,9 @@ struct sgl_simulation_options {
                                    Results take no time. Without faults every probe would pass, so
                                    none is simulated; nor is one that would change nothing */
 
+    int64_t until_ns; /* the run is cut after this instant; 0: it goes on to the last answer. What
+                         was cut is counted, and the rest of the source is read */
+
     bool stepwise; /* one engine step at a time, for proof: the same results, slower */
 
     struct sgl_sink *sink; /* NULL: nobody listens */
@@ -84,17 +87,20 @@ struct sgl_simulation_options {
     void *progress_context;
 };
 
-/* Conservation: arrived = succeeded + failed, or the simulation itself is wrong and says so. */
+/* Conservation: arrived = succeeded + failed + cut_in_flight, or the simulation itself is wrong and
+ * says so. */
 struct sgl_simulation_totals {
     uint64_t arrived;
     uint64_t succeeded;
     uint64_t failed;             /* no_worker, over_capacity, worker_lost, connection_refused */
     uint64_t without_max_tokens; /* requests that got max_new_tokens */
     uint64_t
-        cut_to_max_tokens; /* answers shorter than the true output: the model ended them there */
-    uint64_t steps;        /* engine steps simulated, leapt over ones counted */
-    uint64_t segments;     /* worker events it took: of an engine, its steps and its leaps */
-    int64_t last_ns;       /* time of the last event */
+        cut_to_max_tokens;  /* answers shorter than the true output: the model ended them there */
+    uint64_t cut_in_flight; /* by until_ns: arrived, and not answered by then */
+    uint64_t cut_arrivals;  /* by until_ns: would have arrived later */
+    uint64_t steps;         /* engine steps simulated, leapt over ones counted */
+    uint64_t segments;      /* worker events it took: of an engine, its steps and its leaps */
+    int64_t last_ns;        /* time of the last event; until_ns when it cut the run */
 };
 
 int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source *source,

@@ -430,6 +430,61 @@ static void rate_scale(void)
     }
 }
 
+/* Of a run and the same run cut: what had an answer by then is the same, the rest is counted. */
+static void a_cut_run_says_what_was_cut(void)
+{
+    static struct sgl_trace_row rows[ROWS];
+    static const char *const models[] = {"batching", "batching:scheduler=vllm,kv_tokens=20000",
+                                         "exponential:mean_s=0.3,servers=2"};
+
+    random_rows(rows, ROWS, 8);
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+        struct sgl_test_fleet fleet;
+        struct sgl_witness whole;
+        sgl_test_fleet_init(&fleet, "least_outstanding", models[m], 3);
+        fleet.options.response_delay_ns = 1234;
+        sgl_witness_init(&whole, ROWS);
+        sgl_test_fleet_run(&fleet, rows, ROWS, &whole);
+        for (int cut = 0; cut < 6; cut++) {
+            struct sgl_witness witness[2];
+            struct sgl_simulation_totals totals[2];
+            uint64_t answered = 0;
+            uint64_t arrived = 0;
+            /* the last three: in the very instant of an arrival, of an answer, and after all */
+            fleet.options.until_ns = cut == 3   ? rows[100].request.arrival_ns
+                                     : cut == 4 ? whole.seen[200].completed_ns
+                                     : cut == 5 ? 1000 * SECOND
+                                                : (cut + 1) * 5 * SECOND;
+            for (int stepwise = 0; stepwise < 2; stepwise++) {
+                fleet.options.stepwise = stepwise == 1;
+                sgl_witness_init(&witness[stepwise], ROWS);
+                totals[stepwise] = sgl_test_fleet_run(&fleet, rows, ROWS, &witness[stepwise]);
+            }
+            bool is_same = true;
+            for (size_t i = 0; i < ROWS; i++) {
+                const bool is_answered = whole.seen[i].completed_ns <= fleet.options.until_ns;
+                answered += is_answered;
+                arrived += rows[i].request.arrival_ns <= fleet.options.until_ns;
+                is_same =
+                    is_same && witness[0].seen[i].outcome_count == (is_answered ? 1U : 0U) &&
+                    (!is_answered || witness[0].seen[i].completed_ns == whole.seen[i].completed_ns);
+            }
+            CU_ASSERT_TRUE(is_same);
+            CU_ASSERT_EQUAL(totals[0].succeeded, answered);
+            CU_ASSERT_EQUAL(totals[0].arrived, arrived);
+            CU_ASSERT_EQUAL(totals[0].cut_in_flight, arrived - answered);
+            CU_ASSERT_EQUAL(totals[0].cut_arrivals, ROWS - arrived);
+            CU_ASSERT_EQUAL(witness[0].digest, witness[1].digest);
+            totals[0].segments = totals[1].segments; /* leaps are fewer than steps */
+            CU_ASSERT_EQUAL(memcmp(&totals[0], &totals[1], sizeof totals[0]), 0);
+            sgl_witness_release(&witness[0]);
+            sgl_witness_release(&witness[1]);
+        }
+        sgl_witness_release(&whole);
+        sgl_test_fleet_release(&fleet);
+    }
+}
+
 static void refuses_the_impossible(void)
 {
     const struct sgl_trace_row disorder[] = {sgl_row(0, 9, 1, 1, 1), sgl_row(1, 8, 1, 1, 1)};
@@ -478,6 +533,7 @@ SGL_SUITE(simulation) = {
     {"workers may be unequal", unequal_workers},
     {"recorded replays the service times of the trace, and names a row without", recorded_times},
     {"rate scale divides arrival times and rounds halves up", rate_scale},
+    {"a cut run says what was cut, and is the same before", a_cut_run_says_what_was_cut},
     {"options and rows that cannot be are refused, naming them", refuses_the_impossible},
     CU_TEST_INFO_NULL,
 };
