@@ -10,6 +10,9 @@ static void hear_input(struct sgl_sink *sink, uint64_t sequence, const struct sg
 {
     struct sgl_after_warm_up *self = (struct sgl_after_warm_up *)sink;
 
+    if (input->kind == SGL_INPUT_ROUTE && input->request >= self->first &&
+        input->route.request->arrival_ns < self->from_ns)
+        self->first = input->request + 1;
     if (self->heard->ops->input == NULL ||
         (is_of_request(input->kind) && input->request < self->first))
         return;

@@ -1,7 +1,9 @@
 /* sglsim replay: a trace through a policy and simulated workers. */
 #include "replay.h"
 
+#include "analysis/after_warm_up.h"
 #include "cli.h"
+#include "core/text.h"
 #include "core/version.h"
 #include "options.h"
 #include "trace_rows.h"
@@ -44,6 +46,23 @@ static void set_standards(struct sgl_replay_options *options)
     sgl_simulation_flags_init(&options->simulation);
 }
 
+/* Digits alone are a number of requests. */
+static bool read_warm_up(struct sgl_replay_options *options)
+{
+    const char *text = options->warm_up;
+    const size_t length = strlen(text);
+    double nanoseconds;
+
+    if (length > 0 && length <= 18 && strspn(text, "0123456789") == length) {
+        options->warm_up_requests = strtoull(text, NULL, 10);
+        return true;
+    }
+    if (!sgl_duration_read(text, length, &nanoseconds) || !(nanoseconds < 1e18))
+        return false;
+    options->warm_up_ns = (int64_t)llround(nanoseconds);
+    return true;
+}
+
 static int parse_options(struct sgl_replay *replay, int argument_count, char **arguments)
 {
     struct sgl_replay_options *o = &replay->options;
@@ -58,6 +77,8 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "rows per decision in the log (default all)", 0},
         {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, e2e)", 0},
+        {"warm-up", 0, SGL_OPTION_TEXT, "N|TIME", &o->warm_up,
+         "leave the first N requests, or those before TIME, out of figures", 0},
         SGL_SIMULATION_ROWS(o->simulation),
         SGL_TRACE_ROWS("TRACE", o->trace, o->prefix_block),
         {"json", 'j', SGL_OPTION_FLAG, NULL, &o->json, "print the figures as JSON", 0},
@@ -86,6 +107,12 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
     const int checked = sgl_simulation_flags_check(&o->simulation);
     if (checked != SGL_OPTIONS_RUN)
         return checked;
+    if (o->warm_up != NULL && !read_warm_up(o)) {
+        sgl_complain("--warm-up '%.60s', expected a number of requests, or a duration such as 30s "
+                     "(units ns us ms s)",
+                     o->warm_up);
+        return SGL_EXIT_USAGE;
+    }
     o->trace.path = replay->path;
     o->trace.prefix_block = (uint32_t)o->prefix_block;
     o->trace.tracks_flights = true;
@@ -156,6 +183,10 @@ static void state_facts(struct sgl_replay *replay)
     sgl_log_fact(replay->log, "kind", "sim");
     sgl_simulated_fleet_state(&replay->fleet, replay->log);
     sgl_simulation_flags_state(&o->simulation, replay->log);
+    if (o->warm_up != NULL) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)replay->warm_up);
+        sgl_log_fact(replay->log, "warm_up_requests", text);
+    }
     sgl_log_fact(replay->log, "trace_format", facts->format);
     if (o->trace.where != NULL)
         sgl_log_fact(replay->log, "trace_where", o->trace.where);
@@ -188,10 +219,13 @@ static int describe_workers(const struct sgl_replay *replay, struct sgl_failure 
 static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
 {
     const struct sgl_replay_options *o = &replay->options;
-    struct sgl_sink *sinks[2] = {sgl_summary_sink(replay->summary)};
+    struct sgl_after_warm_up after;
+    struct sgl_sink *sinks[2] = {&after.sink};
     uint32_t sink_count = 1;
     struct sgl_tee tee;
 
+    sgl_after_warm_up_init(&after, sgl_summary_sink(replay->summary), (int64_t)o->warm_up_requests);
+    after.from_ns = o->warm_up_ns;
     if (replay->log != NULL)
         sinks[sink_count++] = sgl_log_sink(replay->log);
     sgl_tee_init(&tee, sinks, sink_count);
@@ -210,6 +244,8 @@ static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
     const int status =
         sgl_simulate(&options, sgl_trace_source(replay->trace), &replay->totals, failure);
     sgl_progress_end(&replay->progress);
+    replay->warm_up = (uint64_t)after.first < replay->totals.arrived ? (uint64_t)after.first
+                                                                     : replay->totals.arrived;
     return status;
 }
 

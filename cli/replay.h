@@ -20,6 +20,9 @@ struct sgl_replay_options {
     const char *log; /* a path, or "none" */
     const char *log_candidates;
     const char *slo;
+    const char *warm_up; /* "N" or a duration; NULL: none */
+    uint64_t warm_up_requests;
+    int64_t warm_up_ns;
     struct sgl_trace_options trace;
     uint64_t prefix_block;
     bool json;
@@ -40,6 +43,7 @@ struct sgl_replay {
     struct sgl_summary *summary;
     struct sgl_progress progress;
     struct sgl_simulation_totals totals;
+    uint64_t warm_up; /* requests left out of the figures */
     struct sgl_summary_result result;
 };
 

@@ -136,6 +136,15 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
                  (unsigned long long)totals->cut_to_max_tokens);
         return out;
     }
+    if (replay->options.warm_up != NULL && own++ == index) {
+        snprintf(
+            out, size,
+            "warm-up: the first %llu of %llu requests are left out of the figures (--warm-up %s); "
+            "they are in the log",
+            (unsigned long long)replay->warm_up, (unsigned long long)totals->arrived,
+            replay->options.warm_up);
+        return out;
+    }
     if (totals->cut_in_flight + totals->cut_arrivals > 0 && own++ == index) {
         snprintf(out, size,
                  "cut after %g s (--until): %llu requests had no answer yet, %llu had not arrived; "
@@ -267,9 +276,12 @@ static json_t *notes_json(const struct sgl_replay *replay)
     return notes;
 }
 
-static json_t *simulation_json(const struct sgl_simulation_totals *totals)
+static json_t *simulation_json(const struct sgl_replay *replay)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "cut_in_flight",
+    const struct sgl_simulation_totals *totals = &replay->totals;
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "warm_up_requests",
+                     (json_int_t)replay->warm_up, "cut_in_flight",
                      (json_int_t)totals->cut_in_flight, "cut_arrivals",
                      (json_int_t)totals->cut_arrivals, "engine_steps", (json_int_t)totals->steps,
                      "without_max_tokens", (json_int_t)totals->without_max_tokens,
@@ -285,7 +297,7 @@ int sgl_replay_print_json(const struct sgl_replay *replay)
                   "seed", (json_int_t)o->seed, "policy", sgl_json_text(replay->policy_text),
                   "rate_scale", o->simulation.rate_scale, "trace", trace_json(replay), "fleet",
                   fleet_json(replay), "notes", notes_json(replay), "simulation",
-                  simulation_json(&replay->totals), "result", sgl_summary_json(&replay->result));
+                  simulation_json(replay), "result", sgl_summary_json(&replay->result));
 
     if (root != NULL && strcmp(o->log, "none") != 0 &&
         !sgl_json_set(root, "log", sgl_json_text(o->log)))

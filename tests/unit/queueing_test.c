@@ -166,7 +166,7 @@ static void tails_of(const char *policy, struct tails *tails)
     static const struct sgl_sink_ops ops = {.decision = see};
     static struct sgl_simulation_worker workers[MANY];
     static struct sgl_trace_row rows[MANY_REQUESTS];
-    static char urls[MANY][24];
+    static char urls[MANY][32];
     struct sgl_rng draws = sgl_rng_stream(11, SGL_PURPOSE_ARRIVAL, 0, 0, 0);
     struct sgl_memory_source source;
     struct sgl_simulation_totals totals;
