@@ -34,6 +34,8 @@ int sgl_command_compare(int argument_count, char **arguments);
 int sgl_command_verify(int argument_count, char **arguments);
 int sgl_command_generate(int argument_count, char **arguments);
 int sgl_command_serve(int argument_count, char **arguments);
+int sgl_command_calibrate(int argument_count, char **arguments);
+int sgl_command_validate(int argument_count, char **arguments);
 int sgl_command_convert(int argument_count, char **arguments);
 int sgl_command_emulate(int argument_count, char **arguments);
 int sgl_command_load(int argument_count, char **arguments);

@@ -58,6 +58,18 @@ void sgl_progress_report_parts(struct sgl_progress *progress, uint64_t done, uin
     fflush(stderr);
 }
 
+void sgl_progress_runs(void *context, uint64_t run_count)
+{
+    struct sgl_progress *progress = context;
+
+    if (!is_due(progress))
+        return;
+    const double elapsed_s = (double)(progress->drawn_ns - progress->started_ns) / 1e9;
+    fprintf(stderr, "\r\033[K%llu simulations, %.0f/s", (unsigned long long)run_count,
+            (double)run_count / elapsed_s);
+    fflush(stderr);
+}
+
 void sgl_progress_end(struct sgl_progress *progress)
 {
     if (progress->is_drawn)

@@ -23,6 +23,9 @@ void sgl_progress_report(void *context, uint64_t finished, int64_t now_ns);
 void sgl_progress_report_parts(struct sgl_progress *progress, uint64_t done, uint64_t count,
                                const char *what);
 
+/* The same for those who do not know how many simulations it takes: "120 simulations, 9000/s". */
+void sgl_progress_runs(void *context, uint64_t run_count);
+
 void sgl_progress_end(struct sgl_progress *progress);
 
 #endif

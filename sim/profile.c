@@ -36,6 +36,7 @@ static const struct {
     {"tp", offsetof(struct sgl_profile_identity, tp), true},
     {"source", offsetof(struct sgl_profile_identity, source), true},
     {"fit_error", offsetof(struct sgl_profile_identity, fit_error), false},
+    {"calibrated", offsetof(struct sgl_profile_identity, calibrated), false},
 };
 
 #define IDENTITY_KEY_COUNT (sizeof identity_keys / sizeof identity_keys[0])

@@ -3,11 +3,12 @@
  *
  * A profile is a text file of `key = value` lines; `#` starts a comment, to the end of the line.
  *
- *     model = meta-llama/Meta-Llama-3.1-8B      these six say what it is and where it comes from:
+ *     model = meta-llama/Meta-Llama-3.1-8B      these say what it is and where it comes from:
  *     gpu = H100 SXM 80 GB                      text, except tp
  *     tp = 1
  *     source = ...
  *     fit_error = decode 1.0 % MAPE, prefill 11.0 % MAPE
+ *     calibrated = ...                      ? against what recorded run, by sglsim calibrate
  *     c_step_prefill_us = 5607.55               the rest are parameters of the batching model,
  * under
  *     ...                                       its names and units (sim/models/batching.c)
@@ -32,6 +33,7 @@ struct sgl_profile_identity {
     char tp[SGL_PROFILE_TEXT_MAX]; /* a whole number from 1 */
     char source[SGL_PROFILE_TEXT_MAX];
     char fit_error[SGL_PROFILE_TEXT_MAX];
+    char calibrated[SGL_PROFILE_TEXT_MAX]; /* empty: never held against a running system */
 };
 
 struct sgl_profile {

@@ -114,7 +114,8 @@ const char *sgl_engine_caveat(const struct sgl_worker_model_spec *spec, uint32_t
         snprintf(out, size, "kv_tokens is not known: KV memory is unlimited, nothing waits for it");
         return out;
     }
-    if (index == (is_unlimited ? 1 : 0) && value[SGL_ENGINE_SCALE] == 1) {
+    if (index == (is_unlimited ? 1 : 0) && value[SGL_ENGINE_SCALE] == 1 &&
+        spec->profile.calibrated[0] == '\0') {
         snprintf(out, size, "not calibrated (scale=1): profile %s%s%s", spec->profile.name,
                  spec->profile.fit_error[0] != '\0' ? ", fit error " : "", spec->profile.fit_error);
         return out;

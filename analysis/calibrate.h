@@ -1,0 +1,104 @@
+/*
+ * calibrate.h - coefficients of the step time from recorded requests, by simulation.
+ *
+ *     recording --routing, arrivals, lengths--> worker model(coefficients) --> times
+ *         |                                                                      |
+ *         +-------------- measured times --------------> log ratios  <-----------+
+ *                                                            |
+ *                        coefficients  <--- Levenberg-Marquardt on Huber's loss
+ *
+ * Every request of the recording is replayed where and when it went; those of `range` are scored.
+ * Residuals, each where both sides have it, with t0 the arrival at the worker:
+ *
+ *     log((queue_sim + f) / (queue + f))    log((first_sim - t0) / (first - t0))
+ *     log((finish_sim - t0) / (finish - t0))          log(tpot_sim / tpot)
+ *
+ * where f, 2 % of the mean time at the worker and at least 10 ms, keeps short waits from counting:
+ * which step a request just missed is luck.
+ *
+ * Huber's loss (k = 1.345 robust standard deviations: 95 % efficient under normal errors; Huber,
+ * Robust Statistics, 1981), so that a stalled request does not bend the fit. Coefficients are
+ * fitted as logarithms: they stay positive, and standard errors are relative. Those that are not
+ * fitted keep their ratios to one another: `scale` multiplies them all.
+ *
+ *     fitted   free              tied   start value x scale              zero   the term is dropped
+ *
+ * "auto" frees all coefficients, then takes the least certain one out as long as its standard error
+ * is above SGL_CALIBRATION_SE_MAX, tied or zero, whichever fits better; a coefficient that the user
+ * names and the data cannot tell is refused instead. Standard errors are sandwich estimates over
+ * blocks of consecutive requests, for neighbours in a queue share their luck (White, 1980; Liang
+ * and Zeger, 1986). Condition: square root of largest over smallest curvature of the loss.
+ *
+ * Deterministic: the same recording, start and seed give the same bytes. One thread at a time: GSL's
+ * error handler, which is global, is switched off meanwhile.
+ */
+#ifndef SGL_ANALYSIS_CALIBRATE_H
+#define SGL_ANALYSIS_CALIBRATE_H
+
+#include "analysis/accuracy.h"
+
+/* In the order of the step's formula; names are parameters of the batching model. */
+#define SGL_COEFFICIENT_MAP(X)                                                                     \
+    X(C_STEP_PREFILL, c_step_prefill_us)                                                           \
+    X(C_STEP_DECODE, c_step_decode_us)                                                             \
+    X(C_REQUEST, c_request_us)                                                                     \
+    X(C_PREFILL_TOKEN, c_prefill_token_us)                                                         \
+    X(C_PREFILL_CONTEXT, c_prefill_context_us)                                                     \
+    X(C_KV_TOKEN, c_kv_token_us)
+
+enum sgl_coefficient {
+#define SGL_COEFFICIENT_ENUM(upper, lower) SGL_##upper,
+    SGL_COEFFICIENT_MAP(SGL_COEFFICIENT_ENUM)
+#undef SGL_COEFFICIENT_ENUM
+        SGL_COEFFICIENT_COUNT
+};
+
+const char *sgl_coefficient_name(enum sgl_coefficient coefficient);
+
+enum sgl_coefficient_state { SGL_COEFFICIENT_FITTED, SGL_COEFFICIENT_TIED, SGL_COEFFICIENT_ZERO };
+
+#define SGL_CALIBRATION_SE_MAX 0.5 /* of a logarithm: 95 % of the time within a factor of 2.7 */
+
+struct sgl_calibration_options {
+    const struct sgl_worker_model_spec *start; /* of the batching model */
+    struct sgl_row_range range;
+    int64_t first_token_is; /* accuracy.h */
+    const char *fit;        /* "auto", "scale", or coefficients between commas */
+    uint64_t seed;
+    uint32_t starts; /* random ones beside the start itself */
+    /* ? Called after every simulation of the whole recording. */
+    void (*progress)(void *context, uint64_t evaluations);
+    void *progress_context;
+};
+
+struct sgl_coefficient_fit {
+    enum sgl_coefficient_state state;
+    double value_us;       /* scale included */
+    double relative_error; /* standard error of its logarithm; NaN when it is zero */
+};
+
+struct sgl_calibration {
+    struct sgl_coefficient_fit coefficients[SGL_COEFFICIENT_COUNT];
+    double scale;         /* of the tied ones; 1 when all are fitted */
+    double scale_error;   /* NaN when there is none */
+    double condition;     /* INFINITY: a direction has no curvature */
+    double robust_spread; /* of the residuals: 1.4826 x median |r| */
+    double loss;          /* mean Huber loss, in units of the spread squared */
+    uint64_t residual_count;
+    uint64_t evaluations;             /* simulations of the whole recording */
+    uint32_t fitted_count;            /* free parameters, scale included */
+    struct sgl_accuracy fit_accuracy; /* over the scored requests */
+    bool is_misused;                  /* what failed is `fit` */
+    bool is_not_identifiable;         /* what failed is that the data cannot tell */
+};
+
+int sgl_calibrate(struct sgl_calibration *calibration, const struct sgl_recording *recording,
+                  const struct sgl_calibration_options *options, struct sgl_failure *failure);
+
+void sgl_calibration_release(struct sgl_calibration *calibration);
+
+/* The start with the fitted coefficients in place; scale becomes 1. */
+void sgl_calibration_apply(const struct sgl_calibration *calibration,
+                           struct sgl_worker_model_spec *spec);
+
+#endif

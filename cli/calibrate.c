@@ -1,0 +1,342 @@
+/* sglsim calibrate: step times from what was measured. */
+#include "analysis/calibrate.h"
+
+#include "analysis/accuracy_text.h"
+#include "analysis/json.h"
+#include "analysis/profile_file.h"
+#include "cli.h"
+#include "core/version.h"
+#include "options.h"
+#include "progress.h"
+#include "recorded.h"
+#include "trace_rows.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSON_SCHEMA_VERSION 1
+#define STARTS_STANDARD 4
+#define SPREAD_SUSPECT 0.15 /* of residuals: models that fit stay below a third of that */
+
+static const char description[] =
+    "Fits the step times of the batching model, so that a simulation says what was measured, and\n"
+    "writes them as a profile. From recorded requests: the recorded routing is replayed through\n"
+    "the worker model, and its coefficients are moved until the times agree (robust least squares\n"
+    "on log ratios of queue time, first token, end to end and per-token time).\n"
+    "\n"
+    "--fit auto frees every coefficient that the data can tell and ties the others to one scale;\n"
+    "a coefficient that is asked for by name and cannot be told is refused (exit 4).\n"
+    "\n"
+    "exit status: 0 done, 1 failed, 2 usage, 4 the data cannot identify what is asked\n";
+
+static const char examples[] =
+    "  sglsim calibrate recorded.csv --rows 50% -o fitted.profile\n"
+    "  sglsim calibrate recorded.csv --profile llama31-8b-a100 --fit scale\n"
+    "  sglsim calibrate recorded.csv --where host=http://localhost:30001 -o fast.profile\n"
+    "  sglsim calibrate requests.jsonl --rows :100 -w scheduler=vllm,max_running_requests=128\n";
+
+struct command {
+    struct sgl_recorded_flags flags;
+    const char *path;
+    const char *profile;
+    const char *worker;
+    const char *fit;
+    const char *output;
+    const char *model;
+    const char *gpu;
+    const char *tp;
+    uint64_t seed;
+    uint64_t starts;
+    bool json;
+    bool quiet;
+
+    struct sgl_progress progress;
+    struct sgl_recording recording;
+    struct sgl_row_range range;
+    struct sgl_worker_model_spec spec;
+    struct sgl_calibration calibration;
+    bool is_misused;
+};
+
+static int parse_options(struct command *command, int argument_count, char **arguments)
+{
+    const struct sgl_option table[] = {
+        {"profile", 0, SGL_OPTION_TEXT, "NAME|FILE", &command->profile,
+         "where the fit starts, and what cannot be told (default\n" SGL_PROFILE_STANDARD ")", 0},
+        {"worker", 'w', SGL_OPTION_TEXT, "k=v,...", &command->worker,
+         "what is known of the workers: scheduler=vllm,kv_tokens=N,...", 0},
+        {"fit", 0, SGL_OPTION_TEXT, "WHAT", &command->fit,
+         "auto (default), scale, or coefficients: scale,c_step_decode_us", 0},
+        {"output", 'o', SGL_OPTION_TEXT, "FILE", &command->output,
+         "write the profile there (FILE.profile)", 0},
+        {"model", 0, SGL_OPTION_TEXT, "TEXT", &command->model,
+         "the model served, for the profile (default: the start's)", 0},
+        {"gpu", 0, SGL_OPTION_TEXT, "TEXT", &command->gpu, "its GPU (default: the start's)", 0},
+        {"tp", 0, SGL_OPTION_TEXT, "N", &command->tp,
+         "its tensor parallelism (default: the start's)", 0},
+        {"seed", 's', SGL_OPTION_NATURAL, "N", &command->seed,
+         "where the random starts are (default 1)", 0},
+        {"starts", 0, SGL_OPTION_NATURAL, "N", &command->starts,
+         "random starts beside the profile's own (default 4)", 0},
+        SGL_RECORDED_ROWS(command->flags),
+        SGL_TRACE_ROWS("RECORDED", command->flags.trace, command->flags.prefix_block),
+        {"json", 'j', SGL_OPTION_FLAG, NULL, &command->json, "print the fit as JSON", 0},
+        {"quiet", 'q', SGL_OPTION_FLAG, NULL, &command->quiet, "no progress", 0},
+        {0},
+    };
+    const struct sgl_usage usage = {
+        .synopsis = "sglsim calibrate RECORDED [-o FILE.profile] [options]",
+        .text = description,
+        .examples = examples,
+        .options = table,
+        .operands_least = 1,
+        .operands_most = 1,
+    };
+    size_t operand_count;
+    const int exit_code = sgl_options_parse(&usage, argument_count, arguments, &operand_count);
+
+    if (exit_code != SGL_OPTIONS_RUN)
+        return exit_code;
+    command->path = arguments[1];
+    if (command->starts > 1000) {
+        sgl_complain("--starts %llu, expected at most 1000", (unsigned long long)command->starts);
+        return SGL_EXIT_USAGE;
+    }
+    return sgl_recorded_flags_check(&command->flags, arguments[1]);
+}
+
+static int name_identity(char out[SGL_PROFILE_TEXT_MAX], const char *what, const char *text,
+                         struct sgl_failure *failure)
+{
+    if (text == NULL)
+        return SGL_OK;
+    if (text[0] == '\0' || strlen(text) >= SGL_PROFILE_TEXT_MAX || strpbrk(text, "#\n\r") != NULL)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "--%s, expected a text of 1 to %d bytes, without '#', on one line", what,
+                        SGL_PROFILE_TEXT_MAX - 1);
+    snprintf(out, SGL_PROFILE_TEXT_MAX, "%s", text);
+    return SGL_OK;
+}
+
+static int make_start(struct command *command, struct sgl_failure *failure)
+{
+    struct sgl_profile_identity *identity = &command->spec.profile;
+    int status = sgl_worker_model_resolve(&command->spec, "batching", command->profile,
+                                          command->worker, failure);
+
+    if (status == SGL_OK)
+        status = name_identity(identity->model, "model", command->model, failure);
+    if (status == SGL_OK)
+        status = name_identity(identity->gpu, "gpu", command->gpu, failure);
+    if (status == SGL_OK)
+        status = name_identity(identity->tp, "tp", command->tp, failure);
+    command->is_misused = status != SGL_OK && status != SGL_ENOMEM;
+    return status;
+}
+
+static void state_identity(struct command *command)
+{
+    struct sgl_profile_identity *identity = &command->spec.profile;
+    const struct sgl_accuracy_metric *metrics = command->calibration.fit_accuracy.metrics;
+    const char *slash = strrchr(command->path, '/');
+    char start[SGL_PROFILE_TEXT_MAX];
+
+    snprintf(start, sizeof start, "%s", identity->name);
+    snprintf(identity->source, sizeof identity->source,
+             "sglsim calibrate, fit %s, from profile %.60s", command->fit, start);
+    snprintf(identity->calibrated, sizeof identity->calibrated, "%.80s, requests %zu to %zu of %zu",
+             slash != NULL ? slash + 1 : command->path, command->range.from, command->range.to - 1,
+             command->recording.count);
+    snprintf(identity->fit_error, sizeof identity->fit_error,
+             "e2e %.1f %% MAPE (n %llu), ttft %.1f %% (n %llu), in the fit",
+             100 * metrics[SGL_METRIC_E2E].mape, (unsigned long long)metrics[SGL_METRIC_E2E].count,
+             100 * metrics[SGL_METRIC_TTFT].mape,
+             (unsigned long long)metrics[SGL_METRIC_TTFT].count);
+}
+
+static const char *const state_names[] = {
+    [SGL_COEFFICIENT_FITTED] = "fitted",
+    [SGL_COEFFICIENT_TIED] = "tied to scale",
+    [SGL_COEFFICIENT_ZERO] = "dropped: fits better without",
+};
+
+static const char *state_name(const struct sgl_calibration *calibration, int c)
+{
+    const struct sgl_coefficient_fit *fit = &calibration->coefficients[c];
+
+    return fit->state == SGL_COEFFICIENT_TIED && !isfinite(calibration->scale_error)
+               ? "not fitted: the start's"
+               : state_names[fit->state];
+}
+
+static void print_fit(FILE *out, const struct command *command)
+{
+    const struct sgl_calibration *calibration = &command->calibration;
+
+    fprintf(out, "%-22s %14s %12s   %s\n", "coefficient", "us", "std error %", "how");
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
+        const struct sgl_coefficient_fit *fit = &calibration->coefficients[c];
+        fprintf(out, "%-22s %14.7g", sgl_coefficient_name((enum sgl_coefficient)c), fit->value_us);
+        if (isfinite(fit->relative_error))
+            fprintf(out, " %12.2f", 100 * fit->relative_error);
+        else
+            fprintf(out, " %12s", "-");
+        fprintf(out, "   %s\n", state_name(calibration, c));
+    }
+    if (isfinite(calibration->scale_error))
+        fprintf(out, "scale of what is tied: %.6g, standard error %.2f %%\n", calibration->scale,
+                100 * calibration->scale_error);
+    fprintf(out,
+            "%u free, condition %.3g, %llu residuals, robust spread %.2f %%, mean Huber loss %.4g, "
+            "%llu runs\n",
+            calibration->fitted_count, calibration->condition,
+            (unsigned long long)calibration->residual_count, 100 * calibration->robust_spread,
+            calibration->loss, (unsigned long long)calibration->evaluations);
+}
+
+static void print_text(const struct command *command)
+{
+    printf("sglsim " SGL_VERSION " calibrate: %zu requests recorded (%s), rows %zu to %zu scored, "
+           "seed %llu\n",
+           command->recording.count, command->recording.format, command->range.from,
+           command->range.to - 1, (unsigned long long)command->seed);
+    if (command->recording.time_note != NULL)
+        printf("note: %s\n", command->recording.time_note);
+    if (command->calibration.robust_spread > SPREAD_SUSPECT)
+        printf(
+            "note: half of the residuals are off by more than %.0f %%: this is not the worker that "
+            "was measured\n      (are scheduler, kv_tokens, max_running_requests and "
+            "--first-token-is right?)\n",
+            100 * command->calibration.robust_spread / 1.4826);
+    putchar('\n');
+    print_fit(stdout, command);
+    printf("\nin the fit itself (judge by rows left out of it: sglsim validate):\n\n");
+    sgl_accuracy_print(stdout, &command->calibration.fit_accuracy, &command->recording);
+    if (command->output != NULL)
+        printf("\nprofile     %s\n", command->output);
+    else
+        printf("\nno profile written (-o FILE.profile)\n");
+}
+
+static json_t *real_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *coefficients_json(const struct sgl_calibration *calibration)
+{
+    json_t *object = json_object();
+
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
+        const struct sgl_coefficient_fit *fit = &calibration->coefficients[c];
+        if (!sgl_json_set(object, sgl_coefficient_name((enum sgl_coefficient)c),
+                          json_pack("{s:f, s:o, s:s}", "us", fit->value_us, "relative_error",
+                                    real_or_null(fit->relative_error), "how",
+                                    state_name(calibration, c))))
+            return NULL;
+    }
+    return object;
+}
+
+static int print_json(const struct command *command)
+{
+    const struct sgl_calibration *calibration = &command->calibration;
+    char *text = sgl_json_format(json_pack(
+        "{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:f, s:o, s:o, s:f, s:I, s:I, s:o, s:o}",
+        "schema_version", JSON_SCHEMA_VERSION, "version", SGL_VERSION, "command", "calibrate",
+        "requests", (json_int_t)command->recording.count, "rows_from",
+        (json_int_t)command->range.from, "rows_to", (json_int_t)command->range.to, "seed",
+        (json_int_t)command->seed, "coefficients", coefficients_json(calibration), "scale",
+        calibration->scale, "scale_error", real_or_null(calibration->scale_error), "condition",
+        real_or_null(calibration->condition), "robust_spread", calibration->robust_spread,
+        "residuals", (json_int_t)calibration->residual_count, "runs",
+        (json_int_t)calibration->evaluations, "accuracy_in_fit",
+        sgl_accuracy_json(&calibration->fit_accuracy, &command->recording), "profile",
+        command->output != NULL ? sgl_json_text(command->output) : json_null()));
+
+    if (text == NULL)
+        return SGL_ENOMEM;
+    fputs(text, stdout);
+    free(text);
+    return SGL_OK;
+}
+
+/* The fit as remarks of the profile. */
+static int write_profile(struct command *command, struct sgl_failure *failure)
+{
+    char *remarks = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&remarks, &size);
+
+    if (out == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    fprintf(out, "Written by sglsim " SGL_VERSION " calibrate, seed %llu.\n",
+            (unsigned long long)command->seed);
+    print_fit(out, command);
+    if (fclose(out) != 0) {
+        free(remarks);
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    }
+    const int status = sgl_profile_file_write(command->output, &command->spec, remarks, failure);
+    free(remarks);
+    return status;
+}
+
+static int run(struct command *command, struct sgl_failure *failure)
+{
+    int status = make_start(command, failure);
+
+    if (status == SGL_OK)
+        status = sgl_recorded_load(&command->recording, &command->range, &command->flags,
+                                   &command->is_misused, failure);
+    if (status != SGL_OK)
+        return status;
+    sgl_progress_start(&command->progress, command->quiet);
+    status = sgl_calibrate(&command->calibration, &command->recording,
+                           &(struct sgl_calibration_options){
+                               .start = &command->spec,
+                               .range = command->range,
+                               .first_token_is = (int64_t)command->flags.first_token_is,
+                               .fit = command->fit,
+                               .seed = command->seed,
+                               .starts = (uint32_t)command->starts,
+                               .progress = sgl_progress_runs,
+                               .progress_context = &command->progress,
+                           },
+                           failure);
+    sgl_progress_end(&command->progress);
+    if (status != SGL_OK)
+        return status;
+    sgl_calibration_apply(&command->calibration, &command->spec);
+    state_identity(command);
+    return command->output != NULL ? write_profile(command, failure) : SGL_OK;
+}
+
+int sgl_command_calibrate(int argument_count, char **arguments)
+{
+    struct command command = {.fit = "auto", .seed = 1, .starts = STARTS_STANDARD};
+    struct sgl_failure failure = {.text = ""};
+
+    sgl_recorded_flags_init(&command.flags);
+    int exit_code = parse_options(&command, argument_count, arguments);
+    if (exit_code != SGL_OPTIONS_RUN)
+        return exit_code;
+    exit_code = SGL_EXIT_DONE;
+    if (run(&command, &failure) != SGL_OK) {
+        sgl_complain_of(command.path, failure.text);
+        exit_code = command.calibration.is_not_identifiable ? SGL_EXIT_NOT_IDENTIFIABLE
+                    : command.is_misused || command.calibration.is_misused ? SGL_EXIT_USAGE
+                                                                           : SGL_EXIT_FAILED;
+    } else if (!command.json) {
+        print_text(&command);
+    } else if (print_json(&command) != SGL_OK) {
+        sgl_complain("out of memory");
+        exit_code = SGL_EXIT_FAILED;
+    }
+    sgl_calibration_release(&command.calibration);
+    sgl_worker_model_release(&command.spec);
+    sgl_recording_release(&command.recording);
+    return exit_code;
+}
