@@ -5,15 +5,15 @@
  *                   >--  pairs  ----->  percentiles, WAPE, median absolute error, MAPE
  *     simulated  --/                    per worker: requests, mean e2e of both
  *
- * A request counts for a metric when both sides have it. Definitions, in ns, times since the arrival
- * at the router (a recording that knows none: at the worker):
+ * A request counts for a metric when both sides have it. Definitions, in ns, times since the
+ * arrival at the router (a recording that knows none: at the worker):
  *
  *     queue_time = started - at_worker         ttft = first seen token - arrival
  *     e2e        = finish - arrival            tpot = (finish - first seen) / (output - k)
  *
  * The first token seen is the k-th: `first_token_is`. A client that streams sees the first, k = 1.
- * SGLang makes an answer that nobody streams known every 50 tokens (DEFAULT_FORCE_STREAM_INTERVAL in
- * python/sglang/srt/managers), so what a recorder then notes as first token is token 50, and an
+ * SGLang makes an answer that nobody streams known every 50 tokens (DEFAULT_FORCE_STREAM_INTERVAL
+ * in python/sglang/srt/managers), so what a recorder then notes as first token is token 50, and an
  * answer that ends sooner has none. The simulated time of token k lies on the line from the first
  * token to the last.
  *

@@ -15,12 +15,13 @@
 #define SCALE_LEAST (-6) /* powers of two tried first */
 #define SCALE_MOST 6
 
-/* Loss that dropping a term must gain over tying it: a start from measured kernels is worth more than
- * a gain by chance, which Huber's loss, half a chi-square in the middle, has of about a half. */
+/* Loss that dropping a term must gain over tying it: a start from measured kernels is worth more
+ * than a gain by chance, of which Huber's loss, half a chi-square in the middle, has about a half.
+ */
 #define PREFERENCE 4.0
 #define PREFERENCE_SHARE 0.02 /* of the loss, for roughness grows with it */
 
-/* A fit whose logarithms are named by coefficient, so that they outlive a change of what is free. */
+/* A fit whose logarithms are named by coefficient: they outlive a change of what is free. */
 struct point {
     double x[SGL_FREE_MAX]; /* [SGL_COEFFICIENT_COUNT] is scale's */
 };
@@ -105,8 +106,9 @@ static int start_with_scale(struct sgl_calibration_problem *problem, struct poin
     }
     point->x[SGL_COEFFICIENT_COUNT] = best;
     const int status = descend(problem, point, &loss, failure);
+    problem->first_scale = point->x[SGL_COEFFICIENT_COUNT];
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
-        point->x[c] = point->x[SGL_COEFFICIENT_COUNT];
+        point->x[c] = problem->first_scale;
     return status;
 }
 
@@ -201,6 +203,7 @@ static int keep_certain(struct sgl_calibration_problem *problem, struct point *p
                         struct sgl_failure *failure)
 {
     struct sgl_fit fit;
+    double loss;
 
     for (;;) {
         pack(problem, point, &fit);
@@ -212,12 +215,15 @@ static int keep_certain(struct sgl_calibration_problem *problem, struct point *p
             return SGL_OK;
         const int which = problem->free[worst];
         if (which == SGL_COEFFICIENT_COUNT) {
-            /* What is tied hardly matters: it stays where it is. */
+            /* What is tied hardly matters: it gets the scale that fitted best when all were. */
             for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
                 if (problem->state[c] == SGL_COEFFICIENT_TIED)
-                    problem->base_us[c] *= exp(point->x[which]);
+                    problem->base_us[c] *= exp(problem->first_scale);
             problem->fits_scale = false;
             sgl_calibration_count_free(problem);
+            status = descend(problem, point, &loss, failure);
+            if (status != SGL_OK)
+                return status;
         } else {
             status = take_out(problem, which, point, failure);
             if (status != SGL_OK)

@@ -29,8 +29,8 @@
  * blocks of consecutive requests, for neighbours in a queue share their luck (White, 1980; Liang
  * and Zeger, 1986). Condition: square root of largest over smallest curvature of the loss.
  *
- * Deterministic: the same recording, start and seed give the same bytes. One thread at a time: GSL's
- * error handler, which is global, is switched off meanwhile.
+ * Deterministic: the same recording, start and seed give the same bytes. One thread at a time:
+ * GSL's error handler, which is global, is switched off meanwhile.
  */
 #ifndef SGL_ANALYSIS_CALIBRATE_H
 #define SGL_ANALYSIS_CALIBRATE_H

@@ -26,6 +26,7 @@ struct sgl_calibration_problem {
     uint32_t scale_row;
     double base_us[SGL_COEFFICIENT_COUNT]; /* where the fit starts, scale included */
     enum sgl_coefficient_state state[SGL_COEFFICIENT_COUNT];
+    double first_scale;     /* logarithm: the best when nothing else is free */
     bool fits_scale;        /* else what is tied stays at its start */
     int free[SGL_FREE_MAX]; /* coefficients; COEFFICIENT_COUNT: scale */
     size_t free_count;

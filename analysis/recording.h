@@ -5,7 +5,7 @@
  *                                    >--  requests in order of arrival  -->  calibrate, validate
  *     vLLM event times, JSONL     --/     workers by url
  *
- * Two kinds of file. Any trace that traces/ reads, as far as it has the columns a recorder measures:
+ * Two kinds of file. Any trace that traces/ reads, as far as it has the columns of a recorder:
  *
  *     at_worker    router_send_time, else arrival_time; and the shortest way from there to
  *                  queue_time_start that any request had

@@ -16,7 +16,7 @@ int sgl_worker_plan_make(struct sgl_worker_plan *plan, const struct sgl_recordin
         sgl_worker_plan_release(plan);
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     }
-    /* A counting sort by worker, stable: starts[w + 1] runs from where w begins to where it ends. */
+    /* A counting sort by worker, stable: starts[w + 1] goes from where w begins to its end. */
     for (size_t i = 0; i < recording->count; i++)
         plan->starts[recording->requests[i].worker + 2]++;
     for (uint32_t w = 0; w < recording->worker_count; w++)
