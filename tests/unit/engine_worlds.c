@@ -77,7 +77,7 @@ size_t sgl_reference_rows(struct sgl_rng *draws, struct sgl_trace_row *rows,
                           uint64_t ids[REQUEST_MAX][BLOCK_MAX])
 {
     const bool has_ids = sgl_rng_below(draws, 3) > 0;
-    const bool is_long = sgl_rng_below(draws, 8) == 0;
+    const int64_t kind = DRAW(draws, 0, 0, 0, 0, 0, 1, 2, 2);
     const size_t count = 1 + sgl_rng_below(draws, REQUEST_MAX);
     const int64_t gap_ns = DRAW(draws, 0, 1, 2, 5, 10, 30, 1000, 20000, 1000000);
     int64_t arrival_ns = 0;
@@ -85,11 +85,16 @@ size_t sgl_reference_rows(struct sgl_rng *draws, struct sgl_trace_row *rows,
     for (size_t i = 0; i < count; i++) {
         if (sgl_rng_below(draws, 3) > 0)
             arrival_ns += gap_ns * (int64_t)sgl_rng_below(draws, 3);
-        rows[i] = is_long ? sgl_row((int64_t)i, arrival_ns, DRAW(draws, 7, 30, 60),
-                                    DRAW(draws, 5, 90, 700), DRAW(draws, 100, 700, 4000, 5000))
-                          : sgl_row((int64_t)i, arrival_ns, DRAW(draws, 0, 1, 4, 4, 7, 16, 30, 60),
-                                    DRAW(draws, 0, 1, 2, 5, 9, 40, 40, 40),
-                                    DRAW(draws, 0, 1, 5, 9, 40, 40, 40, 50));
+        if (kind == 0)
+            rows[i] = sgl_row((int64_t)i, arrival_ns, DRAW(draws, 0, 1, 4, 4, 7, 16, 30, 60),
+                              DRAW(draws, 0, 1, 2, 5, 9, 40, 40, 40),
+                              DRAW(draws, 0, 1, 5, 9, 40, 40, 40, 50));
+        else if (kind == 1) /* few and long: the ratio falls, estimates are cut */
+            rows[i] = sgl_row((int64_t)i, arrival_ns, DRAW(draws, 7, 30, 60),
+                              DRAW(draws, 5, 90, 700), DRAW(draws, 100, 700, 4000, 5000));
+        else /* many and short: taking one back does not make room enough */
+            rows[i] = sgl_row((int64_t)i, arrival_ns, DRAW(draws, 1, 4, 7), DRAW(draws, 30, 40),
+                              DRAW(draws, 40, 40, 45));
         rows[i].request.priority = (enum sgl_priority)sgl_rng_below(draws, SGL_PRIORITY_COUNT);
         if (has_ids)
             add_ids(draws, &rows[i], ids[i]);
