@@ -13,8 +13,11 @@
 #define OPTION_MAX 64
 #define CONFIG_SIZE_MAX ((size_t)64 * 1024)
 
-/* Values of getopt's `val`: rows of the table from ROW_FIRST on. */
-enum { VALUE_HELP = 1, VALUE_CONFIG, ROW_FIRST = 256 };
+/* Values of getopt's `val`: rows of the table from ROW_FIRST on, and from NEGATED_FIRST on the same
+ * rows as --no-NAME. */
+enum { VALUE_HELP = 1, VALUE_CONFIG, ROW_FIRST = 256, NEGATED_FIRST = ROW_FIRST + OPTION_MAX };
+
+#define NEGATED_NAME_SIZE 48
 
 static bool read_duration(const char *text, int64_t *value_out)
 {
@@ -207,7 +210,8 @@ static int read_config(const struct sgl_usage *usage, const char *path)
 }
 
 /* The table as getopt_long wants it. Letters are not offered to getopt's abbreviations. */
-static void make_long_options(const struct sgl_usage *usage, struct option *rows, char *letters)
+static void make_long_options(const struct sgl_usage *usage, struct option *rows, char *letters,
+                              char (*negated)[NEGATED_NAME_SIZE])
 {
     size_t count = 0;
     size_t letter_count = 0;
@@ -221,6 +225,10 @@ static void make_long_options(const struct sgl_usage *usage, struct option *rows
         const bool takes_value = option->kind != SGL_OPTION_FLAG;
         rows[count++] = (struct option){option->name, takes_value ? required_argument : no_argument,
                                         NULL, ROW_FIRST + (int)i};
+        if (!takes_value) {
+            snprintf(negated[i], sizeof negated[i], "no-%s", option->name);
+            rows[count++] = (struct option){negated[i], no_argument, NULL, NEGATED_FIRST + (int)i};
+        }
         if (option->letter != 0) {
             letters[letter_count++] = option->letter;
             if (takes_value)
@@ -233,6 +241,8 @@ static void make_long_options(const struct sgl_usage *usage, struct option *rows
 
 static const struct sgl_option *option_of(const struct sgl_usage *usage, int value)
 {
+    if (value >= NEGATED_FIRST)
+        return &usage->options[value - NEGATED_FIRST];
     if (value >= ROW_FIRST)
         return &usage->options[value - ROW_FIRST];
     for (const struct sgl_option *option = usage->options; option->name != NULL; option++)
@@ -245,12 +255,13 @@ static const struct sgl_option *option_of(const struct sgl_usage *usage, int val
 static int scan(const struct sgl_usage *usage, int argument_count, char **arguments,
                 const char **config)
 {
-    struct option rows[OPTION_MAX];
+    char negated[OPTION_MAX][NEGATED_NAME_SIZE];
+    struct option rows[2 * OPTION_MAX];
     char letters[2 * OPTION_MAX];
     char text[64];
     int value;
 
-    make_long_options(usage, rows, letters);
+    make_long_options(usage, rows, letters, negated);
     optind = 0; /* GNU: scan anew, and move operands to the end */
     opterr = 0;
     while ((value = getopt_long(argument_count, arguments, letters, rows, NULL)) != -1) {
@@ -285,7 +296,7 @@ static int scan(const struct sgl_usage *usage, int argument_count, char **argume
         if (config != NULL || option == NULL)
             continue;
         if (option->kind == SGL_OPTION_FLAG) {
-            *(bool *)option->target = true;
+            *(bool *)option->target = value < NEGATED_FIRST;
         } else if (!set_option(option, optarg)) {
             sgl_complain("--%s %.60s, expected %s", option->name, optarg,
                          expected(option, text, sizeof text));
@@ -321,6 +332,17 @@ int sgl_options_parse(const struct sgl_usage *usage, int argument_count, char **
     return SGL_EXIT_USAGE;
 }
 
+/* How a flag of a configuration is undone, by the example of the table's first. */
+static void print_negation(const struct sgl_usage *usage)
+{
+    for (const struct sgl_option *option = usage->options; option->name != NULL; option++)
+        if (option->kind == SGL_OPTION_FLAG) {
+            printf("  %-30sturn a flag off that FILE turns on, such as --no-%s\n", "--no-FLAG",
+                   option->name);
+            return;
+        }
+}
+
 void sgl_usage_print(const struct sgl_usage *usage)
 {
     printf("usage: %s\n\n%s", usage->synopsis, usage->text);
@@ -346,6 +368,7 @@ void sgl_usage_print(const struct sgl_usage *usage)
     }
     printf("  %-30s%s\n", "--config FILE",
            "options as `name = value` lines; the command line wins");
+    print_negation(usage);
     printf("  -h, %-26s%s\n", "--help", "this text");
     if (usage->examples != NULL)
         printf("\nexamples:\n%s", usage->examples);

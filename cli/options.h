@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum sgl_option_kind {
-    SGL_OPTION_FLAG,     /* bool *: set by its presence; in a file: on | off */
+    SGL_OPTION_FLAG,     /* bool *: set by its presence, unset by --no-NAME; in a file: on | off */
     SGL_OPTION_TEXT,     /* const char ** */
     SGL_OPTION_CHOICE,   /* const char **: one of the words of `argument`, "on|off" */
     SGL_OPTION_NATURAL,  /* uint64_t *: a whole number from `least` */
