@@ -145,6 +145,14 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
             replay->options.warm_up);
         return out;
     }
+    if (flags->concurrency > 0 && own++ == index) {
+        snprintf(
+            out, size,
+            "closed loop (--concurrency %llu): the trace's arrival times are not used, and a slow "
+            "fleet is sent less",
+            (unsigned long long)flags->concurrency);
+        return out;
+    }
     if (totals->cut_in_flight + totals->cut_arrivals > 0 && own++ == index) {
         snprintf(out, size,
                  "cut after %g s (--until): %llu requests had no answer yet, %llu had not arrived; "

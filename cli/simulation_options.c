@@ -78,6 +78,16 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
                      "cannot stand beside it (write them into the file)");
         return SGL_EXIT_USAGE;
     }
+    if (flags->concurrency > UINT32_MAX) {
+        sgl_complain("--concurrency %llu, expected at most %u",
+                     (unsigned long long)flags->concurrency, UINT32_MAX);
+        return SGL_EXIT_USAGE;
+    }
+    if (flags->concurrency > 0 && flags->rate_scale != 1) {
+        sgl_complain("--rate-scale scales arrival times, which --concurrency does not look at "
+                     "(give one of them)");
+        return SGL_EXIT_USAGE;
+    }
     if (flags->until_ns == 0) {
         sgl_complain("--until 0, expected a duration above 0 such as 60s");
         return SGL_EXIT_USAGE;
@@ -100,6 +110,7 @@ void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
     options->completions_loss = flags->completions_loss;
     options->completions_report = strcmp(flags->completions_report, "on") == 0;
     options->health_interval_ns = flags->health_interval_ns;
+    options->concurrency = (uint32_t)flags->concurrency;
     options->until_ns = flags->until_ns != SGL_ABSENT ? flags->until_ns : 0;
     options->stepwise = flags->stepwise;
 }
@@ -120,6 +131,10 @@ void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct
     sgl_log_fact(log, "rate_scale", text);
     snprintf(text, sizeof text, "%llu", (unsigned long long)flags->max_new_tokens);
     sgl_log_fact(log, "max_new_tokens", text);
+    if (flags->concurrency > 0) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)flags->concurrency);
+        sgl_log_fact(log, "concurrency", text);
+    }
     if (flags->until_ns != SGL_ABSENT)
         state_time(log, "until_ns", flags->until_ns);
     state_time(log, "response_delay_ns", flags->response_delay_ns);

@@ -28,7 +28,8 @@ struct sgl_simulation_flags {
     const char *worker; /* overrides, "k=v,k=v" */
     const char *fleet;  /* a file (sim/fleet_file.h) instead of the four above; NULL: none */
     int64_t health_interval_ns;
-    int64_t until_ns; /* SGL_ABSENT: to the last answer */
+    uint64_t concurrency; /* 0: requests arrive when the trace says */
+    int64_t until_ns;     /* SGL_ABSENT: to the last answer */
     double rate_scale;
     uint64_t max_new_tokens;
     int64_t response_delay_ns;
@@ -59,6 +60,8 @@ struct sgl_simulation_flags {
      "workers with faults are probed that often (default 60s; 0: never)", 0},                      \
     {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &(flags).rate_scale,                               \
      "divide arrival times by X (default 1): 2 is twice the load", 0},                             \
+    {"concurrency", 0, SGL_OPTION_NATURAL, "N", &(flags).concurrency,                              \
+     "closed loop: keep N requests in flight, instead of arrival times", 1},                       \
     {"until", 0, SGL_OPTION_DURATION, "TIME", &(flags).until_ns,                                   \
      "cut the run after that time, and say what was cut", 0},                                      \
     {"max-new-tokens", 0, SGL_OPTION_NATURAL, "N", &(flags).max_new_tokens,                        \

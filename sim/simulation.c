@@ -190,6 +190,12 @@ static int64_t scale_time(int64_t time_ns, double rate_scale)
     return scaled < (double)SGL_SIMULATION_NS_MAX ? (int64_t)scaled : SGL_SIMULATION_NS_MAX;
 }
 
+/* In a closed loop: may one more request be sent? */
+static bool has_room(const struct sgl_simulation *self)
+{
+    return self->slots.used < self->options->concurrency;
+}
+
 static int read_row(struct sgl_simulation *self)
 {
     const int status = self->source->ops->next(self->source, &self->row, self->failure);
@@ -199,6 +205,10 @@ static int read_row(struct sgl_simulation *self)
     self->has_row = status == 1;
     if (!self->has_row)
         return SGL_OK;
+    if (self->options->concurrency > 0) {
+        self->arrival_ns = has_room(self) ? self->now_ns : SGL_NEVER;
+        return SGL_OK;
+    }
     const struct sgl_request *request = &self->row.request;
     const int64_t arrival_ns =
         request->arrival_ns < 0 ? -1 : scale_time(request->arrival_ns, self->options->rate_scale);
@@ -331,7 +341,7 @@ static int run_instant(struct sgl_simulation *self)
             status = deliver_due(self);
         else if (kind < SGL_EVENT_SCHEDULE)
             status = handle(self, top);
-        else if (self->has_row && self->arrival_ns == self->now_ns)
+        else if (self->has_row && (self->arrival_ns == self->now_ns || has_room(self)))
             status = arrive(self);
         else
             break;

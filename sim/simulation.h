@@ -76,6 +76,8 @@ struct sgl_simulation_options {
                                    Results take no time. Without faults every probe would pass, so
                                    none is simulated; nor is one that would change nothing */
 
+    uint32_t concurrency; /* closed loop: so many requests are kept in flight, each sent in the
+                             instant in which it may be, whatever its arrival_ns; 0: open */
     int64_t until_ns; /* the run is cut after this instant; 0: it goes on to the last answer. What
                          was cut is counted, and the rest of the source is read */
 

@@ -485,6 +485,55 @@ static void a_cut_run_says_what_was_cut(void)
     }
 }
 
+/* N in flight while there are rows, never more; each sent when another has ended. */
+static void a_closed_loop_keeps_its_number_in_flight(void)
+{
+    static struct sgl_trace_row rows[ROWS];
+    static const char *const models[] = {"batching", "batching:scheduler=vllm,kv_tokens=20000",
+                                         "exponential:mean_s=0.3,servers=2"};
+
+    random_rows(rows, ROWS, 9);
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+        for (uint32_t concurrency = 1; concurrency < 1000; concurrency = 7 * concurrency) {
+            struct sgl_test_fleet fleet;
+            struct sgl_witness witness[2];
+            bool is_right = true;
+            sgl_test_fleet_init(&fleet, "least_outstanding", models[m], 3);
+            fleet.options.concurrency = concurrency;
+            fleet.options.response_delay_ns = 1234;
+            fleet.options.load_interval_ns = SECOND / 10;
+            for (int stepwise = 0; stepwise < 2; stepwise++) {
+                fleet.options.stepwise = stepwise == 1;
+                sgl_witness_init(&witness[stepwise], ROWS);
+                const struct sgl_simulation_totals totals =
+                    sgl_test_fleet_run(&fleet, rows, ROWS, &witness[stepwise]);
+                CU_ASSERT_EQUAL(totals.succeeded, ROWS);
+            }
+            const struct sgl_seen *seen = witness[0].seen;
+            for (size_t i = 0; i < ROWS; i++) {
+                const int64_t now_ns = seen[i].arrival_ns;
+                bool has_ended = now_ns == 0; /* another request, in this instant */
+                bool is_last = true;
+                uint32_t before = 0; /* in flight when it was sent */
+                uint32_t after = 0;  /* at the end of the instant */
+                for (size_t j = 0; j < ROWS; j++) {
+                    before += j < i && seen[j].outcome_order > seen[i].route_order;
+                    after += seen[j].arrival_ns <= now_ns && seen[j].completed_ns > now_ns;
+                    has_ended = has_ended || seen[j].completed_ns == now_ns;
+                    is_last = is_last && seen[j].arrival_ns <= now_ns;
+                }
+                is_right = is_right && has_ended && before < concurrency &&
+                           (after == concurrency || (is_last && after < concurrency));
+            }
+            CU_ASSERT_TRUE(is_right);
+            CU_ASSERT_EQUAL(witness[0].digest, witness[1].digest);
+            sgl_witness_release(&witness[0]);
+            sgl_witness_release(&witness[1]);
+            sgl_test_fleet_release(&fleet);
+        }
+    }
+}
+
 static void refuses_the_impossible(void)
 {
     const struct sgl_trace_row disorder[] = {sgl_row(0, 9, 1, 1, 1), sgl_row(1, 8, 1, 1, 1)};
@@ -534,6 +583,7 @@ SGL_SUITE(simulation) = {
     {"recorded replays the service times of the trace, and names a row without", recorded_times},
     {"rate scale divides arrival times and rounds halves up", rate_scale},
     {"a cut run says what was cut, and is the same before", a_cut_run_says_what_was_cut},
+    {"a closed loop keeps its number in flight", a_closed_loop_keeps_its_number_in_flight},
     {"options and rows that cannot be are refused, naming them", refuses_the_impossible},
     CU_TEST_INFO_NULL,
 };
