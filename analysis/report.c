@@ -155,10 +155,8 @@ sgl_report_writer *sgl_report_writer_of(const char *path)
         const char *suffix;
         sgl_report_writer *writer;
     } kinds[] = {
-        {".json", sgl_report_json},
-        {".csv", sgl_report_csv},
-        {".md", sgl_report_markdown},
-        {".txt", sgl_report_text},
+        {".html", sgl_report_html},   {".json", sgl_report_json}, {".csv", sgl_report_csv},
+        {".md", sgl_report_markdown}, {".txt", sgl_report_text},
     };
     const size_t length = strlen(path);
 

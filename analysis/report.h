@@ -80,9 +80,10 @@ sgl_report_writer sgl_report_text;
 sgl_report_writer sgl_report_markdown;
 sgl_report_writer sgl_report_csv;
 sgl_report_writer sgl_report_json;
+sgl_report_writer sgl_report_html; /* html/page.h */
 
 /* The writer for that path, or NULL for an unknown suffix. */
 sgl_report_writer *sgl_report_writer_of(const char *path);
-#define SGL_REPORT_SUFFIXES ".json, .csv, .md, .txt"
+#define SGL_REPORT_SUFFIXES ".html, .json, .csv, .md, .txt"
 
 #endif

@@ -33,7 +33,7 @@ static const char examples[] =
     "  sglsim compare trace.csv --policy round_robin --policy least_outstanding\n"
     "  sglsim compare trace.csv -p cache_aware -p cache_aware:cache_threshold=0.3 --seeds 50\n"
     "  sglsim compare trace.csv -p round_robin -p marginal_utility --rate-scale 1,2,4 "
-    "--slo ttft:500ms\n"
+    "--slo ttft:500ms -o r.html\n"
     "  sglsim compare trace.csv -p random -p power_of_two --fail-if 'ttft_p99>+5%' -o r.json\n";
 
 static void set_standards(struct sgl_compare_options *options)

@@ -1,0 +1,89 @@
+/* What stands behind the figures, and what does not: before any of them is shown. */
+#include "page.h"
+
+#include <string.h>
+
+#define SENTENCE_MAX 1024
+
+static void print_item(struct sgl_page *page, const char *term, const char *text)
+{
+    sgl_page_print(page, "<dt>%s</dt><dd>", term);
+    sgl_page_text(page, text);
+    sgl_page_print(page, "</dd>\n");
+}
+
+static void print_saturation(struct sgl_page *page)
+{
+    const struct sgl_comparison *comparison = page->comparison;
+
+    sgl_page_print(page, "<dt>Saturated?</dt><dd>");
+    for (uint32_t load = 0; load < comparison->load_count; load++)
+        for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
+            uint32_t known;
+            const uint32_t saturated =
+                sgl_arm_saturated(sgl_comparison_arm(comparison, load, arm), &known);
+            if (arm == 0)
+                sgl_page_print(page, "%sAt load %g: ", load > 0 ? "<br>" : "",
+                               comparison->loads[load]);
+            else
+                sgl_page_print(page, ", ");
+            sgl_page_arm(page, arm);
+            sgl_page_print(page, " ");
+            if (known == 0)
+                sgl_page_print(page, "too few arrivals to tell");
+            else
+                sgl_page_print(page, "<span class=\"%s\">%s</span> (%u of %u runs)",
+                               saturated > 0 ? "worse" : "equal", saturated > 0 ? "yes" : "no",
+                               saturated, known);
+        }
+    sgl_page_print(page,
+                   "<br>In a saturated run waiting grew over the second half of the arrivals: "
+                   "its figures grow with the length of the run.</dd>\n");
+}
+
+static void print_gates(struct sgl_page *page)
+{
+    for (uint32_t i = 0; i < page->report->gate_count; i++) {
+        const struct sgl_gate *gate = &page->report->gates[i];
+        sgl_page_print(page, "<dt>Gate <code>");
+        sgl_page_text(page, gate->text);
+        sgl_page_print(page, "</code></dt><dd class=\"%s\">%s</dd>\n",
+                       gate->outcome == SGL_GATE_FAILED ? "worse" : "equal",
+                       sgl_gate_outcome_name(gate->outcome));
+    }
+}
+
+void sgl_section_validity(struct sgl_page *page)
+{
+    const struct sgl_report *report = page->report;
+    const struct sgl_comparison *comparison = page->comparison;
+    char text[SENTENCE_MAX];
+    char population[512];
+
+    sgl_page_print(page, "<div class=\"box\"><dl>\n");
+    snprintf(text, sizeof text, "%s.",
+             sgl_report_population(report, population, sizeof population));
+    print_item(page, "What the intervals are about", text);
+    snprintf(text, sizeof text, "%u of each policy, %s%s.",
+             sgl_comparison_arm(comparison, 0, 0)->run_count, sgl_pairing_name(comparison->pairing),
+             comparison->pairing == SGL_PAIRED_SEEDS
+                 ? ": the same requests and the same luck for every policy of a seed"
+                 : "");
+    print_item(page, "Runs", text);
+    snprintf(text, sizeof text,
+             "Intervals are 95 %% and not adjusted. p is adjusted by Holm over %u tests. Equal "
+             "means within %.3g %% either way, shown by two one-sided tests at 5 %%.",
+             comparison->tests, 100 * comparison->margin);
+    print_item(page, "Tests", text);
+    print_saturation(page);
+    print_gates(page);
+    sgl_page_print(page, "</dl>\n");
+    if (report->note_count > 0)
+        sgl_page_print(page, "<ul>\n");
+    for (uint32_t i = 0; i < report->note_count; i++) {
+        sgl_page_print(page, "<li>");
+        sgl_page_text(page, report->notes[i]);
+        sgl_page_print(page, "</li>\n");
+    }
+    sgl_page_print(page, "%s</div>\n", report->note_count > 0 ? "</ul>" : "");
+}
