@@ -32,16 +32,21 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .request_timeout_s = 90,
         .stream_idle_timeout_s = 60,
         .connect_timeout_s = 5,
+        .first_byte_timeout_s = NAN,
+        .drain_timeout_s = NAN,
         .max_worker_retries = 3,
         .max_total_retries = 6,
         .retry_initial_backoff_ms = 50,
         .retry_max_backoff_ms = 30000,
         .retry_backoff_multiplier = 1.5,
         .retry_jitter_factor = "0.2",
+        .retry_budget_percent = 20,
         .cb_failure_threshold = 10,
         .cb_success_threshold = 3,
         .cb_timeout_s = 60,
         .cb_window_s = 120,
+        .panic = "off",
+        .slow_start_s = NAN,
         .health_check_interval_s = 60,
         .health_check_timeout_s = 5,
         .health_failure_threshold = 3,
@@ -95,6 +100,10 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "between two pieces of an answer", 0},
         {"connect-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->connect_timeout_s,
          "to reach a worker", 0},
+        {"first-byte-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->first_byte_timeout_s,
+         "for a worker to begin its answer (default: as long as the request may take)", 0},
+        {"drain-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->drain_timeout_s,
+         "after SIGTERM, then streams are cut (default: when they end)", 0},
         {"max-worker-retries", 0, SGL_OPTION_NATURAL, "N", &o->max_worker_retries,
          "tries of a request at one worker", 1},
         {"max-total-retries", 0, SGL_OPTION_NATURAL, "N", &o->max_total_retries,
@@ -108,6 +117,8 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "from one retry to the next", 0},
         {"retry-jitter-factor", 0, SGL_OPTION_TEXT, "X", &o->retry_jitter_factor,
          "of that time, drawn at random, 0 to 1", 0},
+        {"retry-budget-percent", 0, SGL_OPTION_NATURAL, "N", &o->retry_budget_percent,
+         "retries per hundred requests, in the long run", 0},
         {"disable-retries", 0, SGL_OPTION_FLAG, NULL, &o->disable_retries, "every try is the last",
          0},
         {"cb-failure-threshold", 0, SGL_OPTION_NATURAL, "N", &o->cb_failure_threshold,
@@ -119,6 +130,10 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "good trials that close it", 1},
         {"disable-circuit-breaker", 0, SGL_OPTION_FLAG, NULL, &o->disable_circuit_breaker,
          "there is none", 0},
+        {"panic", 0, SGL_OPTION_CHOICE, "on|off", &o->panic,
+         "when no worker is well: try them all the same, or answer 503", 0},
+        {"slow-start-secs", 0, SGL_OPTION_POSITIVE, "S", &o->slow_start_s,
+         "a worker that is well again gets its full part after this (default: at once)", 0},
         {"health-check-interval-secs", 0, SGL_OPTION_POSITIVE, "S", &o->health_check_interval_s,
          "between two probes of a worker", 0},
         {"health-check-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->health_check_timeout_s,
@@ -328,6 +343,7 @@ static bool resolve_retry(struct sgl_serve_setup *setup, const struct sgl_serve_
     retry->first_delay_ns = from_seconds((double)o->retry_initial_backoff_ms / 1e3);
     retry->most_delay_ns = from_seconds((double)o->retry_max_backoff_ms / 1e3);
     retry->growth = o->retry_backoff_multiplier;
+    retry->budget_percent = (uint32_t)o->retry_budget_percent;
     return true;
 }
 
@@ -346,6 +362,8 @@ static bool resolve_limits(struct sgl_serve_setup *setup, const struct sgl_serve
     limits->breaker_successes = o->cb_success_threshold;
     limits->breaker_open_ns = (uint64_t)from_seconds(o->cb_timeout_s);
     limits->breaker_window_ns = (uint64_t)from_seconds(o->cb_window_s);
+    limits->panic = strcmp(o->panic, "on") == 0;
+    limits->slow_start_ns = isnan(o->slow_start_s) ? 0 : (uint64_t)from_seconds(o->slow_start_s);
     return true;
 }
 
@@ -370,6 +388,7 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
         !is_in_range("log-buffer-mib", o->log_buffer_mib, 1, 65536) ||
         !is_in_range("max-total-retries", o->max_total_retries, 0, 60) ||
         !is_in_range("max-worker-retries", o->max_worker_retries, 1, 60) ||
+        !is_in_range("retry-budget-percent", o->retry_budget_percent, 0, 10000) ||
         !resolve_policy(setup, o) || !resolve_urls(setup, o, urls, url_count) ||
         !resolve_names(setup, o) || !resolve_retry(setup, o) || !resolve_limits(setup, o))
         return false;
@@ -386,6 +405,9 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
     proxy->timeout_ns = from_seconds(o->request_timeout_s);
     proxy->idle_timeout_ns = from_seconds(o->stream_idle_timeout_s);
     proxy->connect_timeout_ns = from_seconds(o->connect_timeout_s);
+    proxy->first_byte_timeout_ns =
+        isnan(o->first_byte_timeout_s) ? 0 : from_seconds(o->first_byte_timeout_s);
+    proxy->drain_timeout_ns = isnan(o->drain_timeout_s) ? 0 : from_seconds(o->drain_timeout_s);
     proxy->half_close_answers = strcmp(o->half_close, "answer") == 0;
     proxy->health_interval_ns =
         o->disable_health_check ? 0 : from_seconds(o->health_check_interval_s);

@@ -33,18 +33,23 @@ struct sgl_serve_options {
     double request_timeout_s;
     double stream_idle_timeout_s;
     double connect_timeout_s;
+    double first_byte_timeout_s; /* NaN: not given */
+    double drain_timeout_s;      /* NaN: not given */
     uint64_t max_worker_retries;
     uint64_t max_total_retries;
     uint64_t retry_initial_backoff_ms;
     uint64_t retry_max_backoff_ms;
     double retry_backoff_multiplier;
     const char *retry_jitter_factor;
+    uint64_t retry_budget_percent;
     bool disable_retries;
     uint64_t cb_failure_threshold;
     uint64_t cb_success_threshold;
     double cb_timeout_s;
     double cb_window_s;
     bool disable_circuit_breaker;
+    const char *panic;
+    double slow_start_s; /* NaN: not given */
     double health_check_interval_s;
     double health_check_timeout_s;
     uint64_t health_failure_threshold;
@@ -74,7 +79,7 @@ struct sgl_serve_setup {
 void sgl_serve_options_init(struct sgl_serve_options *options);
 
 /* The table of options that fills `options`; rows, ended by an empty one, in `rows`. */
-#define SGL_SERVE_ROWS_MAX 56
+#define SGL_SERVE_ROWS_MAX 96
 void sgl_serve_rows(struct sgl_serve_options *options,
                     struct sgl_option rows[static SGL_SERVE_ROWS_MAX]);
 

@@ -44,7 +44,8 @@ enum sgl_blame {
     X(no_worker,            ROUTER, false, "no worker could be a candidate")                   \
     X(queue_full,           ROUTER, false, "too many were waiting to be routed")               \
     X(queue_timeout,        ROUTER, false, "it waited too long to be routed")                  \
-    X(rate_limited,         ROUTER, false, "more requests than the rate that is allowed")
+    X(rate_limited,         ROUTER, false, "more requests than the rate that is allowed")      \
+    X(shutdown,             ROUTER, false, "the router was stopped")
 /* clang-format on */
 
 /* `error` may be NULL (nobody said): as a word that is not listed. */

@@ -102,17 +102,19 @@ static int feed(struct sgl_gateway *gateway, struct sgl_input *input, struct sgl
     return status;
 }
 
-/* Is there a candidate that is not avoided? */
+/* Is there a candidate that is not avoided, and whose breaker lets a request through? */
 static bool has_another(const struct sgl_gateway *gateway, const struct sgl_gateway_past *past)
 {
     const struct sgl_fleet *fleet = sgl_router_fleet(gateway->router);
+    const int64_t now_ns = sgl_gateway_time(gateway, uv_hrtime());
     const uint32_t *candidates = fleet->candidates[SGL_POOL_REGULAR];
     uint32_t a = 0;
 
     for (uint32_t i = 0; i < fleet->candidate_count[SGL_POOL_REGULAR]; i++) {
         while (a < past->avoided_count && past->avoided[a] < candidates[i])
             a++;
-        if (a == past->avoided_count || past->avoided[a] != candidates[i])
+        if ((a == past->avoided_count || past->avoided[a] != candidates[i]) &&
+            sgl_breaker_admits(&fleet->workers[candidates[i]].breaker, now_ns))
             return true;
     }
     return false;

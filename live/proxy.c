@@ -14,7 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SWEEP_MS 100 /* how late a deadline may be noticed */
+#define SWEEP_MS 100            /* how late a deadline may be noticed */
+#define LAST_WORDS_NS 500000000 /* for clients to take what a cut tells them */
 #define DESCRIPTORS_KEPT 64
 #define DESCRIPTORS_WANTED 65536
 
@@ -78,6 +79,7 @@ static const struct sgl_http_handler handler = {
 /* ---- time and signals ---- */
 
 static void thread_stop(struct sgl_proxy_thread *thread);
+static void thread_cut(struct sgl_proxy_thread *thread);
 
 static void on_sweep(uv_timer_t *timer)
 {
@@ -85,8 +87,12 @@ static void on_sweep(uv_timer_t *timer)
 
     sgl_relay_sweep(thread);
     sgl_ask_sweep(thread);
-    if (thread->stopped_level == 1 && sgl_http_server_connection_count(thread->server) == 0)
+    if (thread->stopped_level != 1)
+        return;
+    if (sgl_http_server_connection_count(thread->server) == 0)
         thread_stop(thread);
+    else if (uv_hrtime() >= thread->cut_ns)
+        thread_cut(thread);
 }
 
 void sgl_thread_sweep_in(struct sgl_proxy_thread *thread, uint64_t delay_ms)
@@ -113,17 +119,31 @@ static void thread_stop(struct sgl_proxy_thread *thread)
     }
 }
 
+/* First the clients are told, then, when they had the time to hear it, all is closed. */
+static void thread_cut(struct sgl_proxy_thread *thread)
+{
+    if (thread->has_cut) {
+        thread_stop(thread);
+        return;
+    }
+    thread->has_cut = true;
+    thread->cut_ns = uv_hrtime() + LAST_WORDS_NS;
+    sgl_relay_cut_all(thread);
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct sgl_proxy_thread *thread = wake->data;
+    const int64_t drain_ns = thread->options->drain_timeout_ns;
     const int level = atomic_load(&thread->stop_level);
 
     if (level >= 1 && thread->stopped_level == 0) {
         thread->stopped_level = 1;
+        thread->cut_ns = drain_ns > 0 ? uv_hrtime() + (uint64_t)drain_ns : UINT64_MAX;
         sgl_http_server_stop(thread->server);
     }
-    if (level >= 2)
-        thread_stop(thread);
+    if (level >= 2 && thread->stopped_level == 1 && !thread->has_cut)
+        thread_cut(thread);
 }
 
 /* The first signal drains, the second cuts. */

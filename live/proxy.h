@@ -9,7 +9,8 @@
  *      thread 0 also: signals, health probes, load polls
  *
  * run answers requests until SIGTERM or SIGINT, then drains: no new connections, answers under way
- * are completed; a second signal cuts them. The log is finished last.
+ * are completed; the drain timeout, or a second signal, cuts them: a stream then ends with an error
+ * event, what has not begun gets 503, and the log says "shutdown". The log is finished last.
  */
 #ifndef SGL_LIVE_PROXY_H
 #define SGL_LIVE_PROXY_H
@@ -45,6 +46,8 @@ struct sgl_proxy_options {
     int64_t timeout_ns;      /* of a request, all attempts together */
     int64_t idle_timeout_ns; /* between two pieces of a stream */
     int64_t connect_timeout_ns;
+    int64_t first_byte_timeout_ns; /* of an attempt; 0: that of the request */
+    int64_t drain_timeout_ns;      /* after SIGTERM; what is under way then is cut. 0: no limit */
     bool half_close_answers;
     int64_t health_interval_ns; /* 0: no probes */
     int64_t health_timeout_ns;

@@ -44,6 +44,8 @@ struct sgl_proxy_thread {
     uv_async_t wake;        /* another thread wants this one to stop */
     _Atomic int stop_level; /* 0 serve, 1 drain, 2 cut */
     int stopped_level;
+    uint64_t cut_ns; /* by uv_hrtime: what still drains then is cut; UINT64_MAX: nothing is */
+    bool has_cut;
     uv_timer_t sweep; /* deadlines, retries */
     uv_signal_t signals[2];
     uv_timer_t probe_timer; /* thread 0: health */
@@ -63,6 +65,8 @@ void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *
 void sgl_relay_gone(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
 void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
 void sgl_relay_sweep(struct sgl_proxy_thread *thread);
+/* The router ends: every client is told so, as far as its answer allows. */
+void sgl_relay_cut_all(struct sgl_proxy_thread *thread);
 void sgl_relay_free_spare(struct sgl_proxy_thread *thread);
 
 /* admin.c: false when the path is not the router's own. */

@@ -474,6 +474,38 @@ static void give_up(struct sgl_relay *relay, const char *error, const char *mess
     }
 }
 
+/* Not the worker's fault: the router learns nothing from it. */
+static void cut(struct sgl_relay *relay)
+{
+    static const char message[] = "the router is being stopped";
+
+    if (relay->state == SGL_RELAY_UNDER_WAY) {
+        sgl_call_cancel(&relay->call);
+        tell_end(relay, SGL_INPUT_CANCEL, "shutdown");
+    }
+    if (relay->has_answer) {
+        sgl_relay_break_stream(relay, 503, message);
+        finish(relay, relay->call.status);
+    } else {
+        answer_failure(relay, 503, "server_error", message);
+    }
+}
+
+void sgl_relay_cut_all(struct sgl_proxy_thread *thread)
+{
+    while (thread->relays != NULL)
+        cut(thread->relays);
+}
+
+/* Took it and said nothing: not even a head. */
+static bool is_mute(const struct sgl_relay *relay, uint64_t now_ns)
+{
+    const uint64_t timeout_ns = (uint64_t)relay->thread->options->first_byte_timeout_ns;
+
+    return timeout_ns > 0 && relay->state == SGL_RELAY_UNDER_WAY && !relay->call.has_head &&
+           now_ns > relay->last_ns + timeout_ns;
+}
+
 void sgl_relay_sweep(struct sgl_proxy_thread *thread)
 {
     const uint64_t now_ns = uv_hrtime();
@@ -487,6 +519,8 @@ void sgl_relay_sweep(struct sgl_proxy_thread *thread)
                              now_ns > relay->last_ns + idle_ns;
         if (now_ns >= relay->deadline_ns)
             give_up(relay, "timeout", "the request took longer than it may");
+        else if (is_mute(relay, now_ns))
+            give_up(relay, "first_byte_timeout", "the worker took the request and said nothing");
         else if (is_idle)
             give_up(relay, "idle_timeout", "the answer stopped and did not go on");
         else if (relay->state == SGL_RELAY_WAITING && now_ns >= relay->resume_ns)
