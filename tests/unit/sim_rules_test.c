@@ -149,6 +149,31 @@ static void overhead_of_the_host(void)
     CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 540 * US);
 }
 
+/* The first token is in the host from 10 to 510 us, and the worker goes down at 100. */
+static void token_lost_in_the_host(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 1, 300, 300)};
+    const struct sgl_fault down = {
+        .kind = SGL_FAULT_DOWN, .from_ns = 100 * US, .until_ns = INT64_MAX};
+    struct sgl_fault_plan plan = {0};
+    struct sgl_failure failure = {""};
+    struct sgl_test_fleet fleet;
+    struct sgl_witness witness;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_fault_plan_add(&plan, &down, &failure), SGL_OK);
+    sgl_test_fleet_init(&fleet, "round_robin", STEP_10US "host_overhead_us=500", 1);
+    fleet.options.faults = &plan;
+    sgl_witness_init(&witness, 1);
+    sgl_test_fleet_run(&fleet, rows, 1, &witness);
+    CU_ASSERT_FALSE(witness.seen[0].outcome.success);
+    CU_ASSERT_EQUAL(witness.seen[0].outcome.e2e_ns, 100 * US);
+    CU_ASSERT_EQUAL(witness.seen[0].first_token_ns, SGL_ABSENT);
+    CU_ASSERT_EQUAL(witness.seen[0].outcome.ttft_ns, SGL_ABSENT);
+    sgl_witness_release(&witness);
+    sgl_test_fleet_release(&fleet);
+    sgl_fault_plan_release(&plan);
+}
+
 /* 8 us for all experts: a half of them for one token, three quarters for two. */
 static void experts(void)
 {
@@ -186,6 +211,7 @@ SGL_SUITE(sim_rules) = {
     {"priority: high, normal, low, each in order", high_before_low},
     {"mixed chunks let running requests decode, and are shorter by a token each", mixed_chunks},
     {"host overhead delays the answer, not the engine", overhead_of_the_host},
+    {"a token that waits in the host of a worker that goes down is lost", token_lost_in_the_host},
     {"experts cost more the more tokens a step has, up to all of them", experts},
     {"parameters that contradict each other are refused", contradictions_are_refused},
     CU_TEST_INFO_NULL,
