@@ -3,7 +3,11 @@
 
 #include <assert.h>
 
-#define LPM_MOST 128 /* schedule_policy.py: longer queues are left as they are */
+/* Of python/sglang/srt/managers/schedule_policy.py: longer queues are left as they are; a prompt of
+ * which the cache knows at most so many tokens, and which begins like another with so many, waits
+ * for that. */
+#define LPM_MOST 128
+#define LPM_TOKENS 32
 
 static bool has_slot(const struct sgl_engine *engine)
 {
@@ -98,20 +102,54 @@ static int retract(struct sgl_engine *engine)
 
 /* ---- sglang: order of the queue --------------------------------------------------------- */
 
-/* Longest known prefix first, equal ones as they stood. The order stays, as it does in SGLang,
- * whose calc_priority sorts the queue itself. */
+/* Tokens that two prompts with ids begin alike with. */
+static int64_t common_tokens(const struct sgl_kv_prompt *one, const struct sgl_kv_prompt *other)
+{
+    const uint32_t count = one->count < other->count ? one->count : other->count;
+    uint32_t common = 0;
+
+    while (common < count && common * one->block < LPM_TOKENS &&
+           one->ids[common] == other->ids[common])
+        common++;
+    return least(common * one->block, least(one->tokens, other->tokens));
+}
+
+/* Of prompts that are new to the cache and begin alike, one goes first, and the others profit from
+ * it: does this one begin like a leader? Else it becomes one, for those behind it. */
+static bool follows(const struct sgl_engine *engine, uint32_t job, uint32_t *leaders,
+                    uint32_t *leader_count)
+{
+    const struct sgl_kv_prompt *prompt = &engine->prompts[job].prompt;
+
+    for (uint32_t i = 0; i < *leader_count; i++)
+        if (common_tokens(prompt, &engine->prompts[leaders[i]].prompt) >= LPM_TOKENS)
+            return true;
+    leaders[(*leader_count)++] = job;
+    return false;
+}
+
+/*
+ * Longest known prefix first, equal ones as they stood, followers last: as SchedulePolicy of
+ * schedule_policy.py computes and sorts, with its two thresholds of 32 tokens. The order stays, as
+ * it does in SGLang, which sorts the queue itself.
+ */
 static void sort_by_match(struct sgl_engine *engine)
 {
     struct sgl_slot_list *queue = &engine->waiting[SGL_PRIORITY_NORMAL];
     uint32_t jobs[LPM_MOST];
-    int64_t pages[LPM_MOST];
+    int64_t pages[LPM_MOST]; /* known; -1: follows */
+    uint32_t leaders[LPM_MOST];
+    uint32_t leader_count = 0;
     const uint32_t count = queue->count;
 
     if (count < 2 || count > LPM_MOST)
         return;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t job = sgl_slot_list_pop(queue, &engine->slots);
-        const int64_t known = sgl_engine_match(engine, job).pages;
+        int64_t known = sgl_engine_match(engine, job).pages;
+        if (engine->jobs[job].has_ids && known * engine->kv.page_size <= LPM_TOKENS &&
+            follows(engine, job, leaders, &leader_count))
+            known = -1;
         uint32_t at = i;
         for (; at > 0 && pages[at - 1] < known; at--) {
             jobs[at] = jobs[at - 1];

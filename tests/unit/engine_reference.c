@@ -199,18 +199,46 @@ static bool is_affordable(struct sgl_reference_world *world, struct sgl_referenc
                world->ratio * running;
 }
 
+/* Tokens that both prompts begin with. */
+static int64_t alike(const struct sgl_reference *one, const struct sgl_reference *other)
+{
+    int64_t tokens = 0;
+
+    for (int64_t b = 0; b < one->id_count && b < other->id_count; b++) {
+        if (one->ids[b] != other->ids[b])
+            break;
+        tokens = (b + 1) * one->block;
+    }
+    tokens = tokens < one->prompt ? tokens : one->prompt;
+    return tokens < other->prompt ? tokens : other->prompt;
+}
+
 static void sort_by_match(struct sgl_reference_world *world)
 {
+    int64_t known[REQUEST_MAX];
+
+    for (size_t i = 0; i < world->queued; i++) {
+        const struct sgl_reference *one = &world->all[world->queue[i]];
+        known[i] = sgl_reference_end_of(world, one->ids, sgl_reference_match(world, one));
+        /* known[j] < -1: a leader that knows little; it stands for its prompt */
+        if (one->id_count == 0 || known[i] * world->it->page > 32)
+            continue;
+        bool follows = false;
+        for (size_t j = 0; j < i; j++)
+            follows = follows || (known[j] < -1 && alike(one, &world->all[world->queue[j]]) >= 32);
+        world->events->followers += follows;
+        known[i] = follows ? -1 : -2 - known[i];
+    }
+    for (size_t i = 0; i < world->queued; i++)
+        known[i] = known[i] < -1 ? -2 - known[i] : known[i];
     for (size_t i = 1; i < world->queued; i++)
-        for (size_t j = i; j > 0; j--) {
-            const struct sgl_reference *one = &world->all[world->queue[j - 1]];
-            const struct sgl_reference *other = &world->all[world->queue[j]];
-            if (sgl_reference_end_of(world, other->ids, sgl_reference_match(world, other)) <=
-                sgl_reference_end_of(world, one->ids, sgl_reference_match(world, one)))
-                break;
-            const size_t swap = world->queue[j];
+        for (size_t j = i; j > 0 && known[j] > known[j - 1]; j--) {
+            const size_t request = world->queue[j];
+            const int64_t pages = known[j];
             world->queue[j] = world->queue[j - 1];
-            world->queue[j - 1] = swap;
+            known[j] = known[j - 1];
+            world->queue[j - 1] = request;
+            known[j - 1] = pages;
             world->events->overtaken++;
         }
 }

@@ -40,7 +40,7 @@ struct sgl_reference {
 
 /* What happened in a world: or it proves nothing. */
 struct sgl_reference_events {
-    int64_t hits, evictions, withdrawals, refusals, clipped, overtaken;
+    int64_t hits, evictions, withdrawals, refusals, clipped, overtaken, followers;
 };
 
 int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32_t count);

@@ -70,7 +70,7 @@ static void add_ids(struct sgl_rng *draws, struct sgl_trace_row *row, uint64_t i
         ids[i] = id = 2 * id + (sgl_rng_below(draws, 4) == 0);
     row->request.prefix_ids = ids;
     row->request.prefix_count = count;
-    row->request.prefix_block = (uint32_t)DRAW(draws, 0, 4, 4, 4, 7);
+    row->request.prefix_block = (uint32_t)DRAW(draws, 0, 4, 4, 7, 16, 16);
 }
 
 size_t sgl_reference_rows(struct sgl_rng *draws, struct sgl_trace_row *rows,
@@ -86,7 +86,7 @@ size_t sgl_reference_rows(struct sgl_rng *draws, struct sgl_trace_row *rows,
         if (sgl_rng_below(draws, 3) > 0)
             arrival_ns += gap_ns * (int64_t)sgl_rng_below(draws, 3);
         if (kind == 0)
-            rows[i] = sgl_row((int64_t)i, arrival_ns, DRAW(draws, 0, 1, 4, 4, 7, 16, 30, 60),
+            rows[i] = sgl_row((int64_t)i, arrival_ns, DRAW(draws, 0, 1, 4, 7, 16, 30, 40, 60),
                               DRAW(draws, 0, 1, 2, 5, 9, 40, 40, 40),
                               DRAW(draws, 0, 1, 5, 9, 40, 40, 40, 50));
         else if (kind == 1) /* few and long: the ratio falls, estimates are cut */
