@@ -4,6 +4,7 @@
 #include "analysis/accuracy_text.h"
 #include "analysis/json.h"
 #include "analysis/profile_file.h"
+#include "analysis/step_samples.h"
 #include "cli.h"
 #include "core/version.h"
 #include "options.h"
@@ -22,12 +23,19 @@
 
 static const char description[] =
     "Fits the step times of the batching model, so that a simulation says what was measured, and\n"
-    "writes them as a profile. From recorded requests: the recorded routing is replayed through\n"
+    "writes them as a profile. From recorded requests (the default): the recorded routing is "
+    "replayed through\n"
     "the worker model, and its coefficients are moved until the times agree (robust least squares\n"
     "on log ratios of queue time, first token, end to end and per-token time).\n"
     "\n"
     "--fit auto frees every coefficient that the data can tell and ties the others to one scale;\n"
     "a coefficient that is asked for by name and cannot be told is refused (exit 4).\n"
+    "\n"
+    "--from steps reads a table of engine steps (phase,batch,new_tokens_per_req,...,step_ms),\n"
+    "--from kernels the tables X_attention.csv, X_dense.csv and X_per_sequence.csv of one layer;\n"
+    "both are fitted by least squares on relative errors. Such a profile knows no host: give it "
+    "to\n"
+    "--profile with --fit scale and a few recorded requests.\n"
     "\n"
     "exit status: 0 done, 1 failed, 2 usage, 4 the data cannot identify what is asked\n";
 
@@ -35,7 +43,10 @@ static const char examples[] =
     "  sglsim calibrate recorded.csv --rows 50% -o fitted.profile\n"
     "  sglsim calibrate recorded.csv --profile llama31-8b-a100 --fit scale\n"
     "  sglsim calibrate recorded.csv --where host=http://localhost:30001 -o fast.profile\n"
-    "  sglsim calibrate requests.jsonl --rows :100 -w scheduler=vllm,max_running_requests=128\n";
+    "  sglsim calibrate requests.jsonl --rows :100 -w scheduler=vllm,max_running_requests=128\n"
+    "  sglsim calibrate steps.csv --from steps --where model=M,tp=1,system=h100 -o m.profile\n"
+    "  sglsim calibrate gpu_attention.csv --from kernels --layers 32 --gpu \"RTX 4090\" -o "
+    "g.profile\n";
 
 struct command {
     struct sgl_recorded_flags flags;
@@ -49,6 +60,8 @@ struct command {
     const char *tp;
     uint64_t seed;
     uint64_t starts;
+    const char *from; /* requests | steps | kernels */
+    uint64_t layers;
     bool json;
     bool quiet;
 
@@ -57,12 +70,18 @@ struct command {
     struct sgl_row_range range;
     struct sgl_worker_model_spec spec;
     struct sgl_calibration calibration;
+    struct sgl_step_samples steps;
+    struct sgl_step_fit step_fit;
     bool is_misused;
 };
 
 static int parse_options(struct command *command, int argument_count, char **arguments)
 {
     const struct sgl_option table[] = {
+        {"from", 0, SGL_OPTION_CHOICE, "requests|steps|kernels", &command->from,
+         "what MEASURED is (default requests)", 0},
+        {"layers", 0, SGL_OPTION_NATURAL, "N", &command->layers,
+         "kernels: layers of the model (32 for Llama-3.1-8B)", 1},
         {"profile", 0, SGL_OPTION_TEXT, "NAME|FILE", &command->profile,
          "where the fit starts, and what cannot be told (default\n" SGL_PROFILE_STANDARD ")", 0},
         {"worker", 'w', SGL_OPTION_TEXT, "k=v,...", &command->worker,
@@ -81,13 +100,13 @@ static int parse_options(struct command *command, int argument_count, char **arg
         {"starts", 0, SGL_OPTION_NATURAL, "N", &command->starts,
          "random starts beside the profile's own (default 4)", 0},
         SGL_RECORDED_ROWS(command->flags),
-        SGL_TRACE_ROWS("RECORDED", command->flags.trace, command->flags.prefix_block),
+        SGL_TRACE_ROWS("MEASURED", command->flags.trace, command->flags.prefix_block),
         {"json", 'j', SGL_OPTION_FLAG, NULL, &command->json, "print the fit as JSON", 0},
         {"quiet", 'q', SGL_OPTION_FLAG, NULL, &command->quiet, "no progress", 0},
         {0},
     };
     const struct sgl_usage usage = {
-        .synopsis = "sglsim calibrate RECORDED [-o FILE.profile] [options]",
+        .synopsis = "sglsim calibrate MEASURED [-o FILE.profile] [options]",
         .text = description,
         .examples = examples,
         .options = table,
@@ -171,6 +190,31 @@ static const char *state_name(const struct sgl_calibration *calibration, int c)
                : state_names[fit->state];
 }
 
+static const char *const phase_names[SGL_STEP_PHASE_COUNT] = {
+    [SGL_STEP_PREFILL] = "prefill",
+    [SGL_STEP_DECODE] = "decode",
+    [SGL_STEP_MIXED] = "mixed",
+};
+
+static bool has_steps(const struct command *command)
+{
+    return strcmp(command->from, "requests") != 0;
+}
+
+static void print_step_errors(FILE *out, const struct command *command)
+{
+    const struct sgl_step_fit *fit = &command->step_fit;
+
+    for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
+        if (fit->count[p] > 0)
+            fprintf(out, "%-8s %zu steps, MAPE %.2f %%, worst %+.1f %%\n", phase_names[p],
+                    fit->count[p], 100 * fit->mape[p], 100 * fit->worst[p]);
+    fprintf(out, "condition %.3g, %zu rows left out (%s)\n", fit->condition,
+            command->steps.skipped_count,
+            strcmp(command->from, "steps") == 0 ? "mixes whose parts they do not tell"
+                                                : "beyond what the worker can hold");
+}
+
 static void print_fit(FILE *out, const struct command *command)
 {
     const struct sgl_calibration *calibration = &command->calibration;
@@ -185,6 +229,10 @@ static void print_fit(FILE *out, const struct command *command)
             fprintf(out, " %12s", "-");
         fprintf(out, "   %s\n", state_name(calibration, c));
     }
+    if (has_steps(command)) {
+        print_step_errors(out, command);
+        return;
+    }
     if (isfinite(calibration->scale_error))
         fprintf(out, "scale of what is tied: %.6g, standard error %.2f %%\n", calibration->scale,
                 100 * calibration->scale_error);
@@ -196,7 +244,7 @@ static void print_fit(FILE *out, const struct command *command)
             calibration->loss, (unsigned long long)calibration->evaluations);
 }
 
-static void print_text(const struct command *command)
+static void print_requests(const struct command *command)
 {
     printf("sglsim " SGL_VERSION " calibrate: %zu requests recorded (%s), rows %zu to %zu scored, "
            "seed %llu\n",
@@ -205,15 +253,26 @@ static void print_text(const struct command *command)
     if (command->recording.time_note != NULL)
         printf("note: %s\n", command->recording.time_note);
     if (command->calibration.robust_spread > SPREAD_SUSPECT)
-        printf(
-            "note: half of the residuals are off by more than %.0f %%: this is not the worker that "
-            "was measured\n      (are scheduler, kv_tokens, max_running_requests and "
-            "--first-token-is right?)\n",
-            100 * command->calibration.robust_spread / 1.4826);
+        printf("note: half of the residuals are off by more than %.0f %%: this is not the worker "
+               "that was measured\n      (are scheduler, kv_tokens, max_running_requests and "
+               "--first-token-is right?)\n",
+               100 * command->calibration.robust_spread / 1.4826);
     putchar('\n');
     print_fit(stdout, command);
     printf("\nin the fit itself (judge by rows left out of it: sglsim validate):\n\n");
     sgl_accuracy_print(stdout, &command->calibration.fit_accuracy, &command->recording);
+}
+
+static void print_text(const struct command *command)
+{
+    if (has_steps(command)) {
+        printf("sglsim " SGL_VERSION " calibrate: %zu steps, %s on %s, TP %s\n\n",
+               command->steps.count, command->spec.profile.model, command->spec.profile.gpu,
+               command->spec.profile.tp);
+        print_fit(stdout, command);
+    } else {
+        print_requests(command);
+    }
     if (command->output != NULL)
         printf("\nprofile     %s\n", command->output);
     else
@@ -240,21 +299,45 @@ static json_t *coefficients_json(const struct sgl_calibration *calibration)
     return object;
 }
 
-static int print_json(const struct command *command)
+static json_t *steps_json(const struct command *command)
+{
+    const struct sgl_step_fit *fit = &command->step_fit;
+    json_t *phases = json_object();
+
+    for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
+        if (!sgl_json_set(phases, phase_names[p],
+                          json_pack("{s:I, s:o, s:o}", "steps", (json_int_t)fit->count[p], "mape",
+                                    real_or_null(fit->mape[p]), "worst",
+                                    real_or_null(fit->worst[p]))))
+            return NULL;
+    return json_pack("{s:I, s:I, s:o, s:o}", "steps", (json_int_t)command->steps.count, "left_out",
+                     (json_int_t)command->steps.skipped_count, "condition",
+                     real_or_null(fit->condition), "phases", phases);
+}
+
+static json_t *requests_json(const struct command *command)
 {
     const struct sgl_calibration *calibration = &command->calibration;
-    char *text = sgl_json_format(json_pack(
-        "{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:f, s:o, s:o, s:f, s:I, s:I, s:o, s:o}",
-        "schema_version", JSON_SCHEMA_VERSION, "version", SGL_VERSION, "command", "calibrate",
-        "requests", (json_int_t)command->recording.count, "rows_from",
-        (json_int_t)command->range.from, "rows_to", (json_int_t)command->range.to, "seed",
-        (json_int_t)command->seed, "coefficients", coefficients_json(calibration), "scale",
+
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:f, s:I, s:I, s:o}", "requests",
+        (json_int_t)command->recording.count, "rows_from", (json_int_t)command->range.from,
+        "rows_to", (json_int_t)command->range.to, "seed", (json_int_t)command->seed, "scale",
         calibration->scale, "scale_error", real_or_null(calibration->scale_error), "condition",
         real_or_null(calibration->condition), "robust_spread", calibration->robust_spread,
         "residuals", (json_int_t)calibration->residual_count, "runs",
         (json_int_t)calibration->evaluations, "accuracy_in_fit",
-        sgl_accuracy_json(&calibration->fit_accuracy, &command->recording), "profile",
-        command->output != NULL ? sgl_json_text(command->output) : json_null()));
+        sgl_accuracy_json(&calibration->fit_accuracy, &command->recording));
+}
+
+static int print_json(const struct command *command)
+{
+    char *text = sgl_json_format(
+        json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "schema_version", JSON_SCHEMA_VERSION,
+                  "version", SGL_VERSION, "command", "calibrate", "from", command->from,
+                  "coefficients", coefficients_json(&command->calibration), "fit",
+                  has_steps(command) ? steps_json(command) : requests_json(command), "profile",
+                  command->output != NULL ? sgl_json_text(command->output) : json_null()));
 
     if (text == NULL)
         return SGL_ENOMEM;
@@ -284,10 +367,66 @@ static int write_profile(struct command *command, struct sgl_failure *failure)
     return status;
 }
 
+/* Steps and kernels: the identity is the table's, as far as it says, then the user's. */
+static void name_table(struct command *command)
+{
+    struct sgl_profile_identity *identity = &command->spec.profile;
+    const struct sgl_step_samples *steps = &command->steps;
+    const struct sgl_step_fit *fit = &command->step_fit;
+    const char *slash = strrchr(command->path, '/');
+    size_t length = 0;
+
+    if (command->model == NULL && steps->model[0] != '\0')
+        snprintf(identity->model, sizeof identity->model, "%s", steps->model);
+    if (command->gpu == NULL && steps->system[0] != '\0')
+        snprintf(identity->gpu, sizeof identity->gpu, "%s", steps->system);
+    if (command->tp == NULL && steps->tp[0] != '\0')
+        snprintf(identity->tp, sizeof identity->tp, "%s", steps->tp);
+    snprintf(identity->source, sizeof identity->source,
+             "sglsim calibrate --from %s, %zu steps of %.80s", command->from, steps->count,
+             slash != NULL ? slash + 1 : command->path);
+    identity->calibrated[0] = '\0';
+    for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
+        if (fit->count[p] > 0)
+            length += (size_t)snprintf(identity->fit_error + length,
+                                       sizeof identity->fit_error - length, "%s%s %.1f %% MAPE",
+                                       length > 0 ? ", " : "", phase_names[p], 100 * fit->mape[p]);
+}
+
+static int fit_steps(struct command *command, struct sgl_failure *failure)
+{
+    const bool has_kernels = strcmp(command->from, "kernels") == 0;
+    int status;
+
+    command->is_misused = has_kernels && command->layers == 0;
+    if (command->is_misused)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "--from kernels needs --layers N (32 for Llama-3.1-8B)");
+    if (has_kernels)
+        status = sgl_step_samples_load_kernels(&command->steps, command->path,
+                                               (uint32_t)command->layers, &command->spec, failure);
+    else
+        status = sgl_step_samples_load_table(&command->steps, command->path,
+                                             command->flags.trace.where, failure);
+    if (status == SGL_OK)
+        status = sgl_step_samples_fit(&command->step_fit, &command->steps, failure);
+    if (status != SGL_OK)
+        return status;
+    memcpy(command->calibration.coefficients, command->step_fit.coefficients,
+           sizeof command->calibration.coefficients);
+    command->calibration.scale = 1;
+    command->calibration.scale_error = (double)NAN;
+    sgl_calibration_apply(&command->calibration, &command->spec);
+    name_table(command);
+    return command->output != NULL ? write_profile(command, failure) : SGL_OK;
+}
+
 static int run(struct command *command, struct sgl_failure *failure)
 {
     int status = make_start(command, failure);
 
+    if (status == SGL_OK && strcmp(command->from, "requests") != 0)
+        return fit_steps(command, failure);
     if (status == SGL_OK)
         status = sgl_recorded_load(&command->recording, &command->range, &command->flags,
                                    &command->is_misused, failure);
@@ -316,7 +455,8 @@ static int run(struct command *command, struct sgl_failure *failure)
 
 int sgl_command_calibrate(int argument_count, char **arguments)
 {
-    struct command command = {.fit = "auto", .seed = 1, .starts = STARTS_STANDARD};
+    struct command command = {
+        .from = "requests", .fit = "auto", .seed = 1, .starts = STARTS_STANDARD};
     struct sgl_failure failure = {.text = ""};
 
     sgl_recorded_flags_init(&command.flags);
@@ -326,7 +466,8 @@ int sgl_command_calibrate(int argument_count, char **arguments)
     exit_code = SGL_EXIT_DONE;
     if (run(&command, &failure) != SGL_OK) {
         sgl_complain_of(command.path, failure.text);
-        exit_code = command.calibration.is_not_identifiable ? SGL_EXIT_NOT_IDENTIFIABLE
+        exit_code = command.calibration.is_not_identifiable || command.step_fit.is_not_identifiable
+                        ? SGL_EXIT_NOT_IDENTIFIABLE
                     : command.is_misused || command.calibration.is_misused ? SGL_EXIT_USAGE
                                                                            : SGL_EXIT_FAILED;
     } else if (!command.json) {
@@ -335,6 +476,7 @@ int sgl_command_calibrate(int argument_count, char **arguments)
         sgl_complain("out of memory");
         exit_code = SGL_EXIT_FAILED;
     }
+    sgl_step_samples_release(&command.steps);
     sgl_calibration_release(&command.calibration);
     sgl_worker_model_release(&command.spec);
     sgl_recording_release(&command.recording);

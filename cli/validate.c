@@ -1,4 +1,5 @@
 /* sglsim validate: a recorded run against a simulation of it. */
+#include "analysis/accuracy_html.h"
 #include "analysis/accuracy_text.h"
 #include "analysis/json.h"
 #include "analysis/policy_run.h"
@@ -8,12 +9,18 @@
 #include "options.h"
 #include "recorded.h"
 #include "trace_rows.h"
+#include "traces/new_file.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define JSON_SCHEMA_VERSION 1
+#define NOTE_MAX 512
+#define LINE_MAX_BYTES 1024
+#define LINES_MAX 64 /* on the page */
 
 static const char description[] =
     "Replays a recorded run, each request to the worker it went to and at the time it got there,\n"
@@ -26,7 +33,8 @@ static const char description[] =
 static const char examples[] =
     "  sglsim validate recorded.csv --profile fitted.profile\n"
     "  sglsim validate recorded.csv --profile fitted.profile --rows 100: --json\n"
-    "  sglsim validate recorded.csv --profile fitted.profile --policy round_robin\n"
+    "  sglsim validate recorded.csv --profile fitted.profile --policy round_robin --html "
+    "anew.html\n"
     "  sglsim validate recorded.csv --profile slow.profile --profile-of "
     "http://localhost:30001=fast.profile\n";
 
@@ -37,6 +45,7 @@ struct validation {
     const char *profile_of; /* URL=PROFILE,... */
     const char *worker;
     const char *policy;
+    const char *html;
     uint64_t seed;
     bool json;
 
@@ -65,6 +74,8 @@ static int parse_options(struct validation *validation, int argument_count, char
          "route anew by this policy (default: as recorded)", 0},
         {"seed", 's', SGL_OPTION_NATURAL, "N", &validation->seed, "luck of the policy (default 1)",
          0},
+        {"html", 0, SGL_OPTION_TEXT, "FILE", &validation->html,
+         "write a page with distributions and residuals there (FILE.html)", 0},
         SGL_RECORDED_ROWS(validation->flags),
         SGL_TRACE_ROWS("RECORDED", validation->flags.trace, validation->flags.prefix_block),
         {"json", 'j', SGL_OPTION_FLAG, NULL, &validation->json, "print the figures as JSON", 0},
@@ -84,6 +95,12 @@ static int parse_options(struct validation *validation, int argument_count, char
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
     validation->path = arguments[1];
+    const size_t length = validation->html != NULL ? strlen(validation->html) : 0;
+    if (validation->html != NULL &&
+        (length < 6 || strcmp(validation->html + length - 5, ".html") != 0)) {
+        sgl_complain("--html %.200s, expected a path that ends in .html", validation->html);
+        return SGL_EXIT_USAGE;
+    }
     return sgl_recorded_flags_check(&validation->flags, arguments[1]);
 }
 
@@ -155,6 +172,123 @@ static int make_specs(struct validation *validation, struct sgl_failure *failure
     return status;
 }
 
+/* What the reader must know beside the figures; NULL past the last. */
+static const char *note(const struct validation *validation, uint32_t index, char *out, size_t size)
+{
+    uint32_t own = 0;
+
+    if (validation->recording.time_note != NULL && own++ == index) {
+        snprintf(out, size, "%s", validation->recording.time_note);
+        return out;
+    }
+    if (validation->flags.first_token_is > 1 && own++ == index) {
+        snprintf(out, size,
+                 "the first token recorded is token %llu: ttft and tpot are of that, simulated on "
+                 "the line from first to last token",
+                 (unsigned long long)validation->flags.first_token_is);
+        return out;
+    }
+    for (uint32_t s = 0; s < validation->spec_count; s++) {
+        uint32_t count = 0;
+        while (sgl_worker_model_caveat(&validation->specs[s], count, out, size) != NULL) {
+            if (own++ == index)
+                return out;
+            count++;
+        }
+    }
+    return NULL;
+}
+
+/* The index-th line above the figures: what was compared, then notes; NULL past the last. */
+static const char *heading(const struct validation *validation, uint32_t index, char *out,
+                           size_t size)
+{
+    const struct sgl_recording *recording = &validation->recording;
+
+    if (index == 0 && validation->policy != NULL)
+        snprintf(out, size,
+                 "%zu requests recorded (%s), rows %zu to %zu scored, routed anew by %.200s, seed "
+                 "%llu",
+                 recording->count, recording->format, validation->range.from,
+                 validation->range.to - 1, validation->policy,
+                 (unsigned long long)validation->seed);
+    else if (index == 0)
+        snprintf(
+            out, size, "%zu requests recorded (%s), rows %zu to %zu scored, routed as recorded",
+            recording->count, recording->format, validation->range.from, validation->range.to - 1);
+    else if (index <= validation->spec_count) {
+        const struct sgl_profile_identity *profile = &validation->specs[index - 1].profile;
+        snprintf(out, size, "profile %s: %s on %s, TP %s%s%s", profile->name, profile->model,
+                 profile->gpu, profile->tp,
+                 profile->calibrated[0] != '\0' ? "; calibrated on " : "", profile->calibrated);
+    } else {
+        char text[NOTE_MAX];
+        if (note(validation, index - 1 - validation->spec_count, text, sizeof text) == NULL)
+            return NULL;
+        snprintf(out, size, "note: %s", text);
+    }
+    return out;
+}
+
+static void print_text(const struct validation *validation)
+{
+    char text[LINE_MAX_BYTES];
+
+    for (uint32_t i = 0; heading(validation, i, text, sizeof text) != NULL; i++)
+        printf("%s%s\n", i == 0 ? "sglsim " SGL_VERSION " validate: " : "", text);
+    putchar('\n');
+    sgl_accuracy_print(stdout, &validation->accuracy, &validation->recording);
+    if (validation->html != NULL)
+        printf("\nwritten      %s\n", validation->html);
+}
+
+static void write_page(FILE *out, const struct validation *validation)
+{
+    static char texts[LINES_MAX][LINE_MAX_BYTES];
+    const char *lines[LINES_MAX];
+    size_t count = 0;
+
+    while (count < LINES_MAX &&
+           heading(validation, (uint32_t)count, texts[count], sizeof texts[count]) != NULL) {
+        lines[count] = texts[count];
+        count++;
+    }
+    const struct sgl_accuracy_page page = {
+        .accuracy = &validation->accuracy,
+        .recording = &validation->recording,
+        .times = validation->times,
+        .range = validation->range,
+        .first_token_is = (int64_t)validation->flags.first_token_is,
+        .title = "sglsim validate: recorded against simulated",
+        .lines = lines,
+        .line_count = count,
+    };
+    sgl_accuracy_write_html(out, &page);
+}
+
+static int write_html(const struct validation *validation, struct sgl_failure *failure)
+{
+    struct sgl_new_file file;
+    int status = sgl_new_file_open(&file, validation->html, failure);
+
+    if (status != SGL_OK)
+        return status;
+    const int own = dup(file.descriptor); /* fclose closes it, and publish syncs the file's */
+    FILE *out = own >= 0 ? fdopen(own, "w") : NULL;
+    if (out != NULL)
+        write_page(out, validation);
+    else if (own >= 0)
+        close(own);
+    const bool failed = out == NULL || ferror(out) != 0;
+    if ((out != NULL && fclose(out) != 0) || failed) {
+        status = sgl_fail(failure, SGL_EIO, "%.200s: cannot be written: %s", validation->html,
+                          strerror(errno));
+        sgl_new_file_discard(&file);
+        return status;
+    }
+    return sgl_new_file_publish(&file, failure);
+}
+
 static int run(struct validation *validation, struct sgl_failure *failure)
 {
     struct sgl_recording *recording = &validation->recording;
@@ -184,64 +318,15 @@ static int run(struct validation *validation, struct sgl_failure *failure)
         status = sgl_accuracy_compute(&validation->accuracy, recording, validation->times,
                                       validation->workers, validation->range,
                                       (int64_t)validation->flags.first_token_is, failure);
+    if (status == SGL_OK && validation->html != NULL)
+        status = write_html(validation, failure);
     return status;
-}
-
-/* What the reader must know beside the figures; NULL past the last. */
-static const char *note(const struct validation *validation, uint32_t index, char *out, size_t size)
-{
-    uint32_t own = 0;
-
-    if (validation->recording.time_note != NULL && own++ == index) {
-        snprintf(out, size, "%s", validation->recording.time_note);
-        return out;
-    }
-    if (validation->flags.first_token_is > 1 && own++ == index) {
-        snprintf(out, size,
-                 "the first token recorded is token %llu: ttft and tpot are of that, simulated on "
-                 "the line from first to last token",
-                 (unsigned long long)validation->flags.first_token_is);
-        return out;
-    }
-    for (uint32_t s = 0; s < validation->spec_count; s++) {
-        uint32_t count = 0;
-        while (sgl_worker_model_caveat(&validation->specs[s], count, out, size) != NULL) {
-            if (own++ == index)
-                return out;
-            count++;
-        }
-    }
-    return NULL;
-}
-
-static void print_text(const struct validation *validation)
-{
-    char text[512];
-
-    printf("sglsim " SGL_VERSION " validate: %zu requests recorded (%s), rows %zu to %zu scored, ",
-           validation->recording.count, validation->recording.format, validation->range.from,
-           validation->range.to - 1);
-    if (validation->policy != NULL)
-        printf("routed anew by %s, seed %llu\n", validation->policy,
-               (unsigned long long)validation->seed);
-    else
-        printf("routed as recorded\n");
-    for (uint32_t s = 0; s < validation->spec_count; s++)
-        printf("profile %s: %s on %s, TP %s%s%s\n", validation->specs[s].profile.name,
-               validation->specs[s].profile.model, validation->specs[s].profile.gpu,
-               validation->specs[s].profile.tp,
-               validation->specs[s].profile.calibrated[0] != '\0' ? "; calibrated on " : "",
-               validation->specs[s].profile.calibrated);
-    for (uint32_t i = 0; note(validation, i, text, sizeof text) != NULL; i++)
-        printf("note: %s\n", text);
-    putchar('\n');
-    sgl_accuracy_print(stdout, &validation->accuracy, &validation->recording);
 }
 
 static json_t *notes_json(const struct validation *validation)
 {
     json_t *notes = json_array();
-    char text[512];
+    char text[NOTE_MAX];
 
     for (uint32_t i = 0; note(validation, i, text, sizeof text) != NULL; i++)
         if (!sgl_json_append(notes, sgl_json_text(text)))

@@ -1,0 +1,275 @@
+/* Least squares on relative errors of steps. */
+#include "step_samples.h"
+
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_linalg.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TURNS_MAX 20      /* of choosing constants for mixed steps and dropping terms */
+#define CONDITION_MAX 1e6 /* of columns of length 1: beyond, two of them are one */
+#define SHARE_NOTABLE 0.3 /* of a direction: the columns that make it */
+
+struct design {
+    const struct sgl_step_samples *samples;
+    bool is_used[SGL_COEFFICIENT_COUNT];
+    double value_us[SGL_COEFFICIENT_COUNT];
+    double error_us[SGL_COEFFICIENT_COUNT];
+    double condition;
+};
+
+/* The sample's row of the formula. */
+static void fill_row(const struct sgl_step_sample *sample, bool decode_is_larger,
+                     double row[SGL_COEFFICIENT_COUNT])
+{
+    const bool takes_decode =
+        sample->phase == SGL_STEP_DECODE || (sample->phase == SGL_STEP_MIXED && decode_is_larger);
+
+    row[SGL_C_STEP_PREFILL] = takes_decode ? 0 : 1;
+    row[SGL_C_STEP_DECODE] = takes_decode ? 1 : 0;
+    row[SGL_C_REQUEST] = sample->requests;
+    row[SGL_C_PREFILL_TOKEN] = sample->prefill_tokens;
+    row[SGL_C_PREFILL_CONTEXT] = sample->pairs;
+    row[SGL_C_KV_TOKEN] = sample->context;
+}
+
+static double predict(const struct sgl_step_sample *sample, const double *value_us)
+{
+    double row[SGL_COEFFICIENT_COUNT];
+    double sum = 0;
+
+    fill_row(sample, value_us[SGL_C_STEP_DECODE] > value_us[SGL_C_STEP_PREFILL], row);
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        sum += row[c] * value_us[c];
+    return sum;
+}
+
+static size_t list_used(const struct design *design, int columns[SGL_COEFFICIENT_COUNT])
+{
+    size_t count = 0;
+
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        if (design->is_used[c])
+            columns[count++] = c;
+    return count;
+}
+
+/* Names what cannot be told apart: the columns of the weakest direction. */
+static int refuse(const gsl_matrix *v, const int *columns, size_t n, struct sgl_failure *failure)
+{
+    char text[256] = "";
+    size_t length = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (fabs(gsl_matrix_get(v, i, n - 1)) > SHARE_NOTABLE)
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s",
+                                       length > 0 ? " from " : "",
+                                       sgl_coefficient_name((enum sgl_coefficient)columns[i]));
+    return sgl_fail(failure, SGL_EINVAL,
+                    "the steps cannot tell %s%s (measure other batch sizes, lengths or contexts)",
+                    text, strstr(text, " from ") != NULL ? "" : ": its column is constant or 0");
+}
+
+/* What one least squares needs. */
+struct squares {
+    int columns[SGL_COEFFICIENT_COUNT];
+    size_t n;
+    double lengths[SGL_COEFFICIENT_COUNT]; /* of the columns, before they were made 1 */
+    gsl_matrix *u;
+    gsl_matrix *v;
+    gsl_vector *s;
+    gsl_vector *x;
+    gsl_vector *ones; /* the measured steps, in units of themselves */
+};
+
+static void release(struct squares *squares)
+{
+    gsl_matrix_free(squares->u);
+    gsl_matrix_free(squares->v);
+    gsl_vector_free(squares->s);
+    gsl_vector_free(squares->x);
+    gsl_vector_free(squares->ones);
+}
+
+/* The rows over what was measured, columns of length 1. */
+static int prepare(struct squares *squares, const struct design *design, bool decode_is_larger,
+                   struct sgl_failure *failure)
+{
+    const size_t rows = design->samples->count;
+
+    *squares = (struct squares){0};
+    squares->n = list_used(design, squares->columns);
+    const size_t n = squares->n;
+    if (rows < n)
+        return sgl_fail(failure, SGL_EINVAL, "%zu steps for %zu coefficients, expected more", rows,
+                        n);
+    squares->u = gsl_matrix_alloc(rows, n);
+    squares->v = gsl_matrix_alloc(n, n);
+    squares->s = gsl_vector_alloc(n);
+    squares->x = gsl_vector_alloc(n);
+    squares->ones = gsl_vector_alloc(rows);
+    if (squares->u == NULL || squares->v == NULL || squares->s == NULL || squares->x == NULL ||
+        squares->ones == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    gsl_vector_set_all(squares->ones, 1);
+    for (size_t r = 0; r < rows; r++) {
+        const struct sgl_step_sample *sample = &design->samples->samples[r];
+        double row[SGL_COEFFICIENT_COUNT];
+        fill_row(sample, decode_is_larger, row);
+        for (size_t i = 0; i < n; i++) {
+            const double value = row[squares->columns[i]] / sample->step_us;
+            gsl_matrix_set(squares->u, r, i, value);
+            squares->lengths[i] += value * value;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        gsl_vector_view column = gsl_matrix_column(squares->u, i);
+        squares->lengths[i] = squares->lengths[i] > 0 ? sqrt(squares->lengths[i]) : 1;
+        gsl_vector_scale(&column.vector, 1 / squares->lengths[i]);
+    }
+    return SGL_OK;
+}
+
+/* Standard errors from the singular values and what is left of the steps. */
+static void find_errors(struct design *design, const struct squares *squares, bool decode_is_larger)
+{
+    const size_t rows = design->samples->count;
+    const size_t n = squares->n;
+    double left = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        const struct sgl_step_sample *sample = &design->samples->samples[r];
+        double row[SGL_COEFFICIENT_COUNT];
+        double sum = 0;
+        fill_row(sample, decode_is_larger, row);
+        for (size_t i = 0; i < n; i++)
+            sum += row[squares->columns[i]] * design->value_us[squares->columns[i]];
+        left += (sum / sample->step_us - 1) * (sum / sample->step_us - 1);
+    }
+    for (size_t i = 0; i < n; i++) {
+        double variance = 0;
+        for (size_t k = 0; k < n; k++) {
+            const double share = gsl_matrix_get(squares->v, i, k) / gsl_vector_get(squares->s, k);
+            variance += share * share;
+        }
+        design->error_us[squares->columns[i]] =
+            sqrt(variance * left / (double)(rows > n ? rows - n : 1)) / squares->lengths[i];
+    }
+}
+
+/* One least squares with the columns in use. 1: solved; 0: not identifiable; negative: failure. */
+static int solve(struct design *design, bool decode_is_larger, struct sgl_failure *failure)
+{
+    struct squares squares;
+    int result = prepare(&squares, design, decode_is_larger, failure);
+
+    if (result == SGL_OK) {
+        gsl_linalg_SV_decomp_jacobi(squares.u, squares.v, squares.s);
+        const double least = gsl_vector_get(squares.s, squares.n - 1);
+        design->condition = least > 0 ? gsl_vector_get(squares.s, 0) / least : (double)INFINITY;
+        result = design->condition < CONDITION_MAX ? 1 : 0;
+        if (result == 0)
+            refuse(squares.v, squares.columns, squares.n, failure);
+    }
+    if (result == 1) {
+        gsl_linalg_SV_solve(squares.u, squares.v, squares.s, squares.ones, squares.x);
+        for (size_t i = 0; i < squares.n; i++)
+            design->value_us[squares.columns[i]] =
+                gsl_vector_get(squares.x, i) / squares.lengths[i];
+        find_errors(design, &squares, decode_is_larger);
+    }
+    release(&squares);
+    return result;
+}
+
+/* The most negative, by what it does to a typical step; constants stay. COUNT: none is. */
+static int most_negative(const struct design *design)
+{
+    int worst = SGL_COEFFICIENT_COUNT;
+    double least = 0;
+
+    for (int c = SGL_C_REQUEST; c < SGL_COEFFICIENT_COUNT; c++)
+        if (design->is_used[c] && design->error_us[c] > 0 &&
+            design->value_us[c] / design->error_us[c] < least) {
+            least = design->value_us[c] / design->error_us[c];
+            worst = c;
+        }
+    return worst;
+}
+
+static int settle(struct design *design, struct sgl_failure *failure)
+{
+    bool decode_is_larger = false;
+
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        design->is_used[c] = true;
+    for (int turn = 0; turn < TURNS_MAX; turn++) {
+        const int solved = solve(design, decode_is_larger, failure);
+        if (solved <= 0)
+            return solved;
+        const int negative = most_negative(design);
+        const bool decode_was_larger = decode_is_larger;
+        decode_is_larger =
+            design->value_us[SGL_C_STEP_DECODE] > design->value_us[SGL_C_STEP_PREFILL];
+        if (negative < SGL_COEFFICIENT_COUNT) {
+            design->is_used[negative] = false;
+            design->value_us[negative] = 0;
+        } else if (decode_is_larger == decode_was_larger) {
+            break;
+        }
+    }
+    return 1;
+}
+
+static void judge(struct sgl_step_fit *fit, const struct design *design)
+{
+    for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
+        fit->mape[p] = 0;
+    for (size_t r = 0; r < design->samples->count; r++) {
+        const struct sgl_step_sample *sample = &design->samples->samples[r];
+        const double error = predict(sample, design->value_us) / sample->step_us - 1;
+        fit->count[sample->phase]++;
+        fit->mape[sample->phase] += fabs(error);
+        if (fabs(error) > fabs(fit->worst[sample->phase]))
+            fit->worst[sample->phase] = error;
+    }
+    for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
+        if (fit->count[p] == 0)
+            fit->worst[p] = (double)NAN;
+    for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
+        fit->mape[p] = fit->count[p] > 0 ? fit->mape[p] / (double)fit->count[p] : (double)NAN;
+    fit->condition = design->condition;
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        fit->coefficients[c] = (struct sgl_coefficient_fit){
+            .state = design->is_used[c] ? SGL_COEFFICIENT_FITTED : SGL_COEFFICIENT_ZERO,
+            .value_us = design->value_us[c],
+            .relative_error =
+                design->is_used[c] ? design->error_us[c] / design->value_us[c] : (double)NAN,
+        };
+}
+
+int sgl_step_samples_fit(struct sgl_step_fit *fit, const struct sgl_step_samples *samples,
+                         struct sgl_failure *failure)
+{
+    struct design design = {.samples = samples};
+    gsl_error_handler_t *handler = gsl_set_error_handler_off();
+
+    *fit = (struct sgl_step_fit){0};
+    int status = settle(&design, failure);
+    gsl_set_error_handler(handler);
+    if (status < 0)
+        return status;
+    for (int c = 0; status > 0 && c <= SGL_C_STEP_DECODE; c++)
+        if (!(design.value_us[c] > 0))
+            status = sgl_fail(failure, 0,
+                              "the fit gives %s = %g us, expected a time above 0: the "
+                              "steps are not of this form",
+                              sgl_coefficient_name((enum sgl_coefficient)c), design.value_us[c]);
+    fit->is_not_identifiable = status == 0;
+    if (status == 0)
+        return SGL_EINVAL;
+    judge(fit, &design);
+    return SGL_OK;
+}

@@ -1,0 +1,78 @@
+/*
+ * step_samples.h - measured durations of engine steps, and the coefficients that fit them best.
+ *
+ *     step table     aic_sglang_step_times.csv:  phase,batch,new_tokens_per_req,context_or_prefix,
+ *                                                decode_reqs,step_ms       a row is a step
+ *     kernel tables  X_attention.csv:    prefill_chunk,kv_prefill,n_decode,kv_decode,time_us
+ *                    X_dense.csv:        layer,tokens,time_us
+ *                    X_per_sequence.csv: layer,sequences,time_us           a step is composed
+ *
+ * A step of kernels, for a model of the Llama kind with L layers, T = prefill_chunk + n_decode
+ * tokens and R sequences (what vLLM runs; the tables are LLMServingSim's):
+ *
+ *     embedding(T) + L [2 layernorm + qkv_proj + rotary_emb + o_proj + gate_up_proj + act_fn +
+ *     down_proj](T) + L attention + final_layernorm(T) + lm_head(R) + sampler(R)
+ *
+ * with straight lines between the tokens that were measured; kv_decode is the context of each of
+ * the n_decode sequences, kv_prefill what stands before the chunk. Rows beyond what the worker can
+ * hold (kv_tokens, max_batch_tokens, max_running_requests) are left out and counted.
+ *
+ * Fit: least squares on relative errors (weights 1/measured^2) of the step's formula
+ * (sim/models/step_cost.h), all phases at once, for c_request is in each. A mixed step takes the
+ * larger constant, so which one it is gets fitted in turns. Coefficients are at least 0: the most
+ * negative is dropped until none is.
+ */
+#ifndef SGL_ANALYSIS_STEP_SAMPLES_H
+#define SGL_ANALYSIS_STEP_SAMPLES_H
+
+#include "analysis/calibrate.h"
+
+#include <stddef.h>
+
+enum sgl_step_phase { SGL_STEP_PREFILL, SGL_STEP_DECODE, SGL_STEP_MIXED, SGL_STEP_PHASE_COUNT };
+
+struct sgl_step_sample {
+    enum sgl_step_phase phase;
+    double requests;
+    double prefill_tokens;
+    double pairs;   /* sum of chunk (prefix + chunk / 2) */
+    double context; /* of the decoding requests, together */
+    double step_us;
+};
+
+struct sgl_step_samples {
+    struct sgl_step_sample *samples; /* owned */
+    size_t count;
+    size_t capacity;
+    size_t skipped_count; /* rows of the file that are no such step, or beyond the worker */
+    char model[64];       /* of a step table: what its rows say; else empty */
+    char system[64];
+    char tp[16];
+};
+
+/* `where` as of a trace: "column=value,...": the rows wanted; NULL: all, which must then be of one
+ * model, tp and system. */
+int sgl_step_samples_load_table(struct sgl_step_samples *samples, const char *path,
+                                const char *where, struct sgl_failure *failure);
+
+/* `path` is X_attention.csv or .csv.gz; the other two lie beside it, packed or not. */
+int sgl_step_samples_load_kernels(struct sgl_step_samples *samples, const char *path,
+                                  uint32_t layer_count, const struct sgl_worker_model_spec *worker,
+                                  struct sgl_failure *failure);
+
+int sgl_step_samples_add(struct sgl_step_samples *samples, const struct sgl_step_sample *sample);
+void sgl_step_samples_release(struct sgl_step_samples *samples);
+
+struct sgl_step_fit {
+    struct sgl_coefficient_fit coefficients[SGL_COEFFICIENT_COUNT];
+    double condition; /* of the design, columns of length 1 */
+    size_t count[SGL_STEP_PHASE_COUNT];
+    double mape[SGL_STEP_PHASE_COUNT];  /* NaN without such steps */
+    double worst[SGL_STEP_PHASE_COUNT]; /* largest relative error, with its sign */
+    bool is_not_identifiable;
+};
+
+int sgl_step_samples_fit(struct sgl_step_fit *fit, const struct sgl_step_samples *samples,
+                         struct sgl_failure *failure);
+
+#endif

@@ -1,0 +1,159 @@
+/* Coefficients out of measured steps: exact where the steps are of the form, refused where they
+ * cannot tell. */
+#include "analysis/step_samples.h"
+
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADER                                                                                     \
+    "model,tp,system,backend,phase,batch,new_tokens_per_req,context_or_prefix,decode_reqs,"        \
+    "step_ms\n"
+
+/* us, of the truth in these tests */
+static const double truth[SGL_COEFFICIENT_COUNT] = {6000, 7000, 10, 17, 0.001, 0.05};
+
+/* A table of steps of that truth: batches, prompts and contexts of several sizes. */
+static void write_table(char *text, size_t size, bool has_lengths)
+{
+    static const double batches[] = {1, 4, 16, 64};
+    static const double lengths[] = {128, 1024, 4096};
+    size_t at = (size_t)snprintf(text, size, HEADER);
+
+    for (size_t b = 0; b < 4; b++)
+        for (size_t l = 0; l < 3; l++) {
+            const double n = batches[b];
+            const double tokens = lengths[has_lengths ? l : 0];
+            const double before = lengths[has_lengths ? 2 - l : 0];
+            const double prefill = truth[0] + truth[2] * n + truth[3] * n * tokens +
+                                   truth[4] * n * tokens * (before + tokens / 2);
+            const double decode = truth[1] + truth[2] * n + truth[5] * n * before;
+            at += (size_t)snprintf(text + at, size - at,
+                                   "m,1,g,s,prefill,%g,%g,%g,0,%.17g\n"
+                                   "m,1,g,s,decode,%g,0,%g,%g,%.17g\n",
+                                   n, tokens, before, prefill / 1000, n, before, n, decode / 1000);
+        }
+    snprintf(text + at, size - at, "m,1,g,s,mixed,9,9,9,9,9\n");
+}
+
+static void finds_the_form(void)
+{
+    static char text[16384];
+    struct sgl_step_samples samples;
+    struct sgl_step_fit fit;
+    struct sgl_failure failure = {.text = ""};
+
+    write_table(text, sizeof text, true);
+    CU_ASSERT_EQUAL_FATAL(
+        sgl_step_samples_load_table(&samples, sgl_scratch_text("s.csv", text), NULL, &failure),
+        SGL_OK);
+    CU_ASSERT_EQUAL(samples.count, 24);
+    CU_ASSERT_EQUAL(samples.skipped_count, 1);
+    SGL_ASSERT_TEXT(samples.model, "m");
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_fit(&fit, &samples, &failure), SGL_OK);
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[c].value_us / truth[c], 1, 1e-8);
+    CU_ASSERT(fit.mape[SGL_STEP_PREFILL] < 1e-10);
+    CU_ASSERT_EQUAL(fit.count[SGL_STEP_MIXED], 0);
+    CU_ASSERT_TRUE(isnan(fit.mape[SGL_STEP_MIXED]));
+    sgl_step_samples_release(&samples);
+}
+
+static void refuse(const char *text, const char *part)
+{
+    struct sgl_step_samples samples = {0};
+    struct sgl_step_fit fit = {0};
+    struct sgl_failure failure = {.text = ""};
+
+    int status =
+        sgl_step_samples_load_table(&samples, sgl_scratch_text("r.csv", text), NULL, &failure);
+    if (status == SGL_OK) {
+        status = sgl_step_samples_fit(&fit, &samples, &failure);
+        CU_ASSERT_TRUE(fit.is_not_identifiable);
+    }
+    CU_ASSERT_EQUAL(status, SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, part);
+    sgl_step_samples_release(&samples);
+}
+
+static void refuses_constant_columns(void)
+{
+    static char text[16384];
+
+    write_table(text, sizeof text, false); /* tokens and context only with the batch */
+    refuse(text, "the steps cannot tell");
+    refuse(HEADER "m,1,g,s,decode,1,0,100,1,7\nm,1,g,s,decode,2,0,100,2,7.1\n"
+                  "m,1,g,s,decode,2,0,200,2,7.2\nm,1,g,s,decode,4,0,100,4,7.2\n"
+                  "m,1,g,s,decode,4,0,200,4,7.3\nm,1,g,s,decode,8,0,100,8,7.9\n"
+                  "m,1,g,s,decode,8,0,200,8,8.3\n",
+           "the steps cannot tell");
+}
+
+static void refuses_bad_rows(void)
+{
+    refuse(HEADER "m,1,g,s,prefill,1,nan,0,0,7\n", "new_tokens_per_req is 'nan'");
+    refuse(HEADER "m,1,g,s,prefill,1,10,0,0,-7\n", ":2:26: step_ms is '-7'");
+    refuse(HEADER "m,1,g,s,prefill,1,10,0,0,0\n", "step_ms is 0, expected a time");
+    refuse(HEADER "m,1,g,s,prefill,1,10,0,7\n", "9 cells, expected 10");
+    refuse(HEADER "m,1,g,s,prefill,1,10,0,0,7\nm,1,h,s,prefill,1,10,0,0,7\n",
+           "system h after system g");
+    refuse("model,tp,system,phase,batch,new_tokens,context_or_prefix,decode_reqs,step_ms\n",
+           "no column 'new_tokens_per_req'");
+    refuse(HEADER, "no step of phase prefill or decode");
+    refuse("", "empty, expected a header");
+}
+
+#define DENSE_LAYERS(x)                                                                            \
+    x("embedding") x("layernorm") x("qkv_proj") x("rotary_emb") x("o_proj") x("gate_up_proj")      \
+        x("act_fn") x("down_proj") x("final_layernorm")
+#define DENSE_ROWS(name) name ",1,1\n" name ",101,2\n"
+
+/* Two layers: a step of T tokens takes 1 + T/100 - 1/100 us a dense kernel, of which
+ * there are 2 + 2 (2 + 6), 5 us each of lm_head and sampler, and 2 times the attention. */
+static void composes_kernels(void)
+{
+    struct sgl_worker_model_spec worker;
+    struct sgl_step_samples samples;
+    struct sgl_failure failure = {.text = ""};
+
+    sgl_scratch_text("k_dense.csv", "layer,tokens,time_us\n" DENSE_LAYERS(DENSE_ROWS));
+    sgl_scratch_text("k_per_sequence.csv", "layer,sequences,time_us\n"
+                                           "lm_head,1,5\nlm_head,2,5\nsampler,1,5\nsampler,2,5\n");
+    const char *path =
+        sgl_scratch_text("k_attention.csv", "prefill_chunk,kv_prefill,n_decode,kv_decode,time_us\n"
+                                            "0,0,1,64,10\n50,100,1,200,30\n0,0,1,5000,10\n");
+    CU_ASSERT_EQUAL_FATAL(sgl_worker_model_parse(&worker, "batching:kv_tokens=1000", &failure),
+                          SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_load_kernels(&samples, path, 2, &worker, &failure),
+                          SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(samples.count, 2);
+    CU_ASSERT_EQUAL(samples.skipped_count, 1); /* 5,000 tokens do not fit */
+    CU_ASSERT_DOUBLE_EQUAL(samples.samples[0].step_us, 18 * 1.0 + 10 + 2 * 10, 1e-9);
+    CU_ASSERT_DOUBLE_EQUAL(samples.samples[1].step_us, 18 * 1.5 + 10 + 2 * 30, 1e-9);
+    CU_ASSERT_EQUAL(samples.samples[1].phase, SGL_STEP_MIXED);
+    CU_ASSERT_EQUAL(samples.samples[1].requests, 2);
+    CU_ASSERT_EQUAL(samples.samples[1].pairs, 50 * (100 + 25));
+    CU_ASSERT_EQUAL(samples.samples[1].context, 200);
+    sgl_step_samples_release(&samples);
+
+    sgl_scratch_text("k_per_sequence.csv", "layer,sequences,time_us\nlm_hed,1,5\n");
+    CU_ASSERT_EQUAL(sgl_step_samples_load_kernels(&samples, path, 2, &worker, &failure),
+                    SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "unknown layer 'lm_hed'");
+    CU_ASSERT_EQUAL(
+        sgl_step_samples_load_kernels(&samples, sgl_scratch("k.csv"), 2, &worker, &failure),
+        SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "expected such a name");
+    sgl_worker_model_release(&worker);
+}
+
+SGL_SUITE(step_samples) = {
+    {"steps of the form give their coefficients back", finds_the_form},
+    {"columns that are constant or alike are refused", refuses_constant_columns},
+    {"rows that are no measurements are refused with their place", refuses_bad_rows},
+    {"a step is the sum of its kernels", composes_kernels},
+    CU_TEST_INFO_NULL,
+};
