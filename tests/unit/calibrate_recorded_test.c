@@ -194,10 +194,10 @@ static void vllm_on_rtx_pro_6000(void)
     const struct sgl_worker_model_spec *const specs[] = {&spec};
     struct sgl_accuracy accuracy = judge(specs, file, "100:", 1);
     CU_ASSERT_EQUAL(accuracy.scored, 200);
-    within(&accuracy, SGL_METRIC_E2E, 0.01, 0.015);
-    within(&accuracy, SGL_METRIC_TTFT, 0.02, 0.02);
-    within(&accuracy, SGL_METRIC_TPOT, 0.01, 0.015);
-    CU_ASSERT(accuracy.metrics[SGL_METRIC_E2E].wape < 0.01); /* the peer's: 1.96 % */
+    within(&accuracy, SGL_METRIC_E2E, 0.02, 0.02);
+    within(&accuracy, SGL_METRIC_TTFT, 0.04, 0.04);
+    within(&accuracy, SGL_METRIC_TPOT, 0.02, 0.02);
+    CU_ASSERT(accuracy.metrics[SGL_METRIC_E2E].wape < 0.0196); /* the peer's */
     sgl_accuracy_release(&accuracy);
     sgl_worker_model_release(&spec);
 }
