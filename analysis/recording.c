@@ -164,6 +164,7 @@ static int name_workers(struct sgl_recording *recording)
 
     if (recording->worker_count > 0)
         return SGL_OK;
+    free(recording->urls); /* an empty array is memory too */
     recording->urls = malloc(sizeof *recording->urls + sizeof name);
     if (recording->urls == NULL)
         return SGL_ENOMEM;
