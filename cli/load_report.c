@@ -1,5 +1,7 @@
 #include "load.h"
 
+#include "analysis/saturation.h"
+#include "analysis/summary_text.h"
 #include "core/absent.h"
 #include "core/version.h"
 
@@ -35,11 +37,17 @@ struct figures {
     bool has_cached;
     int64_t short_answers; /* with fewer tokens than asked for */
     double duration_s;
+    struct sgl_saturation_verdict saturation; /* of an open loop that streams */
 };
 
 static bool is_open_loop(const struct sgl_load_command *command)
 {
     return command->concurrency == 0;
+}
+
+static bool is_judged(const struct sgl_load_command *command)
+{
+    return is_open_loop(command) && strcmp(command->stream, "on") == 0;
 }
 
 static void count_kind(struct figures *figures, const char *word)
@@ -120,6 +128,27 @@ static int gather(struct figures *figures, struct sgl_load_command *command)
     return status;
 }
 
+/* Did the number that waits for a first token keep growing? Only an open loop can saturate a
+ * server, and only a stream shows when waiting ends. */
+static void judge(struct figures *figures, const struct sgl_load_command *command)
+{
+    const struct sgl_load_result *result = &command->result;
+    struct sgl_saturation waiting;
+
+    if (!is_judged(command) || result->count == 0)
+        return;
+    sgl_saturation_init(&waiting);
+    for (size_t i = 0; i < result->count; i++) {
+        const struct sgl_load_record *record = &result->records[i];
+        sgl_saturation_add(&waiting, record->intended_ns,
+                           record->first_token_ns != SGL_ABSENT ? record->first_token_ns
+                                                                : record->finish_ns);
+    }
+    figures->saturation =
+        sgl_saturation_test(&waiting, result->records[0].intended_ns,
+                            result->records[result->count - 1].intended_ns, result->count);
+}
+
 /* ---- text ---------------------------------------------------------------------------------- */
 
 static void print_milliseconds(double nanoseconds)
@@ -152,11 +181,12 @@ static void print_metrics(const struct sgl_load_command *command, const struct f
         print_milliseconds(sgl_samples_quantile(samples, 1));
         putchar('\n');
     }
+    if (figures->saturation.is_saturated)
+        printf("             (of a saturated run: a longer trace would give longer times)\n");
     if (is_open_loop(command))
-        printf(
-            "\nttft and e2e count from the intended time; lag is how late the client itself sent; "
-            "\n*_sent count from there (and so leave out who had to wait: coordinated "
-            "omission)\n");
+        printf("\nttft and e2e count from the intended time; lag is how late the client itself "
+               "sent;\n*_sent count from there (and so leave out who had to wait: coordinated "
+               "omission)\n");
     else
         printf(
             "\nclosed loop: latencies count from when a request was sent, and requests were only "
@@ -167,6 +197,7 @@ static void print_metrics(const struct sgl_load_command *command, const struct f
 static void print_text(const struct sgl_load_command *command, const struct figures *figures)
 {
     const struct sgl_load_result *result = &command->result;
+    char text[160];
 
     printf("sglsim " SGL_VERSION " load: measured at %s, %s%s\n\n", command->url, command->api,
            strcmp(command->stream, "on") == 0 ? ", streaming" : "");
@@ -200,6 +231,8 @@ static void print_text(const struct sgl_load_command *command, const struct figu
                (double)figures->succeeded / figures->duration_s,
                (double)figures->prompt_tokens / figures->duration_s,
                (double)figures->output_tokens / figures->duration_s, figures->duration_s);
+    if (is_judged(command))
+        printf("saturated    %s\n", sgl_saturation_text(&figures->saturation, text, sizeof text));
     if (figures->has_cached && figures->prompt_tokens > 0)
         printf("cache hits   %.2f %% of prompt tokens, as the server said\n",
                100.0 * (double)figures->cached_tokens / (double)figures->prompt_tokens);
@@ -227,6 +260,16 @@ static json_t *metric_json(const struct sgl_samples *samples)
                      number(sgl_samples_quantile(samples, 1) / 1e6));
 }
 
+static json_t *saturation_json(const struct sgl_saturation_verdict *verdict)
+{
+    if (!verdict->is_known)
+        return json_null();
+    return json_pack("{s:b, s:o, s:o, s:o, s:o}", "is_saturated", verdict->is_saturated,
+                     "mean_waiting", number(verdict->mean_waiting), "growth",
+                     number(verdict->growth), "slope_per_s", number(verdict->slope_per_s),
+                     "p_value", number(verdict->p_value));
+}
+
 static int print_json(const struct sgl_load_command *command, const struct figures *figures)
 {
     char digest[17];
@@ -243,7 +286,7 @@ static int print_json(const struct sgl_load_command *command, const struct figur
     json_t *root = json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:I, s:s?, s:o, s:o, s:b, s:I, s:I, s:I, s:o, s:o, "
         "s:o, "
-        "s:o, s:o, s:o, s:o}",
+        "s:o, s:o, s:o, s:o, s:o}",
         "schema_version", JSON_SCHEMA_VERSION, "version", SGL_VERSION, "command", "load", "kind",
         "live", "url", command->url, "streaming", strcmp(command->stream, "on") == 0, "api",
         command->api, "trace_requests", (json_int_t)command->total, "trace_digest",
@@ -260,7 +303,7 @@ static int print_json(const struct sgl_load_command *command, const struct figur
         figures->has_cached && figures->prompt_tokens > 0
             ? json_real((double)figures->cached_tokens / (double)figures->prompt_tokens)
             : json_null(),
-        "metrics", metrics);
+        "saturation", saturation_json(&figures->saturation), "metrics", metrics);
     const int status =
         root != NULL && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 ? SGL_OK : SGL_ENOMEM;
     putchar('\n');
@@ -273,6 +316,7 @@ int sgl_load_report(struct sgl_load_command *command)
     struct figures figures = {.succeeded = 0};
     int status = gather(&figures, command);
 
+    judge(&figures, command);
     if (status == SGL_OK && command->json)
         status = print_json(command, &figures);
     else if (status == SGL_OK)

@@ -239,6 +239,13 @@ def test_loads_of_each_api_are_measured_and_replay():
             assert times == sorted(times), times
 
 
+def test_a_load_that_grows_without_end_is_said_to_saturate():
+    with Emulate("--time-scale", "10", "--worker", "max_running_requests=2") as workers:
+        arguments = [SAMPLE, "--requests", 60, "--rate-scale", "10", "--out", "none"]
+        saturation = load(workers.urls[0], *arguments)["saturation"]
+        assert saturation["is_saturated"] is True, saturation
+
+
 def test_equal_prefix_ids_are_found_in_the_cache():
     with open("shared.csv", "w", encoding="utf-8") as file:
         file.write("arrival_time,prompt_tokens,output_tokens,prefix_hashes,prefix_block\n")
