@@ -33,7 +33,7 @@ struct sgl_report_policy {
 };
 
 struct sgl_report {
-    const char *kind;    /* "sim" or "live" */
+    const char *kind;    /* "sim", "live" or "mixed" */
     const char *version; /* of the program */
     const struct sgl_comparison *comparison;
     const struct sgl_population_facts *population; /* NULL: finished logs */

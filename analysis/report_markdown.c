@@ -42,7 +42,9 @@ int sgl_report_markdown(FILE *out, const struct sgl_report *report)
     char text[TEXT_MAX];
 
     fprintf(out, "# Policies compared (%s)\n\n",
-            strcmp(report->kind, "live") == 0 ? "live" : "simulated");
+            strcmp(report->kind, "live") == 0  ? "live"
+            : strcmp(report->kind, "sim") == 0 ? "simulated"
+                                               : "simulated and live");
     for (uint32_t arm = 0; arm < comparison->arm_count; arm++)
         fprintf(out, "- **%c**%s: `%s`\n", sgl_report_letter(arm), arm == 0 ? " (baseline)" : "",
                 report->policies[arm].text);

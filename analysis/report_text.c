@@ -188,7 +188,9 @@ int sgl_report_text(FILE *out, const struct sgl_report *report)
     char label[16];
 
     fprintf(out, "sglsim %s compare: %s\n\n", report->version,
-            strcmp(report->kind, "live") == 0 ? "live, measured on real traffic" : "simulated");
+            strcmp(report->kind, "live") == 0  ? "live, measured on real traffic"
+            : strcmp(report->kind, "sim") == 0 ? "simulated"
+                                               : "simulated and live");
     for (uint32_t i = 0; i < report->fact_count; i++)
         if (strncmp(report->facts[i].key, "policy", 6) != 0)
             print_wrapped(out, report->facts[i].key, report->facts[i].value);

@@ -1,8 +1,9 @@
 /*
  * compare.h - one comparison, from options to what is reported.
  *
- *     compare.c         options -> struct sgl_compare -> runs of a trace -> exit code
- *     compare_logs.c    finished logs instead of runs
+ *     compare.c         options -> struct sgl_compare -> exit code
+ *     compare_trace.c   runs of a trace -> struct sgl_report
+ *     compare_logs.c    finished logs -> struct sgl_report
  *     compare_output.c  struct sgl_report -> stdout, files
  */
 #ifndef SGL_CLI_COMPARE_H
@@ -10,6 +11,7 @@
 
 #include "analysis/crew.h"
 #include "analysis/experiment.h"
+#include "analysis/log_run.h"
 #include "analysis/report.h"
 #include "cli/progress.h"
 #include "cli/simulated_fleet.h"
@@ -54,11 +56,21 @@ struct sgl_compare {
     struct sgl_trace *trace;
     struct sgl_population *population;
     struct sgl_experiment_result result;
+    struct sgl_log_run *logs; /* instead of a trace; by arm, then in order of time */
+    uint32_t log_count;
+    struct sgl_run *log_runs;
     struct sgl_comparison comparison;
     struct sgl_report_policy arms[SGL_OPTION_LIST_MAX]; /* as reported; texts owned */
     struct sgl_report report;
     struct sgl_progress progress;
 };
+
+/* Either fills in the report. Failures are the world's, unless is_misused says otherwise. */
+int sgl_compare_trace(struct sgl_compare *compare, struct sgl_failure *failure);
+int sgl_compare_logs(struct sgl_compare *compare, struct sgl_failure *failure);
+
+/* Are the options and operands such as logs can have? Exit code, or SGL_OPTIONS_RUN. */
+int sgl_compare_check_logs(const struct sgl_compare *compare);
 
 /* Fills in thresholds that pictures of load draw, from a policy's parameters. */
 void sgl_compare_thresholds(struct sgl_report_policy *arm, const struct sgl_policy_spec *policy);

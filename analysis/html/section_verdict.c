@@ -16,7 +16,14 @@ static void print_swatch(struct sgl_page *page, uint32_t arm)
 void sgl_section_verdict(struct sgl_page *page)
 {
     const struct sgl_comparison *comparison = page->comparison;
-    const bool is_live = strcmp(page->report->kind, "live") == 0;
+    static const char *const kinds[][2] = {
+        {"simulated", "Figures of a simulation, not of a server."},
+        {"live", "Measured on real traffic."},
+        {"simulated and live", "A simulation set against measurements."},
+    };
+    const int kind = strcmp(page->report->kind, "sim") == 0    ? 0
+                     : strcmp(page->report->kind, "live") == 0 ? 1
+                                                               : 2;
     char text[SENTENCE_MAX];
 
     for (uint32_t arm = 1; arm < comparison->arm_count; arm++) {
@@ -28,10 +35,7 @@ void sgl_section_verdict(struct sgl_page *page)
         sgl_page_text(page, sgl_report_verdict(page->report, 0, arm, text, sizeof text));
         sgl_page_print(page, ".</p>\n");
     }
-    sgl_page_print(page, "<p><span class=\"kind\">%s</span> ", is_live ? "live" : "simulated");
-    sgl_page_print(page, is_live ? "Measured on real traffic."
-                                 : "Figures of a simulation, not of a "
-                                   "server.");
+    sgl_page_print(page, "<p><span class=\"kind\">%s</span> %s", kinds[kind][0], kinds[kind][1]);
     sgl_page_print(page, "</p>\n<ul class=\"arms\">\n");
     for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
         sgl_page_print(page, "<li>");

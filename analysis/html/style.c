@@ -37,7 +37,9 @@ const char *const sgl_page_style[] = {
     "1rem;font-size:.9rem}\n",
     ".box{background:var(--panel);border-left:4px solid var(--rule);padding:.7rem 1rem;"
     "border-radius:2px}.box dt{font-weight:600;margin-top:.5rem}.box dd{margin:0;max-width:46rem}"
-    ".box dl,.box ul{margin:0}.warn{border-left-color:var(--bad)}\n",
+    ".box dl,.box "
+    "ul{margin:0}details{margin-top:.7rem}summary{cursor:pointer}.warn{border-left-color:var(--bad)"
+    "}\n",
     ".scroll{overflow-x:auto;margin:.6rem 0 1rem}.scroll:focus{outline:2px solid var(--s0)}"
     "table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums}"
     "caption{text-align:left;color:var(--soft);font-size:.88rem;padding:.2rem 0}\n",

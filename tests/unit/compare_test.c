@@ -1,9 +1,11 @@
 /* Comparisons: the same for any number of threads, right about what is known, fair to nothing. */
 #include "analysis/experiment.h"
 #include "analysis/gate.h"
+#include "analysis/log_run.h"
 #include "core/rng.h"
 #include "sim_support.h"
 #include "support.h"
+#include "traces/log_sink.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -235,6 +237,56 @@ static void warm_up(void)
     trial_release(&trial);
 }
 
+/* Playing a log back gives the run that wrote it. */
+static void logs_are_runs(void)
+{
+    struct trial trial;
+    struct sgl_experiment_result result;
+    struct sgl_source *source;
+    struct sgl_simulation_totals totals;
+    struct sgl_log_run run;
+    struct sgl_log *log;
+    const char *path = sgl_scratch("compare.db");
+
+    trial_init(&trial, "marginal_utility", "random");
+    CU_ASSERT_EQUAL(sgl_experiment_run(&trial.experiment, &result, NULL), SGL_OK);
+    struct sgl_simulation_options options = trial.fleet.options;
+    options.seed = 5;
+    options.policy = &trial.policies[0];
+    CU_ASSERT_EQUAL(sgl_log_open(&log, path,
+                                 &(struct sgl_log_options){.seed = 5,
+                                                           .policy = {&trial.policies[0]},
+                                                           .epoch_ns = SGL_ABSENT},
+                                 NULL),
+                    SGL_OK);
+    options.sink = sgl_log_sink(log);
+    CU_ASSERT_EQUAL(sgl_population_replay(trial.population, &source, NULL), SGL_OK);
+    CU_ASSERT_EQUAL(sgl_simulate(&options, source, &totals, NULL), SGL_OK);
+    sgl_population_close(source);
+    CU_ASSERT_EQUAL(sgl_log_close(log, NULL), SGL_OK);
+
+    CU_ASSERT_EQUAL(sgl_log_run_read(&run, path, &trial.experiment.objectives, NULL), SGL_OK);
+    const struct sgl_run *direct = &result.recorded[0];
+    CU_ASSERT_EQUAL(memcmp(run.run.figures, direct->figures, sizeof direct->figures), 0);
+    CU_ASSERT_EQUAL(memcmp(run.run.curves, direct->curves, sizeof direct->curves), 0);
+    CU_ASSERT_EQUAL(memcmp(run.run.reasons, direct->reasons, sizeof direct->reasons), 0);
+    CU_ASSERT_EQUAL(run.run.seed, 5);
+    CU_ASSERT_TRUE(run.is_complete && run.gaps == 0 && run.epoch_ns == SGL_ABSENT);
+    CU_ASSERT_EQUAL(run.detail->request_count, result.details[0]->request_count);
+    CU_ASSERT_TRUE(run.detail->has_gradients);
+    for (uint32_t i = 0; i < run.detail->request_count; i++) {
+        CU_ASSERT_EQUAL(run.detail->requests[i].worker, result.details[0]->requests[i].worker);
+        CU_ASSERT_TRUE(run.detail->requests[i].values[SGL_METRIC_E2E] ==
+                       result.details[0]->requests[i].values[SGL_METRIC_E2E]);
+    }
+    sgl_log_run_release(&run);
+    CU_ASSERT_EQUAL(
+        sgl_log_run_read(&run, sgl_scratch("nowhere.db"), &trial.experiment.objectives, NULL),
+        SGL_EIO);
+    sgl_experiment_release(&result);
+    trial_release(&trial);
+}
+
 static void figure_names(void)
 {
     char name[SGL_FIGURE_NAME_MAX];
@@ -273,6 +325,7 @@ SGL_SUITE(compare) = {
     {"where seeds change nothing, the requests are the sample", no_luck},
     {"the load over time is the time spent", loads_add_up},
     {"the same warm-up is cut from every run", warm_up},
+    {"a log played back is the run that wrote it", logs_are_runs},
     {"figures have names, and near misses a hint", figure_names},
     {"gates that say nothing are refused", refused_gates},
     CU_TEST_INFO_NULL,

@@ -1,0 +1,211 @@
+#include "log_run.h"
+
+#include "traces/log_reader.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CANDIDATES_MAX 1024 /* of one decision: as many as a router has workers */
+
+/* A log being played back. */
+struct playback {
+    struct sgl_log_reader *reader;
+    struct sgl_sink *sink;
+    struct sgl_decision decision;
+    struct sgl_logged_candidate candidate;
+    struct sgl_logged_outcome outcome;
+    int has_decision; /* as next gave it: 1, 0 at the end */
+    int has_candidate;
+    int has_outcome;
+    struct sgl_candidate candidates[CANDIDATES_MAX];
+    int64_t *sent_ns; /* by request; owned */
+    size_t sent_capacity;
+};
+
+static char *copy(const struct sgl_log_reader *reader, const char *key)
+{
+    const char *value = sgl_log_reader_fact(reader, key);
+
+    return value != NULL ? strdup(value) : NULL;
+}
+
+static bool note_sent(struct playback *self, int64_t request, int64_t now_ns)
+{
+    if (request < 0 || request > UINT32_MAX)
+        return true;
+    if ((size_t)request >= self->sent_capacity) {
+        size_t capacity = self->sent_capacity > 0 ? self->sent_capacity : 1024;
+        while (capacity <= (size_t)request)
+            capacity *= 2;
+        int64_t *sent_ns = realloc(self->sent_ns, capacity * sizeof *sent_ns);
+        if (sent_ns == NULL)
+            return false;
+        for (size_t i = self->sent_capacity; i < capacity; i++)
+            sent_ns[i] = SGL_ABSENT;
+        self->sent_ns = sent_ns;
+        self->sent_capacity = capacity;
+    }
+    self->sent_ns[request] = now_ns;
+    return true;
+}
+
+/* The decision of this input with its candidates. */
+static int play_decision(struct playback *self, int64_t now_ns, struct sgl_failure *failure)
+{
+    const uint64_t sequence = self->decision.sequence;
+    uint32_t count = 0;
+
+    while (self->has_candidate == 1 && self->candidate.sequence <= sequence) {
+        if (self->candidate.sequence == sequence && count < CANDIDATES_MAX)
+            self->candidates[count++] = self->candidate.candidate;
+        self->has_candidate =
+            sgl_log_reader_next_candidate(self->reader, &self->candidate, failure);
+    }
+    if (self->has_candidate < 0)
+        return self->has_candidate;
+    self->decision.now_ns = now_ns;
+    self->sink->ops->decision(self->sink, &self->decision, self->candidates, count);
+    if (!note_sent(self, self->decision.request, now_ns))
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory for the requests of a log");
+    self->has_decision = sgl_log_reader_next_decision(self->reader, &self->decision, failure);
+    return self->has_decision < 0 ? self->has_decision : SGL_OK;
+}
+
+static int play_outcome(struct playback *self, int64_t now_ns, struct sgl_failure *failure)
+{
+    struct sgl_outcome_record *record = &self->outcome.record;
+    const int64_t request = record->request;
+
+    record->now_ns = now_ns;
+    record->outcome = &self->outcome.outcome;
+    record->sent_ns =
+        request >= 0 && (uint64_t)request < self->sent_capacity && record->worker != SGL_NO_WORKER
+            ? self->sent_ns[request]
+            : SGL_ABSENT;
+    self->sink->ops->outcome(self->sink, record);
+    self->has_outcome = sgl_log_reader_next_outcome(self->reader, &self->outcome, failure);
+    return self->has_outcome < 0 ? self->has_outcome : SGL_OK;
+}
+
+static int play(struct playback *self, struct sgl_failure *failure)
+{
+    struct sgl_logged_input logged;
+    int got;
+
+    self->has_decision = sgl_log_reader_next_decision(self->reader, &self->decision, failure);
+    self->has_candidate = sgl_log_reader_next_candidate(self->reader, &self->candidate, failure);
+    self->has_outcome = sgl_log_reader_next_outcome(self->reader, &self->outcome, failure);
+    if (self->has_decision < 0 || self->has_candidate < 0 || self->has_outcome < 0)
+        return SGL_EINVAL;
+    while ((got = sgl_log_reader_next_input(self->reader, &logged, failure)) == 1) {
+        int status = SGL_OK;
+        self->sink->ops->input(self->sink, logged.sequence, &logged.input);
+        if (self->has_decision == 1 && self->decision.sequence == logged.sequence)
+            status = play_decision(self, logged.input.now_ns, failure);
+        if (status == SGL_OK && self->has_outcome == 1 &&
+            self->outcome.record.sequence == logged.sequence)
+            status = play_outcome(self, logged.input.now_ns, failure);
+        if (status != SGL_OK)
+            return status;
+    }
+    return got;
+}
+
+/* Last arrival and what else is known before playing. */
+static int look_over(struct sgl_log_run *run, const char *path, int64_t *span_ns_out,
+                     struct sgl_failure *failure)
+{
+    struct sgl_log_value values[SGL_LOG_COLUMN_MAX];
+    struct sgl_log_reader *reader;
+    struct sgl_logged_input logged;
+    int status = sgl_log_reader_open(&reader, path, failure);
+
+    *span_ns_out = 0;
+    if (status != SGL_OK)
+        return status;
+    run->policy = copy(reader, "policy.regular");
+    run->kind = copy(reader, "kind");
+    run->trace_digest = copy(reader, "trace_digest");
+    run->version = copy(reader, "version");
+    run->build = copy(reader, "build");
+    run->service = copy(reader, "service");
+    run->is_complete = sgl_log_reader_is_complete(reader);
+    const char *scale = sgl_log_reader_fact(reader, "rate_scale");
+    const char *times = sgl_log_reader_fact(reader, "times");
+    const char *epoch = sgl_log_reader_fact(reader, "epoch_ns");
+    const char *seed = sgl_log_reader_fact(reader, "seed");
+    run->rate_scale = scale != NULL ? strtod(scale, NULL) : (double)NAN;
+    run->epoch_ns = times != NULL && strcmp(times, "absolute") == 0 && epoch != NULL
+                        ? strtoll(epoch, NULL, 10)
+                        : SGL_ABSENT;
+    run->run.seed = seed != NULL ? strtoull(seed, NULL, 10) : 0;
+    while ((status = sgl_log_reader_next_input(reader, &logged, failure)) == 1)
+        if (logged.input.kind == SGL_INPUT_ROUTE && logged.request.arrival_ns > *span_ns_out)
+            *span_ns_out = logged.request.arrival_ns;
+    while (status == 0 &&
+           (status = sgl_log_reader_next_row(reader, SGL_LOG_GAP, values, failure)) == 1) {
+        run->gaps++;
+        status = 0;
+    }
+    sgl_log_reader_close(reader);
+    if (status == SGL_OK && run->policy == NULL)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%.200s: the log names no policy of the regular pool (prefill and decode "
+                        "pools cannot be compared yet)",
+                        path);
+    return status;
+}
+
+int sgl_log_run_read(struct sgl_log_run *run, const char *path,
+                     const struct sgl_objectives *objectives, struct sgl_failure *failure)
+{
+    struct playback *playback = calloc(1, sizeof *playback);
+    struct sgl_summary_result result;
+    struct sgl_summary *summary = NULL;
+    struct sgl_tee tee;
+    int64_t span_ns = 0;
+
+    *run = (struct sgl_log_run){.path = strdup(path)};
+    int status = playback != NULL && run->path != NULL
+                     ? look_over(run, path, &span_ns, failure)
+                     : sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    if (status == SGL_OK)
+        status = sgl_summary_create(&summary, objectives, failure);
+    if (status == SGL_OK)
+        status = sgl_detail_create(&run->detail, span_ns, failure);
+    if (status == SGL_OK)
+        status = sgl_log_reader_open(&playback->reader, path, failure);
+    if (status == SGL_OK) {
+        struct sgl_sink *const sinks[2] = {sgl_summary_sink(summary), &run->detail->sink};
+        sgl_tee_init(&tee, sinks, 2);
+        playback->sink = &tee.sink;
+        status = play(playback, failure);
+        sgl_log_reader_close(playback->reader);
+    }
+    if (status == SGL_OK)
+        status = sgl_summary_finish(summary, &result, failure);
+    if (status == SGL_OK)
+        status = sgl_detail_finish(run->detail, failure);
+    if (status == SGL_OK)
+        sgl_run_fill(&run->run, summary, &result);
+    sgl_summary_destroy(summary);
+    free(playback != NULL ? playback->sent_ns : NULL);
+    free(playback);
+    if (status != SGL_OK)
+        sgl_log_run_release(run);
+    return status;
+}
+
+void sgl_log_run_release(struct sgl_log_run *run)
+{
+    sgl_detail_destroy(run->detail);
+    free(run->path);
+    free(run->policy);
+    free(run->kind);
+    free(run->trace_digest);
+    free(run->version);
+    free(run->build);
+    free(run->service);
+    *run = (struct sgl_log_run){0};
+}

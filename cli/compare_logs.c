@@ -1,0 +1,247 @@
+/* Finished logs, compared: which belong together, and how far the answer reaches. */
+#include "compare.h"
+
+#include "cli.h"
+#include "core/version.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DATE_MAX 32
+
+static int refuse_runs(const struct sgl_compare *compare)
+{
+    const struct sgl_compare_options *o = &compare->options;
+    const char *name = NULL;
+
+    if (o->simulation.workers > 0 || o->simulation.service != NULL ||
+        o->simulation.profile != NULL || o->simulation.worker != NULL ||
+        o->simulation.fleet != NULL)
+        name = "a fleet";
+    else if (strcmp(o->loads, "1") != 0)
+        name = "--rate-scale";
+    else if (strcmp(o->resample, "blocks") != 0)
+        name = "--resample";
+    else if (strcmp(o->warm_up, "none") != 0)
+        name = "--warm-up";
+    if (name == NULL)
+        return SGL_OPTIONS_RUN;
+    sgl_complain("%s is for runs of a trace, and logs are runs already (give --policy to run one "
+                 "of them as a trace)",
+                 name);
+    return SGL_EXIT_USAGE;
+}
+
+/* Logs in order of time, those without a date by seed, then as given. */
+static int compare_logs(const void *left, const void *right)
+{
+    const struct sgl_log_run *a = left;
+    const struct sgl_log_run *b = right;
+
+    if (a->arm != b->arm)
+        return a->arm < b->arm ? -1 : 1;
+    if (a->epoch_ns != b->epoch_ns)
+        return a->epoch_ns < b->epoch_ns ? -1 : 1;
+    if (a->run.seed != b->run.seed)
+        return a->run.seed < b->run.seed ? -1 : 1;
+    return a->place < b->place ? -1 : a->place > b->place;
+}
+
+static bool is_text_same(const char *left, const char *right)
+{
+    return left != NULL && right != NULL && strcmp(left, right) == 0;
+}
+
+/* Two logs are two arms; of more, those of one policy are one arm. */
+static int group(struct sgl_compare *compare, struct sgl_failure *failure)
+{
+    struct sgl_log_run *logs = compare->logs;
+    const uint32_t count = compare->log_count;
+    uint32_t arms = 0;
+    uint32_t sizes[SGL_OPTION_LIST_MAX] = {0};
+
+    for (uint32_t i = 0; i < count; i++) {
+        logs[i].arm = arms;
+        for (uint32_t k = 0; k < i && count > 2; k++)
+            if (strcmp(logs[k].policy, logs[i].policy) == 0)
+                logs[i].arm = logs[k].arm;
+        arms += logs[i].arm == arms;
+        sizes[logs[i].arm]++;
+    }
+    if (arms == 1)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "all %u logs are of one policy, expected two logs, or logs of two policies",
+                        count);
+    for (uint32_t arm = 1; arm < arms; arm++)
+        if (sizes[arm] != sizes[0])
+            return sgl_fail(failure, SGL_EINVAL,
+                            "the policies have %u and %u logs, expected one of each, or the same "
+                            "number of blocks",
+                            sizes[0], sizes[arm]);
+    compare->policy_count = arms;
+    qsort(logs, count, sizeof *logs, compare_logs);
+    return SGL_OK;
+}
+
+/* Logs of one trace, simulated alike but for the policy. */
+static bool is_same_traffic(const struct sgl_log_run *a, const struct sgl_log_run *b)
+{
+    return is_text_same(a->kind, "sim") && is_text_same(b->kind, "sim") &&
+           is_text_same(a->trace_digest, b->trace_digest) && a->rate_scale == b->rate_scale &&
+           a->detail->request_count == b->detail->request_count;
+}
+
+static enum sgl_pairing pairing_of(const struct sgl_compare *compare)
+{
+    const uint32_t each = compare->log_count / compare->policy_count;
+    bool is_same = true;
+
+    for (uint32_t i = each; i < compare->log_count; i++) {
+        const struct sgl_log_run *own = &compare->logs[i];
+        const struct sgl_log_run *baseline = &compare->logs[i % each];
+        is_same = is_same && is_same_traffic(own, baseline) &&
+                  (each == 1 || own->run.seed == baseline->run.seed);
+    }
+    if (each == 1)
+        return is_same ? SGL_PAIRED_REQUESTS : SGL_UNPAIRED;
+    return is_same ? SGL_PAIRED_SEEDS : SGL_PAIRED_SWITCHBACK;
+}
+
+static const char *kind_of(const struct sgl_compare *compare)
+{
+    uint32_t simulated = 0;
+
+    for (uint32_t i = 0; i < compare->log_count; i++)
+        simulated += is_text_same(compare->logs[i].kind, "sim") ? 1 : 0;
+    return simulated == compare->log_count ? "sim" : simulated == 0 ? "live" : "mixed";
+}
+
+static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
+{
+    struct sgl_comparison *comparison = &compare->comparison;
+    const uint32_t each = compare->log_count / compare->policy_count;
+    int status = sgl_comparison_init(comparison, compare->policy_count, 1, failure);
+
+    if (status != SGL_OK)
+        return status;
+    compare->log_runs = calloc(compare->log_count, sizeof *compare->log_runs);
+    if (compare->log_runs == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    comparison->pairing = pairing_of(compare);
+    comparison->margin = compare->margin;
+    comparison->seed = compare->options.seed;
+    comparison->loads = compare->loads;
+    for (uint32_t i = 0; i < compare->log_count; i++)
+        compare->log_runs[i] = compare->logs[i].run;
+    for (uint32_t arm = 0; arm < compare->policy_count; arm++)
+        *sgl_comparison_arm(comparison, 0, arm) = (struct sgl_arm){
+            .label = compare->logs[arm * each].policy,
+            .runs = &compare->log_runs[arm * each],
+            .run_count = each,
+            .recorded = &compare->log_runs[arm * each],
+            .detail = compare->logs[arm * each].detail,
+        };
+    status = sgl_comparison_compute(comparison, failure);
+    for (uint32_t i = 0; i < compare->options.gates.count && status == SGL_OK; i++)
+        sgl_gate_judge(&compare->gates[i], comparison);
+    return status;
+}
+
+static bool state(struct sgl_compare *compare)
+{
+    struct sgl_report *report = &compare->report;
+    const uint32_t each = compare->log_count / compare->policy_count;
+    bool is_stated = true;
+
+    for (uint32_t i = 0; i < compare->log_count && is_stated; i++) {
+        const struct sgl_log_run *log = &compare->logs[i];
+        char date[DATE_MAX] = "no date";
+        if (log->epoch_ns != SGL_ABSENT)
+            snprintf(date, sizeof date, "epoch %.3f s", (double)log->epoch_ns / 1e9);
+        if (report->fact_count + 2 < SGL_REPORT_FACTS_MAX)
+            is_stated = sgl_report_fact(
+                report, "log", "%c%u %s: %s, sglsim %s, seed %llu, %llu requests, %s, trace %s",
+                sgl_report_letter(log->arm), i % each + 1, log->path,
+                log->kind != NULL ? log->kind : "live", log->version != NULL ? log->version : "?",
+                (unsigned long long)log->run.seed, (unsigned long long)log->run.requests, date,
+                log->trace_digest != NULL ? log->trace_digest : "none");
+        if (!is_stated || report->note_count + 4 >= SGL_REPORT_NOTES_MAX)
+            continue;
+        if (!log->is_complete)
+            is_stated = sgl_report_note(report, "%s was cut off: its figures are of what is there",
+                                        log->path);
+        if (is_stated && log->gaps > 0)
+            is_stated = sgl_report_note(report, "%s has %llu gaps, where inputs were dropped",
+                                        log->path, (unsigned long long)log->gaps);
+    }
+    for (uint32_t i = 1; i < compare->log_count && is_stated; i++)
+        if (!is_text_same(compare->logs[0].service, compare->logs[i].service) &&
+            strcmp(report->kind, "sim") == 0) {
+            is_stated = sgl_report_note(report, "the logs were simulated with unlike workers: a "
+                                                "difference may be theirs");
+            break;
+        }
+    if (is_stated && strcmp(report->kind, "mixed") == 0)
+        is_stated = sgl_report_note(report, "simulated and live logs: a difference may be the "
+                                            "simulator's error, not a policy's doing");
+    return is_stated;
+}
+
+int sgl_compare_logs(struct sgl_compare *compare, struct sgl_failure *failure)
+{
+    const uint32_t count = compare->operand_count;
+    int status = SGL_OK;
+
+    compare->logs = calloc(count, sizeof *compare->logs);
+    if (compare->logs == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    for (uint32_t i = 0; i < count && status == SGL_OK; i++) {
+        status = sgl_log_run_read(&compare->logs[i], compare->operands[i], &compare->objectives,
+                                  failure);
+        compare->logs[i].place = i;
+        compare->log_count += status == SGL_OK;
+    }
+    if (status == SGL_OK) {
+        status = group(compare, failure);
+        compare->is_misused = status != SGL_OK;
+    }
+    if (status == SGL_OK)
+        status = analyse(compare, failure);
+    if (status != SGL_OK)
+        return status;
+    const uint32_t each = count / compare->policy_count;
+    for (uint32_t arm = 0; arm < compare->policy_count; arm++) {
+        struct sgl_policy_spec policy;
+        compare->arms[arm].text = strdup(compare->logs[arm * each].policy);
+        compare->arms[arm].balance_abs_threshold = (double)NAN;
+        compare->arms[arm].balance_rel_threshold = (double)NAN;
+        if (compare->arms[arm].text == NULL)
+            return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+        /* A log of another version may name what this one does not know: then nothing is drawn. */
+        if (sgl_policy_parse(&policy, compare->arms[arm].text, NULL) == SGL_OK) {
+            sgl_compare_thresholds(&compare->arms[arm], &policy);
+            sgl_policy_release(&policy);
+        }
+    }
+    compare->report = (struct sgl_report){
+        .kind = kind_of(compare),
+        .version = SGL_VERSION,
+        .comparison = &compare->comparison,
+        .objectives = compare->objectives,
+        .policies = compare->arms,
+        .gates = compare->gates,
+        .gate_count = compare->options.gates.count,
+    };
+    return state(compare) ? SGL_OK : sgl_fail(failure, SGL_ENOMEM, "out of memory");
+}
+
+int sgl_compare_check_logs(const struct sgl_compare *compare)
+{
+    if (compare->operand_count < 2) {
+        sgl_complain("no --policy, expected at least two (sglsim policies lists them), or two "
+                     "finished logs");
+        return SGL_EXIT_USAGE;
+    }
+    return refuse_runs(compare);
+}

@@ -1,0 +1,260 @@
+/* The runs of a trace that are compared: from the population to the report. */
+#include "compare.h"
+
+#include "core/version.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GROUPS_SHOWN 8
+
+static double parameter_of(const struct sgl_policy_spec *policy, const char *name)
+{
+    const struct sgl_parameter *table = policy->parameters.table;
+
+    for (uint32_t i = 0; table != NULL && table[i].name != NULL; i++)
+        if (strcmp(table[i].name, name) == 0)
+            return policy->parameters.value[i];
+    return (double)NAN;
+}
+
+void sgl_compare_thresholds(struct sgl_report_policy *arm, const struct sgl_policy_spec *policy)
+{
+    arm->balance_abs_threshold = parameter_of(policy, "balance_abs_threshold");
+    arm->balance_rel_threshold = parameter_of(policy, "balance_rel_threshold");
+}
+
+static int load(struct sgl_compare *compare, struct sgl_failure *failure)
+{
+    const struct sgl_compare_options *o = &compare->options;
+    int status = sgl_simulated_fleet_make(&compare->fleet, &o->simulation, &o->trace, failure);
+
+    for (uint32_t i = 0; i < compare->policy_count && status == SGL_OK; i++) {
+        status = sgl_policy_fits(&compare->policies[i], compare->fleet.worker_count, failure);
+        compare->is_misused = status != SGL_OK;
+    }
+    if (status == SGL_OK)
+        status = sgl_trace_open(&compare->trace, &o->trace, failure);
+    if (status == SGL_OK)
+        status = sgl_population_load(&compare->population, sgl_trace_source(compare->trace),
+                                     o->block_ns, failure);
+    return status;
+}
+
+static void show_progress(void *context, uint32_t done, uint32_t count)
+{
+    sgl_progress_report_parts(context, done, count, "runs");
+}
+
+static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
+{
+    const struct sgl_compare_options *o = &compare->options;
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct sgl_experiment experiment = {
+        .population = compare->population,
+        .policies = compare->policies,
+        .policy_count = compare->policy_count,
+        .loads = compare->loads,
+        .load_count = compare->load_count,
+        .seed = o->seed,
+        .seed_count = (uint32_t)o->seeds,
+        .resamples = strcmp(o->resample, "blocks") == 0,
+        .cuts_warm_up = strcmp(o->warm_up, "mser5") == 0,
+        .objectives = compare->objectives,
+        .simulation = {.workers = compare->fleet.workers,
+                       .worker_count = compare->fleet.worker_count,
+                       .faults = sgl_simulated_fleet_faults(&compare->fleet)},
+        .thread_count = o->threads > 0 ? (uint32_t)o->threads
+                        : processors > 0 && processors <= SGL_CREW_THREADS_MAX
+                            ? (uint32_t)processors
+                            : 1,
+        .progress = show_progress,
+        .progress_context = &compare->progress,
+    };
+
+    sgl_simulation_flags_apply(&o->simulation, &experiment.simulation);
+    sgl_progress_start(&compare->progress, o->quiet);
+    const int status = sgl_experiment_run(&experiment, &compare->result, failure);
+    sgl_progress_end(&compare->progress);
+    return status;
+}
+
+static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
+{
+    const struct sgl_experiment_result *result = &compare->result;
+    struct sgl_comparison *comparison = &compare->comparison;
+    int status =
+        sgl_comparison_init(comparison, compare->policy_count, compare->load_count, failure);
+
+    if (status != SGL_OK)
+        return status;
+    comparison->pairing = SGL_PAIRED_SEEDS;
+    comparison->margin = compare->margin;
+    comparison->seed = compare->options.seed;
+    comparison->loads = compare->loads;
+    for (uint32_t load = 0; load < compare->load_count; load++)
+        for (uint32_t arm = 0; arm < compare->policy_count; arm++)
+            *sgl_comparison_arm(comparison, load, arm) = (struct sgl_arm){
+                .label = compare->arms[arm].text,
+                .runs = &result->runs[sgl_experiment_cell(result, load, arm, 0)],
+                .run_count = result->seed_count,
+                .recorded = load == 0 ? &result->recorded[arm] : NULL,
+                .detail = load == 0 ? result->details[arm] : NULL,
+            };
+    status = sgl_comparison_compute(comparison, failure);
+    for (uint32_t i = 0; i < compare->options.gates.count && status == SGL_OK; i++)
+        sgl_gate_judge(&compare->gates[i], comparison);
+    return status;
+}
+
+/* What the reader must know beside the figures. */
+static bool state_notes(struct sgl_compare *compare)
+{
+    const struct sgl_experiment_result *result = &compare->result;
+    const struct sgl_population_facts *population = sgl_population_facts(compare->population);
+    const struct sgl_run *run = &result->recorded[0];
+    struct sgl_report *report = &compare->report;
+    char text[256];
+    bool is_stated = true;
+
+    if (report->resamples && population->is_short)
+        is_stated =
+            sgl_report_note(report,
+                            "the trace lasts %.3g s: blocks of %.3g s, not 60 s; what "
+                            "hangs together for longer is torn apart",
+                            (double)population->span_ns / 1e9, (double)population->block_ns / 1e9);
+    if (report->resamples && population->sessions == 0 && population->prefix_ids > 0)
+        is_stated = is_stated &&
+                    sgl_report_note(report, "the trace names no sessions: a conversation that goes "
+                                            "on past its block loses what was cached of it");
+    if (report->wanted_warm_up)
+        is_stated =
+            is_stated &&
+            (report->is_stationary
+                 ? sgl_report_note(report,
+                                   "warm-up: the first %llu requests of every run are left "
+                                   "out (MSER-5 of e2e, the latest cut of all runs)",
+                                   (unsigned long long)report->warm_up)
+                 : sgl_report_note(report, "warm-up: not stationary, some run has no MSER-5 "
+                                           "cut in its first half: nothing was left out"));
+    if (run->without_max_tokens > 0)
+        is_stated = is_stated &&
+                    sgl_report_note(report,
+                                    "%llu requests state no max_tokens: %llu was taken "
+                                    "(--max-new-tokens)",
+                                    (unsigned long long)run->without_max_tokens,
+                                    (unsigned long long)compare->options.simulation.max_new_tokens);
+    if (run->cut_to_max_tokens > 0)
+        is_stated =
+            is_stated && sgl_report_note(report,
+                                         "%llu recorded outputs are longer than max_tokens: they "
+                                         "end there",
+                                         (unsigned long long)run->cut_to_max_tokens);
+    for (uint32_t i = 0;
+         is_stated && sgl_simulated_fleet_caveat(&compare->fleet, i, text, sizeof text) != NULL;
+         i++)
+        is_stated = sgl_report_note(report, "%s", text);
+    return is_stated;
+}
+
+/* Each group of workers, its service and its profile. */
+static bool state_groups(struct sgl_compare *compare)
+{
+    struct sgl_report *report = &compare->report;
+    const struct sgl_fault_plan *faults = sgl_simulated_fleet_faults(&compare->fleet);
+    struct sgl_simulated_group group;
+    bool is_stated = true;
+
+    for (uint32_t i = 0;
+         is_stated && i < GROUPS_SHOWN && sgl_simulated_fleet_group(&compare->fleet, i, &group);
+         i++) {
+        const struct sgl_profile_identity *profile = &group.spec->profile;
+        is_stated = group.name[0] != '\0'
+                        ? sgl_report_fact(report, "service", "%u x %s: %s", group.worker_count,
+                                          group.name, group.service)
+                        : sgl_report_fact(report, "service", "%s", group.service);
+        if (is_stated && profile->name[0] != '\0')
+            is_stated =
+                sgl_report_fact(report, "profile", "%s: %s on %s, TP %s; fit error %s",
+                                profile->name, profile->model, profile->gpu, profile->tp,
+                                profile->fit_error[0] != '\0' ? profile->fit_error : "not stated");
+    }
+    if (is_stated && faults != NULL)
+        is_stated =
+            sgl_report_fact(report, "faults", "%u planned, probes every %g s", faults->count,
+                            (double)compare->options.simulation.health_interval_ns / 1e9);
+    return is_stated;
+}
+
+static bool state_facts(struct sgl_compare *compare)
+{
+    const struct sgl_compare_options *o = &compare->options;
+    const struct sgl_trace_facts *trace = sgl_trace_facts(compare->trace);
+    const struct sgl_population_facts *population = sgl_population_facts(compare->population);
+    struct sgl_report *report = &compare->report;
+    bool is_stated =
+        sgl_report_fact(report, "trace",
+                        "%llu requests over %.6g s, format %s, times in %s, digest "
+                        "%016llx",
+                        (unsigned long long)trace->row_count, (double)population->span_ns / 1e9,
+                        trace->format, trace->time_unit, (unsigned long long)trace->digest) &&
+        sgl_report_fact(report, "fleet", "%u worker%s (%s)", compare->fleet.worker_count,
+                        compare->fleet.worker_count == 1 ? "" : "s", compare->fleet.origin) &&
+        state_groups(compare);
+
+    is_stated = is_stated &&
+                sgl_report_fact(report, "seeds", "%llu to %llu, %s", (unsigned long long)o->seed,
+                                (unsigned long long)(o->seed + o->seeds - 1),
+                                report->resamples ? "blocks resampled" : "luck only");
+    if (report->resamples)
+        is_stated =
+            is_stated && sgl_report_fact(report, "blocks", "%u of %.6g s, drawn with replacement",
+                                         population->blocks, (double)population->block_ns / 1e9);
+    if (o->slo != NULL)
+        is_stated = is_stated && sgl_report_fact(report, "objectives", "%s", o->slo);
+    if (o->simulation.response_delay_ns > 0 || o->simulation.load_interval_ns > 0 ||
+        o->simulation.load_delay_ns > 0)
+        is_stated = is_stated && sgl_report_fact(report, "signals",
+                                                 "answers %lld ns late, load every %lld ns, %lld "
+                                                 "ns late",
+                                                 (long long)o->simulation.response_delay_ns,
+                                                 (long long)o->simulation.load_interval_ns,
+                                                 (long long)o->simulation.load_delay_ns);
+    for (uint32_t i = 0; i < compare->policy_count && is_stated; i++) {
+        static const char *const keys[] = {"policy A", "policy B", "policy C", "policy D",
+                                           "policy E", "policy F", "policy G", "policy H"};
+        if (i < sizeof keys / sizeof keys[0])
+            is_stated = sgl_report_fact(report, keys[i], "%s", compare->arms[i].text);
+    }
+    return is_stated && state_notes(compare);
+}
+
+int sgl_compare_trace(struct sgl_compare *compare, struct sgl_failure *failure)
+{
+    int status = load(compare, failure);
+
+    if (status == SGL_OK)
+        status = simulate(compare, failure);
+    if (status == SGL_OK)
+        status = analyse(compare, failure);
+    if (status != SGL_OK)
+        return status;
+    compare->report = (struct sgl_report){
+        .kind = "sim",
+        .version = SGL_VERSION,
+        .comparison = &compare->comparison,
+        .population = sgl_population_facts(compare->population),
+        .resamples = strcmp(compare->options.resample, "blocks") == 0,
+        .wanted_warm_up = strcmp(compare->options.warm_up, "mser5") == 0,
+        .is_stationary = compare->result.is_stationary,
+        .warm_up = compare->result.warm_up,
+        .objectives = compare->objectives,
+        .policies = compare->arms,
+        .gates = compare->gates,
+        .gate_count = compare->options.gates.count,
+    };
+    if (!state_facts(compare))
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    return SGL_OK;
+}
