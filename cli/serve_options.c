@@ -58,6 +58,7 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .client_cert_path = "",
         .client_key_path = "",
     };
+    sgl_serve_guard_init(&options->guard);
 }
 
 /* clang-format off */
@@ -157,6 +158,8 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
         {"client-cert-path", 0, SGL_OPTION_TEXT, "FILE", &o->client_cert_path,
          "certificate to show to workers", 0},
         {"client-key-path", 0, SGL_OPTION_TEXT, "FILE", &o->client_key_path, "and its key", 0},
+    };
+    const struct sgl_option closing[] = {
         {"print-config", 0, SGL_OPTION_FLAG, NULL, &o->print_config,
          "print the options as a --config file, and stop", 0},
         {"quiet", 'q', SGL_OPTION_FLAG, NULL, &o->quiet, "say nothing but errors", 0},
@@ -164,8 +167,14 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
     };
     /* clang-format on */
 
-    _Static_assert(sizeof table / sizeof table[0] <= SGL_SERVE_ROWS_MAX, "room for all rows");
+    _Static_assert(sizeof table / sizeof table[0] + SGL_SERVE_GUARD_ROWS_MAX +
+                           sizeof closing / sizeof closing[0] <=
+                       SGL_SERVE_ROWS_MAX,
+                   "room for all rows");
     memcpy(rows, table, sizeof table);
+    rows += sizeof table / sizeof table[0];
+    rows += sgl_serve_guard_rows(&o->guard, rows);
+    memcpy(rows, closing, sizeof closing);
 }
 
 /* Of SGLang's routers, and of this one later. */
@@ -180,10 +189,6 @@ static const char *const later[] = {
     "api-key",
     "prometheus-port",
     "prometheus-host",
-    "max-concurrent-requests",
-    "queue-size",
-    "queue-timeout-secs",
-    "rate-limit-tokens-per-second",
     "worker-startup-timeout-secs",
     "worker-startup-check-interval",
     "service-discovery",
@@ -196,7 +201,6 @@ static const char *const later[] = {
     "mode",
     "metrics-enabled",
     "metrics-port",
-    "priority-forward",
     "log-prompts",
 };
 
@@ -390,7 +394,8 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
         !is_in_range("max-worker-retries", o->max_worker_retries, 1, 60) ||
         !is_in_range("retry-budget-percent", o->retry_budget_percent, 0, 10000) ||
         !resolve_policy(setup, o) || !resolve_urls(setup, o, urls, url_count) ||
-        !resolve_names(setup, o) || !resolve_retry(setup, o) || !resolve_limits(setup, o))
+        !resolve_names(setup, o) || !resolve_retry(setup, o) || !resolve_limits(setup, o) ||
+        !sgl_serve_guard_resolve(proxy, &o->guard))
         return false;
     proxy->host = o->host;
     proxy->port = (uint16_t)o->port;

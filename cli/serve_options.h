@@ -10,6 +10,7 @@
 
 #include "live/proxy.h"
 #include "options.h"
+#include "serve_guard.h"
 
 #define SGL_SERVE_URLS_MAX 1024
 
@@ -62,6 +63,7 @@ struct sgl_serve_options {
     const char *ca_cert_paths;
     const char *client_cert_path;
     const char *client_key_path;
+    struct sgl_serve_guard guard;
     bool print_config;
     bool quiet;
 };

@@ -161,6 +161,20 @@ int sgl_gateway_route(struct sgl_gateway *gateway, struct sgl_request *request,
     return status;
 }
 
+int sgl_gateway_reject(struct sgl_gateway *gateway, struct sgl_request *request, const char *error)
+{
+    struct sgl_input input = {.kind = SGL_INPUT_REJECT, .outcome = sgl_outcome_absent()};
+
+    input.outcome.error = error;
+    pthread_mutex_lock(&gateway->mutex);
+    request->request = gateway->next_request;
+    input.request = request->request;
+    const int status = feed(gateway, &input, NULL, NULL);
+    gateway->next_request += status == SGL_OK;
+    pthread_mutex_unlock(&gateway->mutex);
+    return status;
+}
+
 int sgl_gateway_feed(struct sgl_gateway *gateway, struct sgl_input *input,
                      struct sgl_failure *failure)
 {

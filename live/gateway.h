@@ -56,6 +56,9 @@ int sgl_gateway_route(struct sgl_gateway *gateway, struct sgl_request *request,
                       const struct sgl_gateway_past *past, struct sgl_decision *decision,
                       struct sgl_failure *failure);
 
+/* A request that is not to be routed at all: gets its number, and an outcome with that word. */
+int sgl_gateway_reject(struct sgl_gateway *gateway, struct sgl_request *request, const char *error);
+
 /* Any other input but add_worker: now_ns and the pool are filled in here. */
 int sgl_gateway_feed(struct sgl_gateway *gateway, struct sgl_input *input,
                      struct sgl_failure *failure);

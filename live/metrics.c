@@ -80,6 +80,24 @@ static void put_workers(struct sgl_buffer *out, struct sgl_gateway *gateway)
     }
 }
 
+static void put_queue(struct sgl_buffer *out, struct sgl_gate *gate)
+{
+    const struct sgl_gate_counts counts = sgl_gate_counts(gate);
+    static const char rejected[] = "sglsim_rejected_requests_total";
+
+    head(out, "sglsim_queue_running", "gauge", "requests let in and not over");
+    sgl_buffer_format(out, "sglsim_queue_running %lld\n", (long long)counts.running);
+    head(out, "sglsim_queue_waiting", "gauge", "requests that wait to be let in");
+    sgl_buffer_format(out, "sglsim_queue_waiting %u\n", counts.waiting);
+    head(out, rejected, "counter", "requests that were not let in, by the word in the log");
+    sgl_buffer_format(out, "%s{error=\"queue_full\"} %llu\n", rejected,
+                      (unsigned long long)counts.queue_full);
+    sgl_buffer_format(out, "%s{error=\"queue_timeout\"} %llu\n", rejected,
+                      (unsigned long long)counts.timed_out);
+    sgl_buffer_format(out, "%s{error=\"rate_limited\"} %llu\n", rejected,
+                      (unsigned long long)counts.rate_limited);
+}
+
 char *sgl_metrics_text(struct sgl_proxy_thread *thread)
 {
     const struct sgl_gateway_counts counts = sgl_gateway_counts(thread->gateway);
@@ -101,6 +119,8 @@ char *sgl_metrics_text(struct sgl_proxy_thread *thread)
 
     put_requests(&out, &counts);
     put_workers(&out, thread->gateway);
+    if (thread->proxy->gate != NULL)
+        put_queue(&out, thread->proxy->gate);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         head(&out, rows[i].name, "counter", rows[i].help);
         sgl_buffer_format(&out, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);

@@ -85,6 +85,7 @@ static void on_sweep(uv_timer_t *timer)
 {
     struct sgl_proxy_thread *thread = timer->data;
 
+    sgl_relay_tick_gate(thread);
     sgl_relay_sweep(thread);
     sgl_ask_sweep(thread);
     if (thread->stopped_level != 1)
@@ -144,6 +145,7 @@ static void on_wake(uv_async_t *wake)
     }
     if (level >= 2 && thread->stopped_level == 1 && !thread->has_cut)
         thread_cut(thread);
+    sgl_relay_hear_gate(thread);
 }
 
 /* The first signal drains, the second cuts. */
@@ -322,11 +324,37 @@ static int open_journal(struct sgl_proxy *proxy, struct sgl_failure *failure)
     return sgl_journal_create(&proxy->journal, log, options->log_buffer, failure);
 }
 
+static void wake_thread(void *context, uint32_t lane)
+{
+    struct sgl_proxy *proxy = context;
+
+    uv_async_send(&proxy->threads[lane].wake);
+}
+
+static int open_gate(struct sgl_proxy *proxy, struct sgl_failure *failure)
+{
+    const struct sgl_proxy_options *options = proxy->options;
+
+    if (options->admission.concurrency_max < 0 && options->admission.rate.interval_ns == 0 &&
+        options->tenant_rate.interval_ns == 0)
+        return SGL_OK;
+    return sgl_gate_create(&proxy->gate,
+                           &(struct sgl_gate_options){.admission = options->admission,
+                                                      .tenant_rate = options->tenant_rate,
+                                                      .key = proxy->prompt_key,
+                                                      .lane_count = options->threads,
+                                                      .wake = wake_thread,
+                                                      .context = proxy},
+                           failure);
+}
+
 static int start(struct sgl_proxy *proxy, struct sgl_failure *failure)
 {
     const struct sgl_proxy_options *options = proxy->options;
     int status = options->threads > 1 ? check_port(options->host, options->port, failure) : SGL_OK;
 
+    if (status == SGL_OK)
+        status = open_gate(proxy, failure);
     if (status == SGL_OK && options->log != NULL)
         status = open_journal(proxy, failure);
     if (status == SGL_OK)
@@ -409,6 +437,7 @@ int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_tota
     } else if (proxy.journal != NULL) {
         sgl_journal_discard(proxy.journal);
     }
+    sgl_gate_destroy(proxy.gate);
     sgl_gateway_destroy(proxy.gateway);
     free(proxy.threads);
     return status;

@@ -15,6 +15,7 @@
 #ifndef SGL_LIVE_PROXY_H
 #define SGL_LIVE_PROXY_H
 
+#include "core/admission.h"
 #include "core/limits.h"
 #include "core/policy.h"
 #include "core/retry.h"
@@ -34,6 +35,11 @@ struct sgl_proxy_options {
     uint64_t seed;
     struct sgl_router_limits limits;
     struct sgl_retry_options retry;
+
+    struct sgl_admission_options admission;
+    struct sgl_token_rate tenant_rate; /* of each tenant; zeroed: no limit */
+    const char *tenant_header;         /* that names a request's tenant; NULL: none does */
+    bool forwards_priority;
 
     const char *log; /* NULL: none */
     enum sgl_log_candidates log_candidates;

@@ -3,6 +3,7 @@
  *
  *      proxy.c        life: threads, signals, the log
  *      relay.c        one request, from its arrival to its end
+ *      relay_admission.c  whether and when it is let in
  *      relay_answer.c what its client gets
  *      fields.c       which header fields pass
  *      admin.c        the router's own endpoints; metrics.c
@@ -12,6 +13,7 @@
 #define SGL_LIVE_PROXY_THREAD_H
 
 #include "core/rng.h"
+#include "admission_gate.h"
 #include "gateway.h"
 #include "http_server.h"
 #include "prompt.h"
@@ -26,6 +28,7 @@ struct sgl_proxy {
     const struct sgl_proxy_options *options;
     struct sgl_gateway *gateway;
     struct sgl_journal *journal; /* NULL: no log */
+    struct sgl_gate *gate;       /* NULL: everybody is let in */
     struct sgl_prompt_key prompt_key;
     struct sgl_proxy_thread *threads;
     uint32_t thread_count;
@@ -67,6 +70,9 @@ void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange
 void sgl_relay_sweep(struct sgl_proxy_thread *thread);
 /* The router ends: every client is told so, as far as its answer allows. */
 void sgl_relay_cut_all(struct sgl_proxy_thread *thread);
+/* relay_admission.c: whose waiting is over; and that time has passed. */
+void sgl_relay_hear_gate(struct sgl_proxy_thread *thread);
+void sgl_relay_tick_gate(struct sgl_proxy_thread *thread);
 void sgl_relay_free_spare(struct sgl_proxy_thread *thread);
 
 /* admin.c: false when the path is not the router's own. */

@@ -43,6 +43,7 @@ static void relay_free(struct sgl_relay *relay)
     sgl_prompt_release(&relay->prompt);
     sgl_learner_release(&relay->learner);
     sgl_buffer_release(&relay->gathered);
+    sgl_buffer_release(&relay->cut_body);
     sgl_buffer_release(&relay->held.head);
     sgl_buffer_release(&relay->held.body);
     free(relay->held.fields);
@@ -63,8 +64,8 @@ static void relay_end(struct sgl_relay *relay)
     else
         thread->relays = relay->next;
     if (thread->spare_count >= SPARE_MAX || relay->held.status != 0 ||
-        relay->gathered.capacity > KEPT_MAX || relay->learner.end.capacity > KEPT_MAX ||
-        relay->prompt.capacity > KEPT_MAX / 8) {
+        relay->gathered.capacity > KEPT_MAX || relay->cut_body.capacity > KEPT_MAX ||
+        relay->learner.end.capacity > KEPT_MAX || relay->prompt.capacity > KEPT_MAX / 8) {
         relay_free(relay);
         return;
     }
@@ -83,11 +84,11 @@ void sgl_relay_free_spare(struct sgl_proxy_thread *thread)
     }
 }
 
-/* The client has its answer, or left: counts it, and the relay is over. */
-static void finish(struct sgl_relay *relay, int status)
+void sgl_relay_finish(struct sgl_relay *relay, int status)
 {
     const int64_t now_ns = sgl_gateway_time(relay->thread->gateway, uv_hrtime());
 
+    sgl_relay_leave_gate(relay);
     sgl_gateway_count(relay->thread->gateway, status,
                       (double)(now_ns - relay->request.arrival_ns) / 1e9);
     relay_end(relay);
@@ -135,11 +136,10 @@ static void answer_failure(struct sgl_relay *relay, int status, const char *type
     } else {
         sgl_relay_answer_error(relay, status, type, message);
     }
-    finish(relay, status);
+    sgl_relay_finish(relay, status);
 }
 
-/* Asks the router for a worker and sends it the request. */
-static void send_attempt(struct sgl_relay *relay)
+void sgl_relay_send(struct sgl_relay *relay)
 {
     struct sgl_proxy_thread *thread = relay->thread;
     const struct sgl_gateway_past past = {
@@ -242,7 +242,7 @@ static bool read_request(struct sgl_relay *relay)
     if (status != SGL_OK) {
         const int code = status == SGL_EINVAL ? 400 : 503;
         sgl_relay_answer_error(relay, code, "invalid_request_error", failure.text);
-        finish(relay, code);
+        sgl_relay_finish(relay, code);
         return false;
     }
     relay->request.max_tokens = relay->prompt.max_tokens;
@@ -271,6 +271,7 @@ void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *
     relay->avoided_count = 0;
     relay->excluded_count = 0;
     relay->has_answer = false;
+    relay->waiter.state = SGL_GATE_OUTSIDE;
     relay->request_id = "";
     relay->request = (struct sgl_request){
         .arrival_ns = sgl_gateway_time(thread->gateway, exchange->complete_ns)};
@@ -283,11 +284,11 @@ void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *
     relay->call.on_done = on_done;
     if (!make_fields(relay)) {
         sgl_relay_answer_error(relay, 503, "server_error", "out of memory");
-        finish(relay, 503);
+        sgl_relay_finish(relay, 503);
         return;
     }
-    if (read_request(relay))
-        send_attempt(relay);
+    if (read_request(relay) && sgl_relay_admit(relay))
+        sgl_relay_send(relay);
 }
 
 /* ---- an answer ---- */
@@ -418,7 +419,7 @@ static void on_done(struct sgl_call *call)
             sgl_http_end(relay->exchange);
         else
             sgl_relay_break_stream(relay, 502, "the worker broke off its answer");
-        finish(relay, call->status);
+        sgl_relay_finish(relay, call->status);
         return;
     }
     if (error != NULL && is_retried(relay, error))
@@ -426,7 +427,7 @@ static void on_done(struct sgl_call *call)
     if (call->error == NULL) {
         const int status = call->status;
         sgl_relay_answer_gathered(relay);
-        finish(relay, status);
+        sgl_relay_finish(relay, status);
         return;
     }
     answer_failure(relay, 502, "bad_gateway",
@@ -445,8 +446,10 @@ void sgl_relay_gone(struct sgl_proxy_thread *thread, struct sgl_http_exchange *e
     if (relay->state == SGL_RELAY_UNDER_WAY) {
         sgl_call_cancel(&relay->call);
         tell_end(relay, SGL_INPUT_CANCEL, "client_abort");
+    } else if (relay->state == SGL_RELAY_QUEUED) {
+        sgl_gateway_reject(relay->thread->gateway, &relay->request, "client_abort");
     }
-    finish(relay, 499);
+    sgl_relay_finish(relay, 499);
 }
 
 void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
@@ -465,10 +468,12 @@ static void give_up(struct sgl_relay *relay, const char *error, const char *mess
     if (relay->state == SGL_RELAY_UNDER_WAY) {
         sgl_call_cancel(&relay->call);
         tell_end(relay, SGL_INPUT_COMPLETE, error);
+    } else if (relay->state == SGL_RELAY_QUEUED) {
+        sgl_gateway_reject(relay->thread->gateway, &relay->request, "queue_timeout");
     }
     if (relay->has_answer) {
         sgl_relay_break_stream(relay, 504, message);
-        finish(relay, relay->call.status);
+        sgl_relay_finish(relay, relay->call.status);
     } else {
         answer_failure(relay, 504, "timeout", message);
     }
@@ -482,10 +487,12 @@ static void cut(struct sgl_relay *relay)
     if (relay->state == SGL_RELAY_UNDER_WAY) {
         sgl_call_cancel(&relay->call);
         tell_end(relay, SGL_INPUT_CANCEL, "shutdown");
+    } else if (relay->state == SGL_RELAY_QUEUED) {
+        sgl_gateway_reject(relay->thread->gateway, &relay->request, "shutdown");
     }
     if (relay->has_answer) {
         sgl_relay_break_stream(relay, 503, message);
-        finish(relay, relay->call.status);
+        sgl_relay_finish(relay, relay->call.status);
     } else {
         answer_failure(relay, 503, "server_error", message);
     }
@@ -524,6 +531,6 @@ void sgl_relay_sweep(struct sgl_proxy_thread *thread)
         else if (is_idle)
             give_up(relay, "idle_timeout", "the answer stopped and did not go on");
         else if (relay->state == SGL_RELAY_WAITING && now_ns >= relay->resume_ns)
-            send_attempt(relay);
+            sgl_relay_send(relay);
     }
 }

@@ -1,7 +1,9 @@
 /*
  * relay.h - one request on its way: from the client, by the router's word, to a worker and back.
  *
- *      begin -> routed -> UNDER_WAY --head--> gathering: a short answer, or one to be retried,
+ *      begin -> gate: refused (429), or QUEUED -> 408, or let in; then
+ *
+ *               routed -> UNDER_WAY --head--> gathering: a short answer, or one to be retried,
  *                 ^           |       |       is held until it is whole
  *                 |           |       \-----> streaming: head and bytes pass as they come
  *                 |           v
@@ -11,7 +13,7 @@
  *                           ended: answered | 502 | 503 | 504 | client gone | stream broken
  *
  * Every attempt that a worker was decided for ends with one input: complete (well or not), or
- * cancel.
+ * cancel. A request that never was routed ends with one reject.
  * All of it happens on one thread. A relay is freed when it has ended; its exchange is then over.
  */
 #ifndef SGL_LIVE_RELAY_H
@@ -27,6 +29,7 @@
 enum sgl_relay_state {
     SGL_RELAY_UNDER_WAY,
     SGL_RELAY_WAITING,
+    SGL_RELAY_QUEUED,
 };
 
 /* An answer that is kept in case no better one comes. */
@@ -47,6 +50,8 @@ struct sgl_relay {
     struct sgl_relay *previous;
     enum sgl_relay_state state;
 
+    struct sgl_gate_waiter waiter; /* its place, when there is a gate */
+    struct sgl_buffer cut_body;    /* the body without the word of its priority, when it had one */
     struct sgl_request request;
     struct sgl_prompt prompt;
     struct sgl_decision decision;
@@ -78,6 +83,16 @@ struct sgl_relay {
     struct sgl_relay_held held;
     char error_text[20]; /* "http_503" */
 };
+
+/* relay.c: asks the router for a worker and sends it the request. */
+void sgl_relay_send(struct sgl_relay *relay);
+/* The client has its answer, or left: counts it, and the relay is over. */
+void sgl_relay_finish(struct sgl_relay *relay, int status);
+
+/* relay_admission.c: true when it may be sent now; else it waits in the queue, or is over. */
+bool sgl_relay_admit(struct sgl_relay *relay);
+/* Whatever became of it, its place is free. */
+void sgl_relay_leave_gate(struct sgl_relay *relay);
 
 /* relay_answer.c */
 

@@ -1,0 +1,31 @@
+/*
+ * serve_guard.h - the options of `sglsim serve` about who is let in: how many, how often, with
+ * which key; and what is told about it. Part of serve_options.h.
+ */
+#ifndef SGL_CLI_SERVE_GUARD_H
+#define SGL_CLI_SERVE_GUARD_H
+
+#include "live/proxy.h"
+#include "options.h"
+
+struct sgl_serve_guard {
+    const char *max_concurrent_requests;
+    uint64_t queue_size;
+    double queue_timeout_s;
+    double rate_limit; /* requests per second; NaN: none; so the next */
+    double tenant_rate_limit;
+    const char *tenant_header;
+    bool priority_forward;
+};
+
+void sgl_serve_guard_init(struct sgl_serve_guard *guard);
+
+/* Writes its rows, and returns how many. */
+#define SGL_SERVE_GUARD_ROWS_MAX 24
+size_t sgl_serve_guard_rows(struct sgl_serve_guard *guard,
+                            struct sgl_option rows[static SGL_SERVE_GUARD_ROWS_MAX]);
+
+/* False after a complaint. */
+bool sgl_serve_guard_resolve(struct sgl_proxy_options *proxy, const struct sgl_serve_guard *guard);
+
+#endif
