@@ -253,6 +253,10 @@ static void form_prefill(struct sgl_engine *engine, struct budget *budget, bool 
     if (!is_open || engine->is_full || engine->waiting_count == 0 ||
         engine->partial != SGL_ENGINE_NO_JOB || budget->chunk < page || budget->input <= 0)
         return;
+    if (!has_slot(engine)) {
+        engine->is_full = true;
+        return;
+    }
     if (engine->schedule_policy == SGL_SCHEDULE_LPM)
         sort_by_match(engine);
     do {

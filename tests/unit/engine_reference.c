@@ -262,7 +262,8 @@ static void prefill_sglang(struct sgl_reference_world *world, int64_t now_ns, in
             if (!is_open || world->is_full || world->queued == 0 || budget <= 0 || input <= 0 ||
                 (!has_looked && budget < it->page))
                 return;
-            if (it->is_lpm && !has_looked)
+            /* without a place for anybody, nobody looks at the order */
+            if (it->is_lpm && !has_looked && decoding + in_step < it->running_max)
                 sort_by_match(world);
             has_looked = true;
             self = &world->all[world->queue[0]];
