@@ -68,30 +68,23 @@ int sgl_profile_file_write(const char *path, const struct sgl_worker_model_spec 
                            const char *remarks, struct sgl_failure *failure)
 {
     struct sgl_new_file file;
-    char *text = NULL;
-    size_t size = 0;
     int status = check_place(path, failure);
 
-    if (status != SGL_OK)
-        return status;
-    FILE *out = open_memstream(&text, &size);
-    if (out == NULL)
-        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    write_profile(out, spec, remarks);
-    if (fclose(out) != 0)
-        status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
     if (status == SGL_OK)
         status = sgl_new_file_open(&file, path, failure);
-    for (size_t at = 0; status == SGL_OK && at < size;) {
-        const ssize_t written = write(file.descriptor, text + at, size - at);
-        if (written < 0 && errno != EINTR) {
-            status = sgl_fail_errno(failure, "cannot be written", path);
-            sgl_new_file_discard(&file);
-        }
-        at += written > 0 ? (size_t)written : 0;
+    if (status != SGL_OK)
+        return status;
+    const int own = dup(file.descriptor); /* fclose closes it, and publish syncs the file's */
+    FILE *out = own >= 0 ? fdopen(own, "w") : NULL;
+    if (out != NULL)
+        write_profile(out, spec, remarks);
+    else if (own >= 0)
+        close(own);
+    const bool failed = out == NULL || ferror(out) != 0;
+    if ((out != NULL && fclose(out) != 0) || failed) {
+        status = sgl_fail_errno(failure, "cannot be written", path);
+        sgl_new_file_discard(&file);
+        return status;
     }
-    if (status == SGL_OK)
-        status = sgl_new_file_publish(&file, failure);
-    free(text);
-    return status;
+    return sgl_new_file_publish(&file, failure);
 }

@@ -19,23 +19,24 @@
 
 #define JSON_SCHEMA_VERSION 1
 #define STARTS_STANDARD 4
+#define REMARKS_SIZE 8192   /* a line for each coefficient and phase, far less than that */
 #define SPREAD_SUSPECT 0.15 /* of residuals: models that fit stay below a third of that */
 
 static const char description[] =
     "Fits the step times of the batching model, so that a simulation says what was measured, and\n"
-    "writes them as a profile. From recorded requests (the default): the recorded routing is "
-    "replayed through\n"
-    "the worker model, and its coefficients are moved until the times agree (robust least squares\n"
-    "on log ratios of queue time, first token, end to end and per-token time).\n"
+    "writes them as a profile. From recorded requests (the default): the recorded routing is\n"
+    "replayed through the worker model, and its coefficients are moved until the times agree\n"
+    "(robust least squares on log ratios of queue time, first token, end to end and per-token\n"
+    "time).\n"
     "\n"
     "--fit auto frees every coefficient that the data can tell and ties the others to one scale;\n"
     "a coefficient that is asked for by name and cannot be told is refused (exit 4).\n"
     "\n"
     "--from steps reads a table of engine steps (phase,batch,new_tokens_per_req,...,step_ms),\n"
     "--from kernels the tables X_attention.csv, X_dense.csv and X_per_sequence.csv of one layer;\n"
-    "both are fitted by least squares on relative errors. Such a profile knows no host: give it "
-    "to\n"
-    "--profile with --fit scale and a few recorded requests.\n"
+    "both are fitted by least squares on relative errors. Such a profile knows neither the host "
+    "nor\n"
+    "the engine: let it be the --profile that a fit to recorded requests starts from.\n"
     "\n"
     "exit status: 0 done, 1 failed, 2 usage, 4 the data cannot identify what is asked\n";
 
@@ -349,22 +350,19 @@ static int print_json(const struct command *command)
 /* The fit as remarks of the profile. */
 static int write_profile(struct command *command, struct sgl_failure *failure)
 {
-    char *remarks = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&remarks, &size);
+    char remarks[REMARKS_SIZE] = "";
+    FILE *out = fmemopen(remarks, sizeof remarks, "w");
 
     if (out == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    fprintf(out, "Written by sglsim " SGL_VERSION " calibrate, seed %llu.\n",
-            (unsigned long long)command->seed);
+    fprintf(out, "Written by sglsim " SGL_VERSION " calibrate");
+    if (!has_steps(command))
+        fprintf(out, ", seed %llu", (unsigned long long)command->seed);
+    fputs(".\n", out);
     print_fit(out, command);
-    if (fclose(out) != 0) {
-        free(remarks);
+    if (fclose(out) != 0)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    }
-    const int status = sgl_profile_file_write(command->output, &command->spec, remarks, failure);
-    free(remarks);
-    return status;
+    return sgl_profile_file_write(command->output, &command->spec, remarks, failure);
 }
 
 /* Steps and kernels: the identity is the table's, as far as it says, then the user's. */

@@ -36,7 +36,7 @@ static const char examples[] =
     "  sglsim validate recorded.csv --profile fitted.profile --policy round_robin --html "
     "anew.html\n"
     "  sglsim validate recorded.csv --profile slow.profile --profile-of "
-    "http://localhost:30001=fast.profile\n";
+    "http://w1:30001=fast.profile\n";
 
 struct validation {
     struct sgl_recorded_flags flags;
