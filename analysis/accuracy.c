@@ -142,9 +142,8 @@ static int add_request(struct sgl_accuracy *accuracy, struct pair_sums *sums,
 }
 
 int sgl_accuracy_compute(struct sgl_accuracy *accuracy, const struct sgl_recording *recording,
-                         const struct sgl_worker_times *times, const uint32_t *workers,
-                         struct sgl_row_range range, int64_t first_token_is,
-                         struct sgl_failure *failure)
+                         const struct sgl_worker_times *times,
+                         const struct sgl_accuracy_scope *scope, struct sgl_failure *failure)
 {
     struct pair_sums sums[SGL_METRIC_COUNT] = {0};
     int status = SGL_OK;
@@ -153,13 +152,14 @@ int sgl_accuracy_compute(struct sgl_accuracy *accuracy, const struct sgl_recordi
     accuracy->workers = calloc(recording->worker_count, sizeof *accuracy->workers);
     if (accuracy->workers == NULL)
         status = SGL_ENOMEM;
-    for (size_t i = range.from; i < range.to && status == SGL_OK; i++) {
+    for (size_t i = scope->range.from; i < scope->range.to && status == SGL_OK; i++) {
         const struct sgl_recorded_request *request = &recording->requests[i];
         if (request->failed)
             accuracy->failed++;
         else
             status = add_request(accuracy, sums, request, &times[i],
-                                 workers != NULL ? workers[i] : request->worker, first_token_is);
+                                 scope->workers != NULL ? scope->workers[i] : request->worker,
+                                 scope->first_token_is);
     }
     for (int m = 0; m < SGL_METRIC_COUNT && status == SGL_OK; m++)
         status = finish_metric(&accuracy->metrics[m], &sums[m]);

@@ -66,11 +66,16 @@ struct sgl_accuracy {
     uint32_t worker_count;
 };
 
-/* `workers`: where each request went in the simulation; NULL: where it was recorded. */
+/* What is scored, and how. */
+struct sgl_accuracy_scope {
+    struct sgl_row_range range;
+    int64_t first_token_is;
+    const uint32_t *workers; /* where each request was simulated; NULL: where it was recorded */
+};
+
 int sgl_accuracy_compute(struct sgl_accuracy *accuracy, const struct sgl_recording *recording,
-                         const struct sgl_worker_times *times, const uint32_t *workers,
-                         struct sgl_row_range range, int64_t first_token_is,
-                         struct sgl_failure *failure);
+                         const struct sgl_worker_times *times,
+                         const struct sgl_accuracy_scope *scope, struct sgl_failure *failure);
 
 void sgl_accuracy_release(struct sgl_accuracy *accuracy);
 

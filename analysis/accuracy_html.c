@@ -83,14 +83,16 @@ static size_t ticks(const struct scale *scale, double out[TICKS_MAX])
         const double rough = (scale->most - scale->least) / 6;
         const double power = pow(10, floor(log10(rough)));
         const double step = power * (rough / power > 5 ? 10 : rough / power > 2 ? 5 : 2);
-        for (double at = ceil(scale->least / step) * step;
-             at <= scale->most * (1 + 1e-9) && count < TICKS_MAX; at += step)
-            out[count++] = at + 0.0;
+        const double first = ceil(scale->least / step);
+        for (int i = 0; i < TICKS_MAX && (first + i) * step <= scale->most * (1 + 1e-9); i++)
+            out[count++] = (first + i) * step + 0.0;
         return count;
     }
-    for (double power = pow(10, floor(log10(scale->least))); power <= scale->most; power *= 10)
+    const int first = (int)floor(log10(scale->least));
+    const int last = (int)floor(log10(scale->most));
+    for (int power = first; power <= last; power++)
         for (int d = 0; d < (is_wide ? 1 : 3); d++) {
-            const double at = power * digits[d];
+            const double at = pow(10, power) * digits[d];
             if (at >= scale->least && at <= scale->most && count < TICKS_MAX)
                 out[count++] = at;
         }

@@ -407,8 +407,11 @@ int sgl_calibrate(struct sgl_calibration *calibration, const struct sgl_recordin
     if (status == SGL_OK)
         status = run(calibration, &problem, residuals, failure);
     if (status == SGL_OK)
-        status = sgl_accuracy_compute(&calibration->fit_accuracy, recording, problem.times, NULL,
-                                      options->range, options->first_token_is, failure);
+        status = sgl_accuracy_compute(
+            &calibration->fit_accuracy, recording, problem.times,
+            &(struct sgl_accuracy_scope){.range = options->range,
+                                         .first_token_is = options->first_token_is},
+            failure);
     calibration->evaluations = problem.evaluations;
     free(residuals);
     sgl_calibration_problem_release(&problem);

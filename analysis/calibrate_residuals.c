@@ -68,7 +68,7 @@ int sgl_calibration_problem_make(struct sgl_calibration_problem *problem,
     int status = sgl_worker_plan_make(&problem->plan, recording, failure);
     if (status != SGL_OK)
         return status;
-    problem->specs = malloc(recording->worker_count * sizeof *problem->specs);
+    problem->specs = malloc(recording->worker_count * sizeof(void *));
     problem->times = malloc(recording->count * sizeof *problem->times);
     problem->residual_request = malloc(problem->residual_max * sizeof *problem->residual_request);
     if (problem->specs == NULL || problem->times == NULL || problem->residual_request == NULL)

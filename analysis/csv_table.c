@@ -109,8 +109,7 @@ static int read_cells(const struct table_reader *reader, const struct sgl_csv_ro
 }
 
 static int read_rows(struct table_reader *reader, struct sgl_csv_parser *parser,
-                     int (*take)(void *, const struct sgl_csv_table_row *, struct sgl_failure *),
-                     void *context, struct sgl_failure *failure)
+                     const struct sgl_csv_table *table, struct sgl_failure *failure)
 {
     struct sgl_csv_row row;
     char place[PLACE_MAX];
@@ -130,20 +129,18 @@ static int read_rows(struct table_reader *reader, struct sgl_csv_parser *parser,
         snprintf(place, sizeof place, "%.480s:%llu", reader->path, (unsigned long long)row.line);
         got = read_cells(reader, &row, &out, failure);
         if (got == SGL_OK)
-            got = take(context, &out, failure);
+            got = table->take(table->context, &out, failure);
         if (got != SGL_OK)
             return got;
     }
     return got;
 }
 
-int sgl_csv_table_read(const char *path, const char *where, const char *const *names,
-                       size_t number_first,
-                       int (*take)(void *context, const struct sgl_csv_table_row *row,
-                                   struct sgl_failure *failure),
-                       void *context, struct sgl_failure *failure)
+int sgl_csv_table_read(const char *path, const struct sgl_csv_table *table,
+                       struct sgl_failure *failure)
 {
-    struct table_reader reader = {.path = path, .names = names, .number_first = number_first};
+    struct table_reader reader = {
+        .path = path, .names = table->names, .number_first = table->number_first};
     struct sgl_csv_parser *parser = NULL;
     struct sgl_bytes bytes;
     struct sgl_csv_row header;
@@ -159,10 +156,10 @@ int sgl_csv_table_read(const char *path, const char *where, const char *const *n
         if (status == 0)
             status = sgl_fail(failure, SGL_EINVAL, "%s: empty, expected a header", path);
         else if (status > 0)
-            status = read_header(&reader, &header, where, failure);
+            status = read_header(&reader, &header, table->where, failure);
     }
     if (status == SGL_OK)
-        status = read_rows(&reader, parser, take, context, failure);
+        status = read_rows(&reader, parser, table, failure);
     if (parser != NULL)
         sgl_csv_destroy(parser);
     sgl_bytes_close(&bytes);

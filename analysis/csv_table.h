@@ -21,15 +21,17 @@ struct sgl_csv_table_row {
     const char *place;                        /* "file:line" */
 };
 
-/*
- * Calls `take` for each row that `where` ("column=value,...", NULL: every) lets through, until it
- * gives something else than SGL_OK. `names` ends with NULL; columns from `number_first` on are
- * numbers.
- */
-int sgl_csv_table_read(const char *path, const char *where, const char *const *names,
-                       size_t number_first,
-                       int (*take)(void *context, const struct sgl_csv_table_row *row,
-                                   struct sgl_failure *failure),
-                       void *context, struct sgl_failure *failure);
+/* What is wanted of a table. */
+struct sgl_csv_table {
+    const char *where;        /* "column=value,...": the rows; NULL: all */
+    const char *const *names; /* of the columns; ends with NULL */
+    size_t number_first;      /* columns from here on are numbers */
+    /* Called for each row, until it gives something else than SGL_OK. */
+    int (*take)(void *context, const struct sgl_csv_table_row *row, struct sgl_failure *failure);
+    void *context;
+};
+
+int sgl_csv_table_read(const char *path, const struct sgl_csv_table *table,
+                       struct sgl_failure *failure);
 
 #endif

@@ -156,9 +156,13 @@ static int read_kernels(struct composition *composition, const char *path, const
     char name[PATH_MAX_BYTES];
     const int status = sibling(name, path, word, failure);
 
-    return status == SGL_OK
-               ? sgl_csv_table_read(name, NULL, names, 1, take_kernel, composition, failure)
-               : status;
+    return status == SGL_OK ? sgl_csv_table_read(name,
+                                                 &(struct sgl_csv_table){.names = names,
+                                                                         .number_first = 1,
+                                                                         .take = take_kernel,
+                                                                         .context = composition},
+                                                 failure)
+                            : status;
 }
 
 static double parameter(const struct sgl_worker_model_spec *spec, const char *name)
@@ -196,7 +200,11 @@ int sgl_step_samples_load_kernels(struct sgl_step_samples *samples, const char *
                               "%.300s: the tables beside it have no two rows of layer %s", path,
                               kernels[k].name);
     if (status == SGL_OK)
-        status = sgl_csv_table_read(path, NULL, names, 0, take_attention, &composition, failure);
+        status =
+            sgl_csv_table_read(path,
+                               &(struct sgl_csv_table){
+                                   .names = names, .take = take_attention, .context = &composition},
+                               failure);
     if (status == SGL_OK && samples->count == 0)
         status = sgl_fail(failure, SGL_EINVAL, "%.300s: no row that the worker can hold", path);
     for (size_t k = 0; k < KERNEL_COUNT; k++) {

@@ -61,8 +61,7 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
     times->finish_ns = asked_ns + outcome->e2e_ns;
 }
 
-static int simulate(struct listener *listener, const struct sgl_policy_spec *policy,
-                    const struct sgl_worker_model_spec *const *specs, uint64_t seed,
+static int simulate(struct listener *listener, const struct sgl_policy_run *run,
                     struct sgl_failure *failure)
 {
     static const struct sgl_source_ops source_ops = {.next = next_row};
@@ -75,11 +74,12 @@ static int simulate(struct listener *listener, const struct sgl_policy_spec *pol
     if (workers == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     for (uint32_t w = 0; w < recording->worker_count; w++)
-        workers[w] = (struct sgl_simulation_worker){.url = recording->urls[w], .spec = specs[w]};
+        workers[w] =
+            (struct sgl_simulation_worker){.url = recording->urls[w], .spec = run->specs[w]};
     const int status = sgl_simulate(
         &(struct sgl_simulation_options){
-            .seed = seed,
-            .policy = policy,
+            .seed = run->seed,
+            .policy = run->policy,
             .workers = workers,
             .worker_count = recording->worker_count,
             .max_new_tokens = SGL_JOB_TOKENS_MAX, /* every request states its own */
@@ -92,8 +92,7 @@ static int simulate(struct listener *listener, const struct sgl_policy_spec *pol
     return status;
 }
 
-int sgl_policy_run(const struct sgl_recording *recording, const struct sgl_policy_spec *policy,
-                   const struct sgl_worker_model_spec *const *specs, uint64_t seed,
+int sgl_policy_run(const struct sgl_recording *recording, const struct sgl_policy_run *run,
                    struct sgl_worker_times *times, uint32_t *workers_out,
                    struct sgl_failure *failure)
 {
@@ -113,7 +112,7 @@ int sgl_policy_run(const struct sgl_recording *recording, const struct sgl_polic
         .times = times,
         .workers = workers_out,
     };
-    const int status = simulate(&listener, policy, specs, seed, failure);
+    const int status = simulate(&listener, run, failure);
     free(order);
     return status;
 }

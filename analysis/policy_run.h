@@ -11,9 +11,14 @@
 #include "analysis/worker_run.h"
 #include "core/policy.h"
 
+struct sgl_policy_run {
+    const struct sgl_policy_spec *policy;
+    const struct sgl_worker_model_spec *const *specs; /* of each worker */
+    uint64_t seed;
+};
+
 /* `times` and `workers_out` have one element per request of the recording. */
-int sgl_policy_run(const struct sgl_recording *recording, const struct sgl_policy_spec *policy,
-                   const struct sgl_worker_model_spec *const *specs, uint64_t seed,
+int sgl_policy_run(const struct sgl_recording *recording, const struct sgl_policy_run *run,
                    struct sgl_worker_times *times, uint32_t *workers_out,
                    struct sgl_failure *failure);
 

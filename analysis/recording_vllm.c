@@ -2,6 +2,7 @@
 
 #include "traces/jsonl_parser.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -106,6 +107,7 @@ static int take_rows(struct sgl_recording *recording, struct event_rows *rows)
 {
     double offset_s = INFINITY; /* from the wall clock to the engine's */
 
+    assert(rows->count > 0); /* the head of the file has one */
     qsort(rows->rows, rows->count, sizeof *rows->rows, by_arrival);
     for (size_t i = 0; i < rows->count; i++) {
         const double *times = rows->rows[i].times_s;

@@ -89,7 +89,13 @@ int sgl_step_samples_load_table(struct sgl_step_samples *samples, const char *pa
                                 const char *where, struct sgl_failure *failure)
 {
     *samples = (struct sgl_step_samples){0};
-    int status = sgl_csv_table_read(path, where, names, BATCH, take_step, samples, failure);
+    int status = sgl_csv_table_read(path,
+                                    &(struct sgl_csv_table){.where = where,
+                                                            .names = names,
+                                                            .number_first = BATCH,
+                                                            .take = take_step,
+                                                            .context = samples},
+                                    failure);
     if (status == SGL_OK && samples->count == 0)
         status = sgl_fail(failure, SGL_EINVAL, "%s: no step of phase prefill or decode%s", path,
                           where != NULL ? " in the rows wanted" : "");

@@ -10,8 +10,8 @@
 #include "recorded.h"
 #include "trace_rows.h"
 #include "traces/new_file.h"
+#include "traces/partial.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,8 +281,7 @@ static int write_html(const struct validation *validation, struct sgl_failure *f
         close(own);
     const bool failed = out == NULL || ferror(out) != 0;
     if ((out != NULL && fclose(out) != 0) || failed) {
-        status = sgl_fail(failure, SGL_EIO, "%.200s: cannot be written: %s", validation->html,
-                          strerror(errno));
+        status = sgl_fail_errno(failure, "cannot be written", validation->html);
         sgl_new_file_discard(&file);
         return status;
     }
@@ -308,16 +307,22 @@ static int run(struct validation *validation, struct sgl_failure *failure)
         sgl_worker_plan_release(&plan);
     } else {
         validation->workers = calloc(recording->count, sizeof *validation->workers);
-        status =
-            validation->workers == NULL
-                ? sgl_fail(failure, SGL_ENOMEM, "out of memory")
-                : sgl_policy_run(recording, &validation->policy_spec, validation->spec_of,
-                                 validation->seed, validation->times, validation->workers, failure);
+        status = validation->workers == NULL
+                     ? sgl_fail(failure, SGL_ENOMEM, "out of memory")
+                     : sgl_policy_run(recording,
+                                      &(struct sgl_policy_run){.policy = &validation->policy_spec,
+                                                               .specs = validation->spec_of,
+                                                               .seed = validation->seed},
+                                      validation->times, validation->workers, failure);
     }
     if (status == SGL_OK)
-        status = sgl_accuracy_compute(&validation->accuracy, recording, validation->times,
-                                      validation->workers, validation->range,
-                                      (int64_t)validation->flags.first_token_is, failure);
+        status =
+            sgl_accuracy_compute(&validation->accuracy, recording, validation->times,
+                                 &(struct sgl_accuracy_scope){
+                                     .range = validation->range,
+                                     .first_token_is = (int64_t)validation->flags.first_token_is,
+                                     .workers = validation->workers},
+                                 failure);
     if (status == SGL_OK && validation->html != NULL)
         status = write_html(validation, failure);
     return status;

@@ -63,9 +63,11 @@ static struct sgl_accuracy judge(const struct sgl_worker_model_spec *const *spec
     CU_ASSERT_EQUAL(sgl_row_range_parse(&range, rows, recording.count, &failure), SGL_OK);
     CU_ASSERT_EQUAL(sgl_worker_plan_make(&plan, &recording, &failure), SGL_OK);
     CU_ASSERT_EQUAL(sgl_worker_plan_run(&plan, specs, 1, times, &failure), SGL_OK);
-    CU_ASSERT_EQUAL(
-        sgl_accuracy_compute(&accuracy, &recording, times, NULL, range, first_token_is, &failure),
-        SGL_OK);
+    CU_ASSERT_EQUAL(sgl_accuracy_compute(&accuracy, &recording, times,
+                                         &(struct sgl_accuracy_scope){
+                                             .range = range, .first_token_is = first_token_is},
+                                         &failure),
+                    SGL_OK);
     sgl_worker_plan_release(&plan);
     sgl_recording_release(&recording);
     free(times);
@@ -161,12 +163,14 @@ static void order_of_policies(void)
         struct sgl_worker_times *times = malloc(recording.count * sizeof *times);
         uint32_t *workers = malloc(recording.count * sizeof *workers);
         CU_ASSERT_TRUE_FATAL(times != NULL && workers != NULL);
-        CU_ASSERT_EQUAL(sgl_policy_run(&recording, &policy, specs, 1, times, workers, &failure),
-                        SGL_OK);
-        const struct sgl_row_range all = {0, recording.count};
         CU_ASSERT_EQUAL(
-            sgl_accuracy_compute(&accuracy, &recording, times, workers, all, SEEN_TOKEN, &failure),
+            sgl_policy_run(&recording,
+                           &(struct sgl_policy_run){.policy = &policy, .specs = specs, .seed = 1},
+                           times, workers, &failure),
             SGL_OK);
+        const struct sgl_accuracy_scope all = {
+            .range = {0, recording.count}, .first_token_is = SEEN_TOKEN, .workers = workers};
+        CU_ASSERT_EQUAL(sgl_accuracy_compute(&accuracy, &recording, times, &all, &failure), SGL_OK);
         simulated[i] = accuracy.metrics[SGL_METRIC_E2E].simulated_figures.mean;
         recorded[i] = accuracy.metrics[SGL_METRIC_E2E].recorded_figures.mean;
         /* Round robin is a function of the order of requests: it comes out as it was. */
