@@ -12,6 +12,7 @@
 #define WORKERS_MOST 1024
 #define BLOCK_STANDARD 16
 #define BLOCK_MOST 65536
+#define TIME_SCALE_MOST 1000.0 /* a worker's clock then lasts for 100 days */
 
 static const char description[] =
     "Serves SGLang's API from the simulator's worker model in real time: continuous batching, KV\n"
@@ -89,10 +90,11 @@ static int parse_options(struct emulate_command *c, int argument_count, char **a
                      WORKERS_MOST);
         return SGL_EXIT_USAGE;
     }
-    if (c->prefix_block > BLOCK_MOST || c->time_scale > 1e6 || c->time_scale < 1e-6) {
+    if (c->prefix_block > BLOCK_MOST || c->time_scale > TIME_SCALE_MOST ||
+        c->time_scale < 1 / TIME_SCALE_MOST) {
         sgl_complain("--prefix-block or --time-scale is out of range, expected at most %d, and "
-                     "1e-6 to 1e6",
-                     BLOCK_MOST);
+                     "%g to %g",
+                     BLOCK_MOST, 1 / TIME_SCALE_MOST, TIME_SCALE_MOST);
         return SGL_EXIT_USAGE;
     }
     return SGL_OPTIONS_RUN;

@@ -199,7 +199,8 @@ static void flush_cache(struct sgl_emulate_worker *worker, struct sgl_http_excha
         respond_text(exchange, 400, "Flush cache failed: requests are under way.\n");
         return;
     }
-    if (sgl_emulate_lose(worker) != SGL_OK) {
+    sgl_alarm_set(&worker->alarm, SGL_ALARM_NEVER);
+    if (sgl_emulator_reset(worker->emulator, worker->run->failure) != SGL_OK) {
         sgl_emulate_stop(worker->run, SGL_ENOMEM, NULL);
         respond_text(exchange, 503, "out of memory\n");
         return;
@@ -222,7 +223,8 @@ static void abort_request(struct sgl_emulate_worker *worker, struct sgl_http_exc
     sgl_emulate_advance(worker);
     for (uint32_t handle = 0; handle < worker->flight_count; handle++) {
         struct sgl_emulate_flight *flight = worker->flights[handle];
-        if (!flight->is_used || flight->exchange == NULL)
+        /* One that hangs is not in the engine, and stays as it is. */
+        if (!flight->is_used || !flight->is_in_engine || flight->exchange == NULL)
             continue;
         if (is_all || (flight->request.rid != NULL &&
                        strcmp(flight->request.rid, json_string_value(rid)) == 0))

@@ -167,6 +167,19 @@ def test_faults_do_what_they_say_and_end():
         assert errors() == {"cut": 4}
         assert errors("--stream", "off", "--api", "chat") == {"cut": 4}
         workers.fault(hang=True)
+        with socket.create_connection(("127.0.0.1", workers.ports[0])) as hanging:
+            body = json.dumps(generate("hi", 5, stream=True))
+            hanging.sendall(
+                f"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            # Neither ends what hangs.
+            assert workers.ask("/abort_request", {"abort_all": True})[0] == 200
+            assert workers.ask("/flush_cache", "")[0] == 200
+            hanging.settimeout(0.2)
+            try:
+                raise AssertionError(hanging.recv(100))
+            except TimeoutError:
+                pass
         assert errors("--timeout", "200ms") == {"timeout": 4}
         workers.fault(unhealthy=True)
         assert workers.ask("/health")[0] == 503
