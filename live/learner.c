@@ -82,7 +82,7 @@ static json_t *last_object(const char *text, size_t size, const char *key)
         if (c == end || *c != '{')
             continue;
         const size_t length = object_size(c, end);
-        json_t *object = length == 0 ? NULL : json_loadb(c, length, 0, NULL);
+        json_t *object = length == 0 ? NULL : json_loadb(c, length, JSON_DECODE_INT_AS_REAL, NULL);
         if (object != NULL)
             return object;
     }
@@ -93,9 +93,10 @@ static void read_count(const json_t *object, const char *key, int64_t *count)
 {
     const json_t *value = json_object_get(object, key);
 
-    if (json_is_integer(value) && json_integer_value(value) >= 0 &&
-        json_integer_value(value) <= (json_int_t)1 << 53)
-        *count = json_integer_value(value);
+    const double number = json_number_value(value);
+
+    if (json_is_number(value) && number >= 0 && number <= 0x1p53 && floor(number) == number)
+        *count = (int64_t)number;
 }
 
 static void read_queue_time(const json_t *meta, struct sgl_outcome *outcome)
@@ -187,7 +188,7 @@ const char *sgl_learner_end(struct sgl_learner *learner, struct sgl_outcome *out
     const char *data = last_event(text, text + size, &event_size, &is_done);
     if (data == NULL)
         return is_done ? NULL : "no_done";
-    json_t *event = json_loadb(data, event_size, 0, NULL);
+    json_t *event = json_loadb(data, event_size, JSON_DECODE_INT_AS_REAL, NULL);
     const json_t *error = json_object_get(event, "error");
     const char *word = NULL;
     if (error != NULL && !json_is_null(error))

@@ -3,6 +3,7 @@
 #include "core/absent.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,18 +142,18 @@ static void add_prompt(struct chain *chain, const json_t *value)
     {
         size_t j;
         const json_t *inner;
-        const json_int_t number = json_integer_value(member);
+        const double number = json_real_value(member);
         if (is_full(chain))
             return;
         add_string(chain, member);
-        if (json_is_integer(member))
+        if (json_is_real(member))
             add_bytes(chain, &number, sizeof number);
         if (!json_is_array(member))
             continue;
         json_array_foreach(member, j, inner)
         {
-            const json_int_t id = json_integer_value(inner);
-            if (json_is_integer(inner))
+            const double id = json_real_value(inner);
+            if (json_is_real(inner))
                 add_bytes(chain, &id, sizeof id);
         }
     }
@@ -181,16 +182,18 @@ static void add_messages(struct chain *chain, const json_t *messages)
 
 static void read_limit(struct sgl_prompt *prompt, const json_t *value)
 {
-    if (json_is_integer(value) && json_integer_value(value) >= 0 &&
-        json_integer_value(value) <= (json_int_t)1 << 53)
-        prompt->max_tokens = json_integer_value(value);
+    const double number = json_real_value(value);
+
+    if (json_is_real(value) && number >= 0 && number <= 0x1p53 && floor(number) == number)
+        prompt->max_tokens = (int64_t)number;
 }
 
 int sgl_prompt_read(struct sgl_prompt *prompt, const struct sgl_prompt_key *key, uint32_t block,
                     const char *body, size_t body_size, struct sgl_failure *failure)
 {
     json_error_t error;
-    json_t *root = json_loadb(body, body_size, 0, &error);
+    /* Integers of any length are JSON, and not ours to refuse: as doubles they all fit. */
+    json_t *root = json_loadb(body, body_size, JSON_DECODE_INT_AS_REAL, &error);
     struct chain chain = {.prompt = prompt, .key = key, .block = block};
 
     prompt->id_count = 0;

@@ -2,9 +2,10 @@
 
 #include "upstream_call.h"
 
-#include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define KICKS_MAX 8 /* of libcurl in one turn: it asks for one whenever it stopped midway */
@@ -15,8 +16,9 @@ struct watch {
     uv_poll_t poll;
     struct sgl_upstream *upstream;
     curl_socket_t fd;
-    int events;   /* watched for */
-    bool is_idle; /* libcurl does not ask for it now */
+    int events;        /* watched for */
+    bool is_idle;      /* libcurl does not ask for it now */
+    bool is_connected; /* it has been read from */
 };
 
 /* ---- sockets ---- */
@@ -78,6 +80,13 @@ static struct watch *watch_new(struct sgl_upstream *upstream, curl_socket_t fd)
     return watch;
 }
 
+/* The descriptor's number may come again at once: nothing of it may be left. */
+static void watch_drop(struct watch *watch)
+{
+    watch->upstream->watches[watch->fd] = NULL;
+    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context)
 {
     struct sgl_upstream *upstream = context;
@@ -89,6 +98,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     if (what == CURL_POLL_REMOVE) {
         if (watch == NULL)
             return 0;
+        if (!watch->is_connected) {
+            watch_drop(watch); /* given up: see on_open_socket */
+            return 0;
+        }
         watch->is_idle = true;
         if (watch->events == (UV_READABLE | UV_WRITABLE) || watch->events == UV_WRITABLE) {
             watch->events = UV_READABLE;
@@ -105,6 +118,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
         events |= UV_WRITABLE;
     watch->is_idle = false;
+    watch->is_connected = watch->is_connected || (events & UV_READABLE) != 0;
     if (events != watch->events) {
         watch->events = events;
         return uv_poll_start(&watch->poll, events, on_poll) == 0 ? 0 : -1;
@@ -112,17 +126,32 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     return 0;
 }
 
-/* The descriptor's number may come again at once: nothing of it may be left. */
 static int on_close_socket(void *context, curl_socket_t fd)
 {
     struct sgl_upstream *upstream = context;
     struct watch *watch = watch_of(upstream, fd);
 
-    if (watch != NULL) {
-        upstream->watches[fd] = NULL;
-        uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
-    }
+    if (watch != NULL)
+        watch_drop(watch);
     return close(fd);
+}
+
+/* A socket that was never connected is closed by libcurl (7.88) without a call to the function
+ * above. When its number comes again while we still watch it, libcurl cannot tell the two apart and
+ * would not ask for the new one: so that one gets another number. */
+static curl_socket_t on_open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct sgl_upstream *upstream = context;
+    int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+
+    (void)purpose;
+    while (fd >= 0 && watch_of(upstream, fd) != NULL) {
+        watch_drop(watch_of(upstream, fd));
+        const int other = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+        close(fd);
+        fd = other;
+    }
+    return fd >= 0 ? fd : CURL_SOCKET_BAD;
 }
 
 /* ---- time ---- */
@@ -226,6 +255,9 @@ static CURL *new_handle(const struct sgl_upstream *upstream)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, sgl_call_on_header);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, sgl_call_on_body);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, sgl_call_on_send);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, upstream);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, upstream);
     if (options->ca_file != NULL)

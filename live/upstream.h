@@ -85,6 +85,7 @@ struct sgl_call {
     size_t field_capacity;
     size_t transfer_encodings;
     size_t lengths;
+    bool is_sent; /* once: it is not sent again */
     bool is_faulty;
     bool is_paused;
     bool is_under_way;

@@ -93,8 +93,10 @@ int sgl_call_start(struct sgl_upstream *upstream, struct sgl_call *call)
     call->list = NULL;
     call->error = NULL;
     call->is_paused = false;
+    call->is_sent = false;
     int status = make_list(call) ? sgl_upstream_aim(upstream, easy, call) : SGL_ENOMEM;
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->list);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
@@ -117,6 +119,23 @@ int sgl_call_start(struct sgl_upstream *upstream, struct sgl_call *call)
     }
     call->is_under_way = true;
     return SGL_OK;
+}
+
+/* libcurl sends a request again by itself when a kept connection breaks before a byte came back. The
+ * worker may have begun on it: whether it is sent again is the relay's to say, and the log's to know.
+ */
+int sgl_call_on_send(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+    struct sgl_call *call = context;
+
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    (void)local_port;
+    if (call->is_sent)
+        return CURL_PREREQFUNC_ABORT;
+    call->is_sent = true;
+    return CURL_PREREQFUNC_OK;
 }
 
 /* ---- the answer ---- */
@@ -269,7 +288,8 @@ static const char *error_of(const struct sgl_call *call, CURLcode code)
     case CURLE_COULDNT_CONNECT:
         return "connection_refused";
     case CURLE_OPERATION_TIMEDOUT:
-        return "connect_timeout"; /* the only time that libcurl was told to keep */
+        return "connect_timeout";   /* the only time that libcurl was told to keep */
+    case CURLE_ABORTED_BY_CALLBACK: /* it was about to be sent a second time */
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:

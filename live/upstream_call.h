@@ -38,6 +38,7 @@ int sgl_upstream_aim(struct sgl_upstream *upstream, CURL *easy, const struct sgl
 /* The transfer is over: takes the handle from libcurl, and sets call->error. */
 void sgl_call_finish(struct sgl_call *call, CURLcode code);
 
+int sgl_call_on_send(void *context, char *remote, char *local, int remote_port, int local_port);
 size_t sgl_call_on_header(char *bytes, size_t one, size_t size, void *context);
 size_t sgl_call_on_body(char *bytes, size_t one, size_t size, void *context);
 
