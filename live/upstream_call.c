@@ -121,9 +121,9 @@ int sgl_call_start(struct sgl_upstream *upstream, struct sgl_call *call)
     return SGL_OK;
 }
 
-/* libcurl sends a request again by itself when a kept connection breaks before a byte came back. The
- * worker may have begun on it: whether it is sent again is the relay's to say, and the log's to know.
- */
+/* libcurl sends a request again by itself when a kept connection breaks before a byte came back.
+ * The worker may have begun on it: whether it is sent again is the relay's to say, and the log's to
+ * know. */
 int sgl_call_on_send(void *context, char *remote, char *local, int remote_port, int local_port)
 {
     struct sgl_call *call = context;

@@ -315,7 +315,7 @@ class Logs(LiveTest):
             proxy.process.send_signal(signal.SIGTERM)
             self.assertEqual(proxy.process.wait(harness.PATIENCE), 0)
         self.assertEqual(verify(self.log)[0], 0)
-        self.assertEqual(rows(self.log, "SELECT error FROM outcome"), [("client_abort",)])
+        self.assertEqual(rows(self.log, "SELECT error FROM outcome"), [("shutdown",)])
 
     def test_a_full_ring_is_a_gap_that_is_told(self):
         prompt = json.dumps({"text": "x" * 1000000}).encode()

@@ -1,5 +1,6 @@
 """What goes wrong on the side of the workers, and what a client sees of it."""
 import os
+import socket
 import time
 import unittest
 
@@ -7,11 +8,11 @@ import harness
 from harness import (ANSWER, STREAM_HEAD, LiveTest, Worker, chunk, reset, response, wait_until)
 
 
-def refused_port():
-    """A URL where nothing listens."""
-    worker = Worker()
-    worker.close()
-    return worker.url
+def refusing_socket():
+    """Bound, so that nobody else takes the port, and not listening."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
 
 
 def always(data):
@@ -149,10 +150,12 @@ class WorkerFaults(LiveTest):
 
     def test_u10_nobody_listens(self):
         self.workers = [Worker()]
-        proxy = self.proxy = harness.Proxy([refused_port(), self.workers[0]], log=self.log)
-        for _ in range(4):
-            self.assertEqual(proxy.post().status, 200)
-        self.assertIn((0, 0, "connection_refused"), self.outcomes())
+        with refusing_socket() as bound:
+            url = "http://127.0.0.1:%d" % bound.getsockname()[1]
+            proxy = self.proxy = harness.Proxy([url, self.workers[0]], log=self.log)
+            for _ in range(4):
+                self.assertEqual(proxy.post().status, 200)
+            self.assertIn((0, 0, "connection_refused"), self.outcomes())
 
     def test_u10_the_breaker_opens(self):
         proxy = self.start(lambda connection, request: None, good,
