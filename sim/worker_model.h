@@ -37,12 +37,24 @@
 #include "sim/profile.h"
 #include "traces/trace.h"
 
+/*
+ * Which part of a request a worker has. In a fleet of pairs the prompt is computed by one worker and
+ * the answer given by another:
+ *
+ *     prefill   the prompt and token 1; its memory stays taken after the finish event, for it is
+ *               being sent away, until cancel says that it has arrived
+ *     decode    the rest: the prompt's memory comes with the job, and token 1 is told when the job
+ *               joins the batch
+ */
+enum sgl_leg { SGL_LEG_WHOLE, SGL_LEG_PREFILL, SGL_LEG_DECODE };
+
 /* A request as it reaches a worker. Pointers are borrowed for the call. */
 struct sgl_job {
     uint32_t handle;       /* the driver's name for it, unique among jobs in the worker */
     int64_t arrival_ns;    /* at the worker */
     int64_t max_tokens;    /* never absent: the driver has put its default where there was none */
-    int64_t output_tokens; /* the truth */
+    int64_t output_tokens; /* the truth, of all legs together */
+    enum sgl_leg leg;      /* others than whole only where has_legs */
     const struct sgl_request *request;   /* what the router knows of it */
     const struct sgl_recorded *recorded; /* what was measured when the trace was taken */
 };
@@ -88,6 +100,7 @@ struct sgl_worker_model_ops {
     const char *summary;                    /* one line, under 80 columns */
     const struct sgl_parameter *parameters; /* ? */
     bool takes_profile;                     /* its table is the one profiles are written in */
+    bool has_legs;                          /* it can be one of a pair */
     size_t state_size;
 
     /* Called after each key=value: lets a key stand for several others. */

@@ -161,8 +161,9 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
     const struct sgl_request *request = job->request;
     const int64_t prompt_tokens = request->prompt_tokens > 0 ? request->prompt_tokens : 1;
     /* A limit beyond what any request can give does not bind. */
-    const int64_t max_tokens =
+    const int64_t limit =
         job->max_tokens < SGL_JOB_TOKENS_MAX ? job->max_tokens : SGL_JOB_TOKENS_MAX;
+    const int64_t max_tokens = job->leg == SGL_LEG_PREFILL && limit > 1 ? 1 : limit;
     if (self->kv.pages_total > 0 &&
         sgl_engine_pages(self, prompt_tokens + max_tokens) > self->kv.pages_total) {
         reject(self, job, "over_capacity");
@@ -179,8 +180,12 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
         .max_tokens = (uint32_t)max_tokens,
         .priority = (uint8_t)(self->schedule_policy == SGL_SCHEDULE_PRIORITY ? request->priority
                                                                              : SGL_PRIORITY_NORMAL),
+        .leg = (uint8_t)job->leg,
     };
-    if (self->has_cache && request->prefix_count > 0 && take_ids(self, index, request) != SGL_OK) {
+    if (job->leg == SGL_LEG_DECODE && self->jobs[index].output_tokens > 0)
+        self->jobs[index].emitted = 1;
+    if (self->has_cache && request->prefix_count > 0 && job->leg != SGL_LEG_DECODE &&
+        take_ids(self, index, request) != SGL_OK) {
         sgl_slots_give(&self->slots, index);
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     }
@@ -255,6 +260,7 @@ const struct sgl_worker_model_ops sgl_worker_model_batching = {
     .summary = "continuous batching with chunked prefill and KV memory, step by step",
     .parameters = sgl_engine_parameters,
     .takes_profile = true,
+    .has_legs = true,
     .state_size = sizeof(struct sgl_engine),
     .spread = sgl_engine_spread,
     .check = sgl_engine_check,

@@ -35,6 +35,9 @@
  * A step takes at least a nanosecond. So an instant holds at most one step boundary of a worker,
  * and a leap cannot pass over two orders of events within one instant.
  *
+ * In a fleet of pairs (enum sgl_leg) a prefill leg is let go when its memory has arrived elsewhere,
+ * and a decode leg joins the running jobs without a prefill (engine_pairs.c).
+ *
  * Files: batching.c (calls of the driver), engine_parameters.c, engine_schedulers.c (which requests
  * a step works on), engine_memory.c (pages, and who has to wait again), engine_steps.c (time, what
  * happens when steps end), engine_clients.c (tokens so far, clients that leave), step_cost.c
@@ -62,6 +65,9 @@
 #define SGL_ENGINE_RATIO_STEP INT64_C(602)
 #define SGL_ENGINE_RETRACT_STEPS 20
 #define SGL_ENGINE_ESTIMATE_MAX 4096
+/* Tokens kept free for each request that decodes, when one more of a pair wants to (server_args.py,
+ * num_reserved_decode_tokens). */
+#define SGL_ENGINE_RESERVED_DECODE 512
 
 struct sgl_engine_job {
     int64_t started_ns; /* first admission; SGL_ABSENT before */
@@ -74,6 +80,7 @@ struct sgl_engine_job {
     uint32_t prefilled; /* of prompt and emitted, what the cache had included */
     uint32_t residue;   /* its class while it decodes, see above */
     uint8_t priority;   /* enum sgl_priority: which of the queues it waits in */
+    uint8_t leg;        /* enum sgl_leg */
     bool has_ids;       /* it has an engine_prompt */
     bool is_clipped;    /* its estimate was cut when it started to decode */
 };
@@ -130,6 +137,7 @@ struct sgl_engine {
     struct sgl_slots slots;
     struct sgl_slot_list waiting[SGL_PRIORITY_COUNT]; /* one after the other */
     int64_t waiting_count;
+    struct sgl_slot_list kept; /* prefill legs that are done, while their memory is sent away */
 
     uint32_t partial; /* admitted, its prompt not done after the chunk of this step */
     int64_t admitted; /* jobs in prefill or decode */
@@ -270,5 +278,24 @@ int sgl_engine_add_job(struct sgl_engine *engine, uint32_t *job_out);
 
 /* Room for what jobs with ids have beside that. */
 int sgl_engine_add_prompts(struct sgl_engine *engine);
+
+/* ---- pairs (engine_pairs.c) ------------------------------------------------------------- */
+
+/* Decode legs at the head of the queue join the running jobs, while there are places and memory. */
+void sgl_engine_join_decode_legs(struct sgl_engine *engine);
+
+/* Memory of a prefill leg that is done, by its handle, is let go. False: there is none such. */
+bool sgl_engine_release_kept(struct sgl_engine *engine, uint32_t handle);
+
+/* ---- ends (engine_steps.c) -------------------------------------------------------------- */
+
+/* Tells the first token of a job. */
+void sgl_engine_tell_first_token(const struct sgl_engine *engine, uint32_t job, int64_t now_ns);
+
+/* A job is done: it is told, and forgotten, unless its memory is still wanted. */
+void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns);
+
+/* The place and the ids of a job whose memory has been let go are given back. */
+void sgl_engine_forget(struct sgl_engine *engine, uint32_t job);
 
 #endif

@@ -163,9 +163,14 @@ static int form(struct sgl_engine *engine, struct sgl_failure *failure)
         engine->ratio = SGL_ENGINE_RATIO_FIRST;
         return 1;
     }
+    sgl_engine_join_decode_legs(engine);
     if (engine->scheduler->form(engine) != SGL_OK)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    assert(engine->is_decoding || engine->chunk_count > 0);
+    if (!engine->is_decoding && engine->chunk_count == 0) {
+        /* All have joined and ended, or wait for memory that is being sent away. */
+        assert(engine->admitted == 0 && (engine->waiting_count == 0 || engine->kept.count > 0));
+        return SGL_OK;
+    }
 
     const struct sgl_step_load load = measure(engine);
     const int64_t step_ps = sgl_step_ps(&engine->cost, &load);
@@ -265,28 +270,47 @@ static void emit(const struct sgl_engine *engine, const struct sgl_engine_job *j
     engine->emit(engine->emit_context, &full);
 }
 
-/* The job's memory has been let go. */
-static void finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
+void sgl_engine_tell_first_token(const struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
-    struct sgl_engine_job *self = &engine->jobs[job];
-    struct sgl_worker_event event = {
-        .kind = SGL_WORKER_FINISH,
+    const struct sgl_worker_event event = {
+        .kind = SGL_WORKER_FIRST_TOKEN,
         .time_ns = now_ns,
-        .started_ns = self->started_ns,
-        .output_tokens = self->output_tokens,
+        .started_ns = SGL_ABSENT,
+        .output_tokens = SGL_ABSENT,
         .cached_tokens = SGL_ABSENT,
     };
 
-    if (self->has_ids) {
-        event.cached_tokens = engine->prompts[job].cached_tokens;
+    emit(engine, &engine->jobs[job], &event);
+}
+
+void sgl_engine_forget(struct sgl_engine *engine, uint32_t job)
+{
+    if (engine->jobs[job].has_ids) {
         free(engine->prompts[job].prompt.ids);
         engine->prompts[job] = (struct sgl_engine_prompt){0};
     }
+    sgl_slots_give(&engine->slots, job);
+}
+
+void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
+{
+    const struct sgl_engine_job self = engine->jobs[job];
+    const struct sgl_worker_event event = {
+        .kind = SGL_WORKER_FINISH,
+        .time_ns = now_ns,
+        .started_ns = self.started_ns,
+        .output_tokens = self.output_tokens,
+        .cached_tokens = self.has_ids ? engine->prompts[job].cached_tokens : SGL_ABSENT,
+    };
+
     engine->admitted--;
     engine->is_full = false;
     assert(engine->admitted >= 0);
-    sgl_slots_give(&engine->slots, job);
-    emit(engine, self, &event);
+    if (self.leg == SGL_LEG_PREFILL)
+        sgl_slot_list_push(&engine->kept, &engine->slots, job);
+    else
+        sgl_engine_forget(engine, job);
+    emit(engine, &self, &event);
 }
 
 /* All is computed that the next token needs: it comes out of the same step. */
@@ -301,20 +325,12 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
         sgl_kv_cache_publish(&engine->kv, &prompt->prompt, &prompt->hold);
         sgl_kv_cache_unreserve(&engine->kv, prompt->prompt.count);
     }
-    if (self->emitted < self->output_tokens) {
-        const struct sgl_worker_event event = {
-            .kind = SGL_WORKER_FIRST_TOKEN,
-            .time_ns = now_ns,
-            .started_ns = SGL_ABSENT,
-            .output_tokens = SGL_ABSENT,
-            .cached_tokens = SGL_ABSENT,
-        };
-        if (self->emitted++ == 0)
-            emit(engine, self, &event);
-    }
+    if (self->emitted < self->output_tokens && self->emitted++ == 0)
+        sgl_engine_tell_first_token(engine, job, now_ns);
     if (self->emitted == self->output_tokens) {
-        sgl_engine_let_go(engine, job, self->prefilled);
-        finish(engine, job, now_ns);
+        if (self->leg != SGL_LEG_PREFILL)
+            sgl_engine_let_go(engine, job, self->prefilled);
+        sgl_engine_finish(engine, job, now_ns);
         return;
     }
     sgl_engine_join(engine, job);
@@ -339,7 +355,7 @@ static void end_decode(struct sgl_engine *engine, int64_t now_ns)
         const uint32_t job = last->item;
         sgl_engine_leave(engine, job);
         sgl_engine_let_go(engine, job, sgl_engine_to_prefill(&engine->jobs[job]) - 1);
-        finish(engine, job, now_ns);
+        sgl_engine_finish(engine, job, now_ns);
     }
 }
 
