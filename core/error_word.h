@@ -39,6 +39,7 @@ enum sgl_blame {
     X(stream_cut,           WORKER, false, "the answer broke off")                             \
     X(idle_timeout,         WORKER, false, "the answer stopped and did not go on")             \
     X(timeout,              WORKER, false, "the deadline over all attempts passed")            \
+    X(pair_lost,            ROUTER, false, "the other leg of its pair failed")                 \
     X(over_capacity,        CLIENT, false, "more memory than the worker has")                  \
     X(client_abort,         CLIENT, false, "the client left")                                  \
     X(no_worker,            ROUTER, false, "no worker could be a candidate")                   \

@@ -38,7 +38,7 @@ static int add_workers(struct sgl_simulation *self)
     for (uint32_t i = 0; i < self->options->worker_count; i++) {
         struct sgl_input input = {
             .kind = SGL_INPUT_ADD_WORKER,
-            .pool = SGL_POOL_REGULAR,
+            .pool = self->options->workers[i].pool,
             .worker = i,
             .added = {.url = self->options->workers[i].url,
                       .model = self->options->workers[i].model},
@@ -225,42 +225,84 @@ static int read_row(struct sgl_simulation *self)
     return SGL_OK;
 }
 
-static int dispatch(struct sgl_simulation *self, const struct sgl_request *request, uint32_t index)
+int sgl_simulation_place(struct sgl_simulation *self, const struct sgl_job *job)
 {
+    const uint32_t index = self->flights[job->handle].worker;
     struct sgl_simulated_worker *worker = &self->workers[index];
     struct sgl_failure inner;
-    uint32_t slot;
 
-    int status = sgl_simulation_take_off(self, index, &slot);
+    sgl_simulation_touch(self, index);
+    const int status = worker->ops->arrive(worker->state, job, &inner);
+    return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, &inner, job->request);
+}
+
+static int refuse(struct sgl_simulation *self, const struct sgl_request *request,
+                  enum sgl_pool pool)
+{
+    struct sgl_input input = {
+        .kind = SGL_INPUT_REJECT,
+        .pool = pool,
+        .request = request->request,
+        .outcome = sgl_outcome_absent(),
+    };
+
+    input.outcome.prompt_tokens = request->prompt_tokens;
+    input.outcome.error = "no_worker";
+    const int status = sgl_simulation_feed(self, &input, NULL);
+    if (status == SGL_OK)
+        sgl_simulation_count(self, request->request, false);
+    return status;
+}
+
+int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_request *request,
+                         enum sgl_pool pool, uint32_t *worker_out)
+{
+    struct sgl_input input = {
+        .kind = SGL_INPUT_ROUTE,
+        .pool = pool,
+        .request = request->request,
+        .route = {.request = request},
+    };
+    struct sgl_result result;
+
+    *worker_out = SGL_NO_WORKER;
+    const int status = sgl_simulation_feed(self, &input, &result);
     if (status != SGL_OK)
         return status;
-    if (worker->condition.is_down) {
+    assert(result.action_count == 1);
+    if (result.actions[0].kind != SGL_ACTION_DISPATCH)
+        return refuse(self, request, pool);
+    *worker_out = result.actions[0].decision.worker;
+    return SGL_OK;
+}
+
+/* The whole request goes to one worker. */
+static int arrive_whole(struct sgl_simulation *self, const struct sgl_request *request)
+{
+    uint32_t index;
+    uint32_t slot;
+    int status = sgl_simulation_route(self, request, SGL_POOL_REGULAR, &index);
+
+    if (status != SGL_OK || index == SGL_NO_WORKER)
+        return status;
+    status = sgl_simulation_take_off(self, request, SGL_POOL_REGULAR, index, &slot);
+    if (status != SGL_OK)
+        return status;
+    if (self->workers[index].condition.is_down) {
         sgl_simulation_fail(self, slot, "connection_refused");
         return SGL_OK;
     }
-    const struct sgl_job job = {
-        .handle = slot,
-        .arrival_ns = self->now_ns,
-        .max_tokens = request->max_tokens,
-        .output_tokens = self->row.output_tokens,
-        .request = request,
-        .recorded = &self->row.recorded,
-    };
-    sgl_simulation_touch(self, index);
-    status = worker->ops->arrive(worker->state, &job, &inner);
-    return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, &inner, request);
+    return sgl_simulation_place(self, &(struct sgl_job){.handle = slot,
+                                                        .arrival_ns = self->now_ns,
+                                                        .max_tokens = request->max_tokens,
+                                                        .output_tokens = self->row.output_tokens,
+                                                        .request = request,
+                                                        .recorded = &self->row.recorded});
 }
 
 static int arrive(struct sgl_simulation *self)
 {
     struct sgl_request request = self->row.request;
-    struct sgl_input input = {
-        .kind = SGL_INPUT_ROUTE,
-        .pool = SGL_POOL_REGULAR,
-        .request = request.request,
-        .route = {.request = &request},
-    };
-    struct sgl_result result;
 
     self->totals->arrived++;
     request.arrival_ns = self->now_ns;
@@ -268,13 +310,8 @@ static int arrive(struct sgl_simulation *self)
         request.max_tokens = self->options->max_new_tokens;
         self->totals->without_max_tokens++;
     }
-    int status = sgl_simulation_feed(self, &input, &result);
-    if (status != SGL_OK)
-        return status;
-    assert(result.action_count == 1);
-    const struct sgl_action *action = &result.actions[0];
-    status = action->kind == SGL_ACTION_DISPATCH ? dispatch(self, &request, action->decision.worker)
-                                                 : sgl_simulation_refuse(self, &request);
+    const int status =
+        self->has_pairs ? sgl_simulation_arrive_pair(self, &request) : arrive_whole(self, &request);
     return status == SGL_OK ? read_row(self) : status;
 }
 
@@ -420,6 +457,55 @@ static int check_conservation(const struct sgl_simulation *self)
     return SGL_OK;
 }
 
+static const struct sgl_policy_spec *policy_of(const struct sgl_simulation_options *options,
+                                               enum sgl_pool pool)
+{
+    const struct sgl_policy_spec *own = pool == SGL_POOL_PREFILL  ? options->prefill_policy
+                                        : pool == SGL_POOL_DECODE ? options->decode_policy
+                                                                  : NULL;
+
+    return own != NULL ? own : options->policy;
+}
+
+static bool has_pairs(const struct sgl_simulation_options *options)
+{
+    for (uint32_t i = 0; i < options->worker_count; i++)
+        if (options->workers[i].pool != SGL_POOL_REGULAR)
+            return true;
+    return false;
+}
+
+/* Either all are regular, or there are some of both kinds, which can be one of a pair. */
+static int check_pools(const struct sgl_simulation_options *options, struct sgl_failure *failure)
+{
+    uint32_t counts[SGL_POOL_COUNT] = {0};
+
+    for (uint32_t i = 0; i < options->worker_count; i++) {
+        const struct sgl_simulation_worker *worker = &options->workers[i];
+        counts[worker->pool]++;
+        if (worker->pool != SGL_POOL_REGULAR && !worker->spec->ops->has_legs)
+            return sgl_fail(failure, SGL_EINVAL,
+                            "worker %s: the service %s cannot be one of a pair, expected batching",
+                            worker->url, worker->spec->ops->name);
+    }
+    if (!has_pairs(options))
+        return sgl_policy_fits(options->policy, options->worker_count, failure);
+    if (counts[SGL_POOL_REGULAR] > 0 || counts[SGL_POOL_PREFILL] == 0 ||
+        counts[SGL_POOL_DECODE] == 0)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "a fleet of %u regular, %u prefill and %u decode workers, expected only "
+                        "regular ones or both of the others",
+                        counts[SGL_POOL_REGULAR], counts[SGL_POOL_PREFILL],
+                        counts[SGL_POOL_DECODE]);
+    for (int pool = SGL_POOL_PREFILL; pool <= SGL_POOL_DECODE; pool++) {
+        const int status =
+            sgl_policy_fits(policy_of(options, (enum sgl_pool)pool), counts[pool], failure);
+        if (status != SGL_OK)
+            return status;
+    }
+    return SGL_OK;
+}
+
 static int check_options(const struct sgl_simulation_options *options, struct sgl_failure *failure)
 {
     const int64_t times[] = {options->response_delay_ns, options->load_interval_ns,
@@ -443,7 +529,7 @@ static int check_options(const struct sgl_simulation_options *options, struct sg
     if (options->max_new_tokens < 1)
         return sgl_fail(failure, SGL_EINVAL, "simulation: max_new_tokens %lld, expected at least 1",
                         (long long)options->max_new_tokens);
-    return sgl_policy_fits(options->policy, options->worker_count, failure);
+    return check_pools(options, failure);
 }
 
 int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t index)
@@ -502,6 +588,7 @@ static void release(struct sgl_simulation *self)
     free(self->due);
     sgl_slots_release(&self->slots);
     sgl_reports_release(&self->reports);
+    sgl_transfers_release(&self->transfers);
     sgl_event_queue_release(&self->events);
     sgl_router_destroy(self->router);
 }
@@ -520,11 +607,10 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
                     .seed = options->seed,
                     .worker_count = options->worker_count},
     };
-    const struct sgl_router_options router_options = {
+    struct sgl_router_options router_options = {
         .seed = options->seed,
         .limits.worker_max =
             options->worker_count > SGL_WORKER_MAX_STANDARD ? options->worker_count : 0,
-        .policy = {[SGL_POOL_REGULAR] = options->policy},
         .sink = options->sink,
     };
 
@@ -532,6 +618,13 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
     int status = check_options(options, failure);
     if (status != SGL_OK)
         return status;
+    self.has_pairs = has_pairs(options);
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+        if (self.has_pairs == (pool != SGL_POOL_REGULAR))
+            router_options.policy[pool] = policy_of(options, (enum sgl_pool)pool);
+    if (self.has_pairs && (status = sgl_transfers_init(&self.transfers, &options->transfer,
+                                                       options->worker_count, failure)) != SGL_OK)
+        goto out;
     if ((status = sgl_router_create(&self.router, &router_options, failure)) != SGL_OK ||
         (status = create_workers(&self)) != SGL_OK || (status = add_workers(&self)) != SGL_OK ||
         (status = run(&self)) != SGL_OK)

@@ -27,6 +27,19 @@
  * probes, which a worker passes unless it is down. A failed attempt ends its request: nothing is
  * retried.
  *
+ * Pairs. A fleet is regular, or it has prefill and decode workers: then each request goes to one of
+ * both, chosen when it arrives, by a policy of each pool. The prefill worker computes the prompt and
+ * token 1; its memory travels (transfer.h) and is then let go there; the decode worker takes it over
+ * and gives the rest. So a request has two outcomes:
+ *
+ *     prefill    queue_time as above; e2e to the arrival of its memory; ttft absent; output_tokens 1
+ *     decode     queue_time = start at the decode worker - arrival of the memory; ttft and e2e as
+ *                the client sees them, from the arrival of the request; all output tokens
+ *
+ * When a leg fails the request has failed, and the other leg, if it is still out, is cancelled in
+ * the instant the router hears of it, with "pair_lost". Kept prompts serve later ones in the prefill
+ * pool; decode workers keep none.
+ *
  * The true output length goes to the worker, never to the router. Memory is bounded by the requests
  * in flight and the workers, not by the length of the trace.
  *
@@ -38,6 +51,7 @@
 #include "core/policy.h"
 #include "core/sink.h"
 #include "sim/fault_plan.h"
+#include "sim/transfer.h"
 #include "sim/worker_model.h"
 #include "traces/trace.h"
 
@@ -46,6 +60,7 @@
 
 struct sgl_simulation_worker {
     const char *url;
+    enum sgl_pool pool;
     const char *model;                        /* NULL when not stated */
     const struct sgl_worker_model_spec *spec; /* which model, with its parameters */
 };
@@ -54,6 +69,9 @@ struct sgl_simulation_worker {
 struct sgl_simulation_options {
     uint64_t seed;
     const struct sgl_policy_spec *policy;
+    const struct sgl_policy_spec *prefill_policy; /* of pairs; NULL: policy. So the next */
+    const struct sgl_policy_spec *decode_policy;
+    struct sgl_transfer_options transfer; /* of pairs */
     const struct sgl_simulation_worker *workers;
     uint32_t worker_count;
     int64_t max_new_tokens; /* for requests that state no max_tokens, as if they stated it; DESIGN:

@@ -38,7 +38,8 @@ static int grow(struct sgl_simulation *self)
     return sgl_slots_grow(&self->slots) == SGL_OK ? SGL_OK : sgl_simulation_no_memory(self);
 }
 
-int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t worker, uint32_t *slot_out)
+int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_request *request,
+                            enum sgl_pool pool, uint32_t worker, uint32_t *slot_out)
 {
     const int status = sgl_slots_are_full(&self->slots) ? grow(self) : SGL_OK;
 
@@ -46,10 +47,15 @@ int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t worker, uint32
         return status;
     *slot_out = sgl_slots_take(&self->slots);
     self->flights[*slot_out] = (struct sgl_flight){
-        .request = self->row.request.request,
+        .request = request->request,
+        .pool = pool,
+        .twin = SGL_NO_TWIN,
         .worker = worker,
         .arrival_ns = self->now_ns,
-        .prompt_tokens = self->row.request.prompt_tokens,
+        .reached_ns = self->now_ns,
+        .prompt_tokens = request->prompt_tokens,
+        .max_tokens = request->max_tokens,
+        .priority = request->priority,
         .true_output_tokens = self->row.output_tokens,
         .first_token_ns = SGL_ABSENT,
         .queue_length = SGL_ABSENT,
@@ -58,8 +64,13 @@ int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t worker, uint32
     return SGL_OK;
 }
 
-/* A request has left: its outcome is with the router. */
-static void count_outcome(struct sgl_simulation *self, int64_t request, bool success)
+void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot)
+{
+    self->flights[slot].worker = SGL_NO_WORKER;
+    sgl_slots_give(&self->slots, slot);
+}
+
+void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool success)
 {
     struct sgl_simulation_totals *totals = self->totals;
 
@@ -74,28 +85,11 @@ static void count_outcome(struct sgl_simulation *self, int64_t request, bool suc
         self->options->progress(self->options->progress_context, done, self->now_ns);
 }
 
-int sgl_simulation_refuse(struct sgl_simulation *self, const struct sgl_request *request)
-{
-    struct sgl_input input = {
-        .kind = SGL_INPUT_REJECT,
-        .pool = SGL_POOL_REGULAR,
-        .request = request->request,
-        .outcome = sgl_outcome_absent(),
-    };
-
-    input.outcome.prompt_tokens = request->prompt_tokens;
-    input.outcome.error = "no_worker";
-    const int status = sgl_simulation_feed(self, &input, NULL);
-    if (status == SGL_OK)
-        count_outcome(self, request->request, false);
-    return status;
-}
-
 static int deliver_first_token(struct sgl_simulation *self, const struct sgl_flight *flight)
 {
     struct sgl_input input = {
         .kind = SGL_INPUT_FIRST_TOKEN,
-        .pool = SGL_POOL_REGULAR,
+        .pool = flight->pool,
         .request = flight->request,
     };
 
@@ -107,12 +101,12 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
     const struct sgl_flight *flight = &self->flights[slot];
     struct sgl_input input = {
         .kind = SGL_INPUT_COMPLETE,
-        .pool = SGL_POOL_REGULAR,
+        .pool = flight->pool,
         .request = flight->request,
         .outcome =
             {
                 .queue_time_ns = flight->started_ns != SGL_ABSENT
-                                     ? flight->started_ns - flight->arrival_ns
+                                     ? flight->started_ns - flight->reached_ns
                                      : SGL_ABSENT,
                 .ttft_ns = flight->first_token_ns != SGL_ABSENT
                                ? flight->first_token_ns + self->options->response_delay_ns -
@@ -132,11 +126,14 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
 
     if (status != SGL_OK)
         return status;
-    if (flight->error == NULL && flight->output_tokens < flight->true_output_tokens)
+    const struct sgl_flight landed = *flight;
+    if (landed.pool != SGL_POOL_PREFILL && landed.error == NULL &&
+        landed.output_tokens < landed.true_output_tokens)
         self->totals->cut_to_max_tokens++;
-    count_outcome(self, flight->request, flight->error == NULL);
-    self->flights[slot].worker = SGL_NO_WORKER;
-    sgl_slots_give(&self->slots, slot);
+    sgl_simulation_land(self, slot);
+    if (landed.pool != SGL_POOL_REGULAR)
+        return sgl_simulation_leg_ended(self, &landed);
+    sgl_simulation_count(self, landed.request, landed.error == NULL);
     return SGL_OK;
 }
 
@@ -176,10 +173,23 @@ static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last
         self->is_out_of_memory = true;
 }
 
+void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns)
+{
+    self->flights[slot].is_answered = true;
+    send_answer(self, slot, true, delay_ns);
+}
+
 void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error)
 {
     struct sgl_flight *flight = &self->flights[slot];
 
+    if (flight->is_sending)
+        sgl_event_queue_remove(&self->events, sgl_simulation_answer_item(self, slot, false));
+    if (flight->is_ghost) {
+        sgl_simulation_land(self, slot);
+        return;
+    }
+    flight->is_sending = false;
     flight->is_answered = true;
     flight->error = error;
     flight->started_ns = SGL_ABSENT;
@@ -210,12 +220,19 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
     struct sgl_worker_load load;
 
     assert(event->time_ns == self->now_ns);
+    const bool is_prefill = flight->pool == SGL_POOL_PREFILL;
     if (event->kind == SGL_WORKER_FIRST_TOKEN) {
+        /* Token 1 of a prefill leg goes to the decode worker, not to the client. */
+        if (is_prefill || flight->is_ghost)
+            return;
         flight->first_token_ns = event->time_ns + event->delay_ns;
         send_answer(self, event->handle, false, event->delay_ns);
         return;
     }
-    flight->is_answered = true;
+    if (flight->is_ghost && !is_prefill) {
+        sgl_simulation_land(self, event->handle);
+        return;
+    }
     flight->error = event->error;
     flight->started_ns = event->started_ns;
     flight->output_tokens = event->output_tokens;
@@ -225,14 +242,21 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
         flight->queue_length = load.queue_length;
         flight->reported_ns = self->now_ns;
     }
-    send_answer(self, event->handle, true, event->delay_ns);
+    if (is_prefill && event->kind == SGL_WORKER_FINISH)
+        sgl_simulation_send_memory(self, event->handle);
+    else
+        sgl_simulation_answer(self, event->handle, event->delay_ns);
 }
 
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
 {
     const uint32_t answer = item - sgl_simulation_answer_item(self, 0, false);
 
+    const uint32_t slot = answer / 2;
+
     sgl_event_queue_remove(&self->events, item);
-    return answer % 2 == 0 ? deliver_first_token(self, &self->flights[answer / 2])
-                           : deliver_answer(self, answer / 2);
+    if (answer % 2 == 1)
+        return deliver_answer(self, slot);
+    return self->flights[slot].is_sending ? sgl_simulation_receive_memory(self, slot)
+                                          : deliver_first_token(self, &self->flights[slot]);
 }

@@ -1,7 +1,8 @@
 /*
  * simulation_state.h - the inside of a simulation, shared by its files: simulation.c (the clock,
  * the workers, arrivals), simulation_answers.c (requests in flight, and what the router hears of
- * them) and simulation_faults.c (workers that fail, and probes).
+ * them), simulation_faults.c (workers that fail, and probes) and simulation_pairs.c (requests of two
+ * legs).
  */
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
@@ -16,6 +17,7 @@
 enum {
     SGL_EVENT_WORKER,
     SGL_EVENT_FAULT,
+    SGL_EVENT_TRANSFER,
     SGL_EVENT_ANSWER,
     SGL_EVENT_POLL,
     SGL_EVENT_REPORT,
@@ -23,13 +25,24 @@ enum {
     SGL_EVENT_SCHEDULE /* arrivals come before it: a worker that had its event waits here, on top */
 };
 
-/* A request between its arrival and its outcome. Its slot number is its handle at the worker. */
+#define SGL_NO_TWIN UINT32_MAX
+
+/* A request, or a leg of one, between its arrival and its outcome. Its slot number is its handle at
+ * the worker. */
 struct sgl_flight {
     int64_t request;
+    enum sgl_pool pool;
+    uint32_t twin;    /* slot of the other leg; SGL_NO_TWIN: none, or it has ended */
+    bool is_counted;  /* how the request ends is known by its other leg */
+    bool is_ghost;    /* cancelled: the router is done with it, its worker not yet */
+    bool is_sending;  /* a prefill leg whose memory is on its way */
     uint32_t worker;  /* SGL_NO_WORKER: the slot is free */
     bool is_answered; /* the whole answer, or its failure, is on its way */
     int64_t arrival_ns;
+    int64_t reached_ns; /* the worker */
     int64_t prompt_tokens;
+    int64_t max_tokens;
+    enum sgl_priority priority;
     int64_t true_output_tokens;
 
     /* What the worker sent. */
@@ -58,7 +71,8 @@ struct sgl_simulated_worker {
  *                         W+1        the next report to reach the router
  *                         W+2        the next probe of all workers
  *                         W+3+w      worker w: its next change of condition
- *                         2W+3+2s    flight in slot s: its first token on its way to the router
+ *                         2W+3+2s    flight in slot s: its first token on its way to the router;
+ *                                    of a prefill leg: its memory on its way to the decode worker
  *                         2W+4+2s    its answer
  */
 struct sgl_simulation {
@@ -69,6 +83,8 @@ struct sgl_simulation {
     struct sgl_router *router;
     struct sgl_event_queue events;
     struct sgl_reports reports;
+    bool has_pairs;
+    struct sgl_transfers transfers; /* of pairs */
     int64_t now_ns;
 
     struct sgl_simulated_worker *workers;
@@ -113,20 +129,47 @@ int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t worker);
 /* Puts the first poll after `now_ns` into the queue. */
 void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns);
 
-/* A slot for the row that arrives and goes to that worker, filled. */
-int sgl_simulation_take_off(struct sgl_simulation *self, uint32_t worker, uint32_t *slot_out);
+/* A slot for the request that arrives and goes to that worker, filled. */
+int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_request *request,
+                            enum sgl_pool pool, uint32_t worker, uint32_t *slot_out);
+
+/* The job reaches the worker of the flight it is the handle of, which is up. */
+int sgl_simulation_place(struct sgl_simulation *self, const struct sgl_job *job);
+
+/* Asks the router for a worker of the pool. SGL_NO_WORKER in *worker_out: the request is refused,
+ * which the router has been told. */
+int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_request *request,
+                         enum sgl_pool pool, uint32_t *worker_out);
+
+/* A request has left: how is known. */
+void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool success);
+
+/* Nobody wants anything more of the flight. */
+void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot);
 
 /* The worker cannot answer the request in that slot: the router hears of it as of an answer. */
 void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error);
-
-/* The row that arrives got no worker. */
-int sgl_simulation_refuse(struct sgl_simulation *self, const struct sgl_request *request);
 
 /* A model's emit: `context` is its struct sgl_simulated_worker. Sends the answer on its way. */
 void sgl_simulation_hear(void *context, const struct sgl_worker_event *event);
 
 /* The answer of this item has reached the router. */
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item);
+
+/* Sends the whole answer on its way, from now, `delay_ns` late. */
+void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns);
+
+/* The request arrives in a fleet of pairs. */
+int sgl_simulation_arrive_pair(struct sgl_simulation *self, const struct sgl_request *request);
+
+/* The prompt of a prefill leg is computed: its memory leaves. */
+void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot);
+
+/* It has arrived. */
+int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot);
+
+/* A leg's outcome is with the router; its slot is free. */
+int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_flight *leg);
 
 /* The first change of each worker's condition goes into the queue. */
 void sgl_simulation_plan_faults(struct sgl_simulation *self);

@@ -63,6 +63,9 @@ bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle)
 {
     struct sgl_engine *self = state;
     const uint32_t waiting = find_waiting(self, handle);
+
+    if (sgl_engine_release_kept(self, handle))
+        return true;
     const bool is_leap = self->is_stepping && self->chunk_count == 0;
 
     /* What it leaves behind may let in one that waits: at the next boundary. */
