@@ -1,5 +1,7 @@
 #include "summary.h"
 
+#include "core/error_word.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +48,7 @@ const char *sgl_metric_name(enum sgl_metric metric)
     return names[metric];
 }
 
-static void add_worker(struct sgl_summary *summary, const char *url)
+static void add_worker(struct sgl_summary *summary, const char *url, enum sgl_pool pool)
 {
     if (summary->worker_count == summary->worker_capacity) {
         const uint32_t capacity = summary->worker_capacity > 0 ? 2 * summary->worker_capacity : 16;
@@ -59,7 +61,7 @@ static void add_worker(struct sgl_summary *summary, const char *url)
         summary->worker_capacity = capacity;
     }
     struct sgl_summary_worker *worker = &summary->workers[summary->worker_count];
-    *worker = (struct sgl_summary_worker){.url = strdup(url)};
+    *worker = (struct sgl_summary_worker){.url = strdup(url), .pool = pool};
     if (worker->url == NULL)
         summary->is_out_of_memory = true;
     else
@@ -72,7 +74,7 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
 
     (void)sequence;
     if (input->kind == SGL_INPUT_ADD_WORKER)
-        add_worker(summary, input->added.url);
+        add_worker(summary, input->added.url, input->pool);
     if (input->kind == SGL_INPUT_ROUTE)
         summary->route_prompt_tokens = input->route.request->prompt_tokens;
     if (input->kind != SGL_INPUT_ROUTE || input->attempt > 0 || input->pool == SGL_POOL_DECODE)
@@ -163,6 +165,26 @@ double sgl_metric_value(enum sgl_metric metric, const struct sgl_outcome *outcom
     return value != SGL_ABSENT ? (double)value : SGL_ABSENT_REAL;
 }
 
+static void add_sample(struct sgl_summary *summary, enum sgl_metric metric, double value)
+{
+    if (!isnan(value) && sgl_samples_add(&summary->metrics[metric], value) != SGL_OK)
+        summary->is_out_of_memory = true;
+}
+
+static void count_cached(struct sgl_summary *summary, const struct sgl_outcome *outcome)
+{
+    if (outcome->cached_tokens != SGL_ABSENT)
+        summary->cached_tokens = (isnan(summary->cached_tokens) ? 0 : summary->cached_tokens) +
+                                 (double)outcome->cached_tokens;
+}
+
+/* The first half of a request: what only it knows. */
+static void count_prefill(struct sgl_summary *summary, const struct sgl_outcome *outcome)
+{
+    add_sample(summary, SGL_METRIC_QUEUE_TIME, value_of(SGL_METRIC_QUEUE_TIME, outcome));
+    count_cached(summary, outcome);
+}
+
 static void count_success(struct sgl_summary *summary, const struct sgl_outcome_record *record)
 {
     const struct sgl_outcome *outcome = record->outcome;
@@ -173,14 +195,12 @@ static void count_success(struct sgl_summary *summary, const struct sgl_outcome_
         summary->input_tokens += (double)outcome->prompt_tokens;
     if (outcome->output_tokens != SGL_ABSENT)
         summary->output_tokens += (double)outcome->output_tokens;
-    if (outcome->cached_tokens != SGL_ABSENT)
-        summary->cached_tokens = (isnan(summary->cached_tokens) ? 0 : summary->cached_tokens) +
-                                 (double)outcome->cached_tokens;
+    count_cached(summary, outcome);
     for (int m = 0; m < SGL_METRIC_COUNT; m++) {
         const double value = sgl_metric_value((enum sgl_metric)m, outcome);
         const double limit = summary->objectives.limit_ns[m];
-        if (!isnan(value) && sgl_samples_add(&summary->metrics[m], value) != SGL_OK)
-            summary->is_out_of_memory = true;
+        if (m != SGL_METRIC_QUEUE_TIME || record->pool != SGL_POOL_DECODE)
+            add_sample(summary, (enum sgl_metric)m, value);
         if (!isnan(limit) && !(value <= limit) && !(m == SGL_METRIC_TPOT && isnan(value)))
             is_good = false;
     }
@@ -201,9 +221,11 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
             outcome->queue_time_ns < most_ns ? outcome->queue_time_ns : most_ns;
         sgl_saturation_add(&summary->saturation, record->sent_ns, record->sent_ns + waited_ns);
     }
-    if (outcome->success) {
+    if (outcome->success && record->pool == SGL_POOL_PREFILL) {
+        count_prefill(summary, outcome);
+    } else if (outcome->success) {
         count_success(summary, record);
-    } else {
+    } else if (outcome->error == NULL || strcmp(outcome->error, SGL_ERROR_PAIR_LOST) != 0) {
         summary->failed++;
         if (record->worker < summary->worker_count)
             summary->workers[record->worker].failed++;
@@ -264,17 +286,39 @@ static struct sgl_distribution distribution_of(const struct sgl_samples *samples
     };
 }
 
-static double jain_index(const struct sgl_summary *summary)
+static double jain_index_of(const struct sgl_summary *summary, enum sgl_pool pool)
 {
     double sum = 0;
     double squares = 0;
+    uint32_t count = 0;
 
     for (uint32_t w = 0; w < summary->worker_count; w++) {
+        if (summary->workers[w].pool != pool)
+            continue;
         const double requests = (double)summary->workers[w].requests;
         sum += requests;
         squares += requests * requests;
+        count++;
     }
-    return squares > 0 ? sum * sum / (summary->worker_count * squares) : SGL_ABSENT_REAL;
+    return squares > 0 ? sum * sum / (count * squares) : SGL_ABSENT_REAL;
+}
+
+static double jain_index(const struct sgl_summary *summary)
+{
+    double least = SGL_ABSENT_REAL;
+
+    /* fmin takes the other value when one is NaN. */
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+        least = fmin(least, jain_index_of(summary, (enum sgl_pool)pool));
+    return least;
+}
+
+static bool has_pairs(const struct sgl_summary *summary)
+{
+    for (uint32_t w = 0; w < summary->worker_count; w++)
+        if (summary->workers[w].pool != SGL_POOL_REGULAR)
+            return true;
+    return false;
 }
 
 /* An objective on what nothing in the run measures, or SGL_METRIC_COUNT. A tpot that does not exist
@@ -321,6 +365,7 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         .cache_hit_rate_predicted = summary->predicted_of_tokens > 0
                                         ? summary->predicted_tokens / summary->predicted_of_tokens
                                         : SGL_ABSENT_REAL,
+        .has_pairs = has_pairs(summary),
         .jain_index = jain_index(summary),
         .decisions = summary->decisions,
         .propensity_min = summary->propensity_min,

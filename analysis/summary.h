@@ -20,7 +20,10 @@
  *                   mean matched_fraction of the workers chosen, weighted by prompt tokens, where
  *                   candidate rows have it
  *   Jain index      (sum x)^2 / (n sum x^2) over requests per worker, 1 when even (Jain, Chiu, Hawe
- *                   1984)
+ *                   1984); of pairs: over each pool, and the less even one
+ *
+ * In a fleet of pairs a request has two outcomes. It is counted by that of its decode leg, or of the
+ * leg that failed; queue_time and what was cached are those of its prefill leg.
  */
 #ifndef SGL_ANALYSIS_SUMMARY_H
 #define SGL_ANALYSIS_SUMMARY_H
@@ -75,6 +78,7 @@ struct sgl_error_count {
 struct sgl_summary_worker {
     char *url;  /* owned by the summary */
     char *kind; /* likewise; NULL when nobody described it */
+    enum sgl_pool pool;
     uint64_t requests;
     uint64_t failed; /* of them */
 };
@@ -99,7 +103,8 @@ struct sgl_summary_result {
     uint32_t worker_count;
     double cache_hit_rate;           /* NaN when no outcome says what was cached */
     double cache_hit_rate_predicted; /* NaN when no candidate row was seen that says */
-    double jain_index;               /* NaN when nothing was assigned */
+    bool has_pairs;
+    double jain_index; /* NaN when nothing was assigned */
     uint64_t decisions;
     uint64_t reasons[SGL_REASON_COUNT];
     double propensity_min; /* over decisions that chose a worker; NaN when there were none */

@@ -60,6 +60,9 @@ static json_t *workers(const struct sgl_summary_result *result)
         if (object != NULL && worker->kind != NULL &&
             !sgl_json_set(object, "kind", sgl_json_text(worker->kind)))
             object = NULL;
+        if (object != NULL && result->has_pairs &&
+            !sgl_json_set(object, "pool", json_string(sgl_pool_name(worker->pool))))
+            object = NULL;
         if (!sgl_json_append(array, object))
             return NULL;
     }

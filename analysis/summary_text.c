@@ -149,7 +149,7 @@ struct worker_columns {
     bool has_failed;
     int bar;
     uint64_t most; /* requests of a worker */
-    uint64_t total;
+    uint64_t total[SGL_POOL_COUNT];
 };
 
 static struct worker_columns measure_workers(const struct sgl_summary_result *result)
@@ -158,11 +158,11 @@ static struct worker_columns measure_workers(const struct sgl_summary_result *re
 
     for (uint32_t w = 0; w < result->worker_count; w++) {
         const struct sgl_summary_worker *worker = &result->workers[w];
-        columns.total += worker->requests;
+        columns.total[worker->pool] += worker->requests;
         if (worker->requests > columns.most)
             columns.most = worker->requests;
         columns.has_failed = columns.has_failed || worker->failed > 0;
-        if (worker->kind != NULL)
+        if (worker->kind != NULL || result->has_pairs)
             columns.kind = KIND_WIDTH;
     }
     if (columns.kind > 0) {
@@ -172,6 +172,19 @@ static struct worker_columns measure_workers(const struct sgl_summary_result *re
         columns.bar = BAR_CELLS - 10;
     }
     return columns;
+}
+
+/* What a worker is: its pool, of pairs, and what it was described as. */
+static const char *shown_kind(const struct sgl_summary_worker *worker, size_t width, char *out,
+                              size_t size)
+{
+    const bool is_regular = worker->pool == SGL_POOL_REGULAR;
+    char text[128];
+
+    snprintf(text, sizeof text, "%s%s%.100s", is_regular ? "" : sgl_pool_name(worker->pool),
+             is_regular || worker->kind == NULL ? "" : " ",
+             worker->kind != NULL ? worker->kind : "");
+    return shown_name(text, width, out, size);
 }
 
 static void print_worker(FILE *out, const struct worker_columns *columns,
@@ -184,14 +197,13 @@ static void print_worker(FILE *out, const struct worker_columns *columns,
             shown_name(worker->url, (size_t)columns->name, text, sizeof text));
     if (columns->kind > 0)
         fprintf(out, " %-*s", columns->kind,
-                worker->kind != NULL
-                    ? shown_name(worker->kind, (size_t)columns->kind, text, sizeof text)
-                    : "");
+                shown_kind(worker, (size_t)columns->kind, text, sizeof text));
     fprintf(out, " %9llu", (unsigned long long)worker->requests);
     if (columns->has_failed)
         fprintf(out, " %9llu", (unsigned long long)worker->failed);
+    const uint64_t total = columns->total[worker->pool];
     fprintf(out, " %7.2f %%  %.*s\n",
-            columns->total > 0 ? 100.0 * (double)worker->requests / (double)columns->total : 0.0,
+            total > 0 ? 100.0 * (double)worker->requests / (double)total : 0.0,
             columns->most > 0 ? (int)((uint64_t)columns->bar * worker->requests / columns->most)
                               : 0,
             bar);
@@ -213,7 +225,8 @@ static void print_workers(FILE *out, const struct sgl_summary_result *result)
     if (result->worker_count > WORKERS_SHOWN)
         fprintf(out, "... and %u more (--json has all)\n", result->worker_count - WORKERS_SHOWN);
     if (!isnan(result->jain_index))
-        fprintf(out, "Jain index   %.4f (1 = even)\n", result->jain_index);
+        fprintf(out, "Jain index   %.4f (1 = even%s)\n", result->jain_index,
+                result->has_pairs ? "; of the less even pool" : "");
 }
 
 static void print_decisions(FILE *out, const struct sgl_summary_result *result)

@@ -145,7 +145,7 @@ static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
 
     if (status != SGL_OK)
         return status;
-    status = sgl_policy_fits(&replay->policy, replay->fleet.worker_count, failure);
+    status = sgl_simulated_fleet_fits(&replay->fleet, &replay->policy, failure);
     replay->is_misused = status != SGL_OK;
     return status;
 }
@@ -160,16 +160,14 @@ static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
     if (sgl_is_same_file(o->log, replay->path))
         return sgl_fail(failure, SGL_EINVAL,
                         "--log %.200s is the trace itself (choose another --log, or none)", o->log);
-    return sgl_log_open(&replay->log, o->log,
-                        &(struct sgl_log_options){
-                            .seed = o->seed,
-                            .policy = {&replay->policy},
-                            .epoch_ns = facts->epoch_ns,
-                            .candidates = strcmp(o->log_candidates, "chosen") == 0
-                                              ? SGL_LOG_CANDIDATES_CHOSEN
-                                              : SGL_LOG_CANDIDATES_ALL,
-                        },
-                        failure);
+    struct sgl_log_options options = {
+        .seed = o->seed,
+        .epoch_ns = facts->epoch_ns,
+        .candidates = strcmp(o->log_candidates, "chosen") == 0 ? SGL_LOG_CANDIDATES_CHOSEN
+                                                               : SGL_LOG_CANDIDATES_ALL,
+    };
+    sgl_simulated_fleet_policies(&replay->fleet, &replay->policy, options.policy);
+    return sgl_log_open(&replay->log, o->log, &options, failure);
 }
 
 /* What the run was, beside what a router needs: for those who open the log later. */
@@ -232,14 +230,11 @@ static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
     sgl_progress_start(&replay->progress, o->quiet);
     struct sgl_simulation_options options = {
         .seed = o->seed,
-        .policy = &replay->policy,
-        .workers = replay->fleet.workers,
-        .worker_count = replay->fleet.worker_count,
-        .faults = sgl_simulated_fleet_faults(&replay->fleet),
         .sink = sink_count > 1 ? &tee.sink : sinks[0],
         .progress = sgl_progress_report,
         .progress_context = &replay->progress,
     };
+    sgl_simulated_fleet_apply(&replay->fleet, &replay->policy, &options);
     sgl_simulation_flags_apply(&o->simulation, &options);
     const int status =
         sgl_simulate(&options, sgl_trace_source(replay->trace), &replay->totals, failure);

@@ -110,6 +110,8 @@ static void print_fleet(const struct sgl_replay *replay)
     print_wrapped("fleet", text);
     for (uint32_t g = 0; sgl_simulated_fleet_group(fleet, g, &group); g++)
         print_group(&group);
+    if (fleet->has_pairs)
+        print_wrapped("kv_transfer", fleet->transfer_text);
     for (uint32_t i = 0; i < fleet->file.faults.count && i < FAULTS_SHOWN; i++)
         print_fault(replay, &fleet->file.faults.faults[i]);
     if (fleet->file.faults.count > FAULTS_SHOWN) {

@@ -16,9 +16,23 @@ int sgl_simulated_fleet_resolve(struct sgl_simulated_fleet *fleet,
                                 struct sgl_failure *failure)
 {
     const char *service = flags->service != NULL ? flags->service : SERVICE_STANDARD;
+    const char *const policies[SGL_POOL_COUNT] = {
+        [SGL_POOL_PREFILL] = flags->prefill_policy,
+        [SGL_POOL_DECODE] = flags->decode_policy,
+    };
+    int status;
 
-    if (flags->fleet != NULL)
-        return SGL_OK;
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++) {
+        if (policies[pool] == NULL)
+            continue;
+        if ((status = sgl_policy_parse(&fleet->policies[pool], policies[pool], failure)) != SGL_OK)
+            return status;
+        fleet->has_policy[pool] = true;
+    }
+    sgl_parameters_init(&fleet->transfer, sgl_transfer_parameters);
+    status = sgl_parameters_parse(&fleet->transfer, flags->kv_transfer, "--kv-transfer", failure);
+    if (status != SGL_OK || flags->fleet != NULL)
+        return status;
     return sgl_worker_model_resolve(&fleet->spec, service, flags->profile, flags->worker, failure);
 }
 
@@ -37,6 +51,7 @@ static int make_from_file(struct sgl_simulated_fleet *fleet, const char *path,
     for (uint32_t w = 0; w < fleet->worker_count; w++)
         fleet->workers[w] = (struct sgl_simulation_worker){
             .url = fleet->file.workers[w].url,
+            .pool = fleet->file.workers[w].pool,
             .model = fleet->file.workers[w].model,
             .spec = fleet->file.workers[w].spec,
         };
@@ -51,10 +66,14 @@ static int make_from_flags(struct sgl_simulated_fleet *fleet,
 
     if (status != SGL_OK)
         return status;
-    fleet->worker_count = flags->workers > 0     ? (uint32_t)flags->workers
+    const uint32_t prefill_count = flags->prefill_count;
+    const bool is_paired = flags->pairs != NULL;
+    fleet->worker_count = is_paired              ? prefill_count + flags->decode_count
+                          : flags->workers > 0   ? (uint32_t)flags->workers
                           : fleet->url_count > 0 ? fleet->url_count
                                                  : WORKERS_STANDARD;
-    fleet->origin = flags->workers > 0     ? "--workers"
+    fleet->origin = is_paired              ? "--pairs"
+                    : flags->workers > 0   ? "--workers"
                     : fleet->url_count > 0 ? "the trace's"
                                            : "default";
     const bool is_named = fleet->url_count == fleet->worker_count;
@@ -63,9 +82,17 @@ static int make_from_flags(struct sgl_simulated_fleet *fleet,
     if (fleet->workers == NULL || fleet->names == NULL)
         return no_memory(failure);
     for (uint32_t w = 0; w < fleet->worker_count; w++) {
-        snprintf(fleet->names[w], sizeof fleet->names[w], "worker-%u", w);
+        if (is_paired && w < prefill_count)
+            snprintf(fleet->names[w], sizeof fleet->names[w], "prefill-%u", w);
+        else if (is_paired)
+            snprintf(fleet->names[w], sizeof fleet->names[w], "decode-%u", w - prefill_count);
+        else
+            snprintf(fleet->names[w], sizeof fleet->names[w], "worker-%u", w);
         fleet->workers[w] = (struct sgl_simulation_worker){
-            .url = is_named ? fleet->urls[w] : fleet->names[w],
+            .url = is_named && !is_paired ? fleet->urls[w] : fleet->names[w],
+            .pool = !is_paired          ? SGL_POOL_REGULAR
+                    : w < prefill_count ? SGL_POOL_PREFILL
+                                        : SGL_POOL_DECODE,
             .spec = &fleet->spec,
         };
     }
@@ -105,7 +132,64 @@ int sgl_simulated_fleet_make(struct sgl_simulated_fleet *fleet,
     const int status = flags->fleet != NULL ? make_from_file(fleet, flags->fleet, failure)
                                             : make_from_flags(fleet, flags, trace, failure);
 
-    return status == SGL_OK ? format_services(fleet, failure) : status;
+    if (status != SGL_OK)
+        return status;
+    for (uint32_t w = 0; w < fleet->worker_count; w++)
+        fleet->has_pairs = fleet->has_pairs || fleet->workers[w].pool != SGL_POOL_REGULAR;
+    if (!fleet->has_pairs && (flags->prefill_policy != NULL || flags->decode_policy != NULL ||
+                              flags->kv_transfer != NULL))
+        return sgl_fail(failure, SGL_EINVAL,
+                        "--prefill-policy, --decode-policy and --kv-transfer are of pairs, and the "
+                        "fleet has none (see --pairs)");
+    if (fleet->has_pairs) {
+        fleet->transfer_text = sgl_parameters_format(&fleet->transfer);
+        if (fleet->transfer_text == NULL)
+            return no_memory(failure);
+    }
+    return format_services(fleet, failure);
+}
+
+void sgl_simulated_fleet_policies(const struct sgl_simulated_fleet *fleet,
+                                  const struct sgl_policy_spec *policy,
+                                  const struct sgl_policy_spec *policies[SGL_POOL_COUNT])
+{
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++) {
+        policies[pool] = NULL;
+        if (fleet->has_pairs == (pool != SGL_POOL_REGULAR))
+            policies[pool] = fleet->has_policy[pool] ? &fleet->policies[pool] : policy;
+    }
+}
+
+int sgl_simulated_fleet_fits(const struct sgl_simulated_fleet *fleet,
+                             const struct sgl_policy_spec *policy, struct sgl_failure *failure)
+{
+    const struct sgl_policy_spec *policies[SGL_POOL_COUNT];
+    uint32_t counts[SGL_POOL_COUNT] = {0};
+    int status = SGL_OK;
+
+    sgl_simulated_fleet_policies(fleet, policy, policies);
+    for (uint32_t w = 0; w < fleet->worker_count; w++)
+        counts[fleet->workers[w].pool]++;
+    for (int pool = 0; pool < SGL_POOL_COUNT && status == SGL_OK; pool++)
+        if (policies[pool] != NULL)
+            status = sgl_policy_fits(policies[pool], counts[pool], failure);
+    return status;
+}
+
+void sgl_simulated_fleet_apply(const struct sgl_simulated_fleet *fleet,
+                               const struct sgl_policy_spec *policy,
+                               struct sgl_simulation_options *options)
+{
+    const struct sgl_policy_spec *policies[SGL_POOL_COUNT];
+
+    sgl_simulated_fleet_policies(fleet, policy, policies);
+    options->policy = policy;
+    options->prefill_policy = policies[SGL_POOL_PREFILL];
+    options->decode_policy = policies[SGL_POOL_DECODE];
+    options->transfer = sgl_transfer_options_of(&fleet->transfer);
+    options->workers = fleet->workers;
+    options->worker_count = fleet->worker_count;
+    options->faults = sgl_simulated_fleet_faults(fleet);
 }
 
 bool sgl_simulated_fleet_group(const struct sgl_simulated_fleet *fleet, uint32_t index,
@@ -208,11 +292,18 @@ void sgl_simulated_fleet_state(const struct sgl_simulated_fleet *fleet, struct s
             state(log, prefix, "service", group.service);
             state(log, prefix, "profile", group.spec->profile.name);
         }
+    if (fleet->has_pairs)
+        sgl_log_fact(log, "kv_transfer", fleet->transfer_text);
     state_faults(&fleet->file.faults, log);
 }
 
 void sgl_simulated_fleet_release(struct sgl_simulated_fleet *fleet)
 {
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+        if (fleet->has_policy[pool])
+            sgl_policy_release(&fleet->policies[pool]);
+    sgl_parameters_release(&fleet->transfer);
+    free(fleet->transfer_text);
     sgl_worker_model_release(&fleet->spec);
     sgl_fleet_file_release(&fleet->file);
     for (uint32_t g = 0; g < fleet->service_count; g++)

@@ -18,6 +18,13 @@
 
 /* Zeroed, then filled; released as a whole whatever was filled. */
 struct sgl_simulated_fleet {
+    /* Of pairs; read from the flags whether or not there are any. */
+    struct sgl_policy_spec policies[SGL_POOL_COUNT];
+    bool has_policy[SGL_POOL_COUNT];
+    struct sgl_parameters transfer;
+    char *transfer_text; /* every parameter resolved; NULL: no pairs */
+    bool has_pairs;
+
     struct sgl_simulation_worker *workers;
     uint32_t worker_count;
     const char *origin; /* "--workers", "the trace's", "default", or the file */
@@ -46,6 +53,21 @@ int sgl_simulated_fleet_resolve(struct sgl_simulated_fleet *fleet,
 int sgl_simulated_fleet_make(struct sgl_simulated_fleet *fleet,
                              const struct sgl_simulation_flags *flags,
                              const struct sgl_trace_options *trace, struct sgl_failure *failure);
+
+/* Which policy decides in each pool of a made fleet, when `policy` is that of the run: NULL where
+ * there is no such pool. */
+void sgl_simulated_fleet_policies(const struct sgl_simulated_fleet *fleet,
+                                  const struct sgl_policy_spec *policy,
+                                  const struct sgl_policy_spec *policies[SGL_POOL_COUNT]);
+
+/* Do the policies fit the pools? As sgl_policy_fits. */
+int sgl_simulated_fleet_fits(const struct sgl_simulated_fleet *fleet,
+                             const struct sgl_policy_spec *policy, struct sgl_failure *failure);
+
+/* Sets what `options` says of workers, their faults and pairs, and of policies. */
+void sgl_simulated_fleet_apply(const struct sgl_simulated_fleet *fleet,
+                               const struct sgl_policy_spec *policy,
+                               struct sgl_simulation_options *options);
 
 /* The index-th group of a made fleet; false past the last. */
 bool sgl_simulated_fleet_group(const struct sgl_simulated_fleet *fleet, uint32_t index,

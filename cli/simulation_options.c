@@ -65,6 +65,34 @@ static int read_loss(struct sgl_simulation_flags *flags)
     return SGL_OPTIONS_RUN;
 }
 
+/* "P:D" */
+static int read_pairs(struct sgl_simulation_flags *flags)
+{
+    unsigned prefill_count;
+    unsigned decode_count;
+    char rest;
+
+    if (flags->pairs == NULL)
+        return SGL_OPTIONS_RUN;
+    if (flags->workers > 0 || flags->fleet != NULL) {
+        sgl_complain("--pairs says how many workers there are: neither --workers nor --fleet can "
+                     "stand beside it");
+        return SGL_EXIT_USAGE;
+    }
+    if (strspn(flags->pairs, "0123456789:") != strlen(flags->pairs) ||
+        sscanf(flags->pairs, "%6u:%6u%c", &prefill_count, &decode_count, &rest) != 2 ||
+        prefill_count == 0 || decode_count == 0 ||
+        prefill_count + decode_count > SGL_WORKER_MAX_STANDARD) {
+        sgl_complain("--pairs '%.40s', expected prefill and decode workers such as 2:3, at most %d "
+                     "in all",
+                     flags->pairs, SGL_WORKER_MAX_STANDARD);
+        return SGL_EXIT_USAGE;
+    }
+    flags->prefill_count = prefill_count;
+    flags->decode_count = decode_count;
+    return SGL_OPTIONS_RUN;
+}
+
 int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
 {
     if (flags->workers > SGL_WORKER_MAX_STANDARD) {
@@ -95,6 +123,8 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
     int checked = check_interval("--load-interval", flags->load_interval_ns);
     if (checked == SGL_OPTIONS_RUN)
         checked = check_interval("--health-interval", flags->health_interval_ns);
+    if (checked == SGL_OPTIONS_RUN)
+        checked = read_pairs(flags);
     return checked == SGL_OPTIONS_RUN ? read_loss(flags) : checked;
 }
 

@@ -25,8 +25,14 @@ struct sgl_simulation_flags {
     uint64_t workers; /* 0: the trace's, else 4 */
     const char *service;
     const char *profile;
-    const char *worker; /* overrides, "k=v,k=v" */
-    const char *fleet;  /* a file (sim/fleet_file.h) instead of the four above; NULL: none */
+    const char *worker;     /* overrides, "k=v,k=v" */
+    const char *fleet;      /* a file (sim/fleet_file.h) instead of the four above; NULL: none */
+    const char *pairs;      /* "P:D" instead of `workers`; NULL: none */
+    uint32_t prefill_count; /* of pairs, as checked */
+    uint32_t decode_count;
+    const char *prefill_policy; /* of pairs; NULL: as every other */
+    const char *decode_policy;
+    const char *kv_transfer; /* "k=v,k=v" (sim/transfer.h); NULL: as it stands there */
     int64_t health_interval_ns;
     uint64_t concurrency; /* 0: requests arrive when the trace says */
     int64_t until_ns;     /* SGL_ABSENT: to the last answer */
@@ -56,6 +62,15 @@ struct sgl_simulation_flags {
     {"fleet", 0, SGL_OPTION_TEXT, "FILE", &(flags).fleet,                                          \
      "unlike workers, and faults they have: sections [worker] and\n"                              \
      "[fault] (sim/README.md); instead of the four above", 0},                                     \
+    {"pairs", 0, SGL_OPTION_TEXT, "P:D", &(flags).pairs,                                           \
+     "P workers that prefill and D that decode, instead of --workers", 0},                         \
+    {"prefill-policy", 0, SGL_OPTION_TEXT, "P[:k=v]", &(flags).prefill_policy,                     \
+     "of pairs: who prefills (default: --policy)", 0},                                             \
+    {"decode-policy", 0, SGL_OPTION_TEXT, "P[:k=v]", &(flags).decode_policy,                       \
+     "of pairs: who decodes (default: --policy)", 0},                                              \
+    {"kv-transfer", 0, SGL_OPTION_TEXT, "k=v,...", &(flags).kv_transfer,                           \
+     "of pairs: latency_us (20), bandwidth_gbps (50), bytes_per_token\n"                           \
+     "(131072) of KV memory on its way from prefill to decode", 0},                                \
     {"health-interval", 0, SGL_OPTION_DURATION, "TIME", &(flags).health_interval_ns,               \
      "workers with faults are probed that often (default 60s; 0: never)", 0},                      \
     {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &(flags).rate_scale,                               \

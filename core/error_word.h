@@ -49,6 +49,9 @@ enum sgl_blame {
     X(shutdown,             ROUTER, false, "the router was stopped")
 /* clang-format on */
 
+/* What a leg is cancelled with when the other leg of its pair failed: no failure of its own. */
+#define SGL_ERROR_PAIR_LOST "pair_lost"
+
 /* `error` may be NULL (nobody said): as a word that is not listed. */
 enum sgl_blame sgl_error_blame(const char *error);
 bool sgl_error_is_retryable(const char *error);

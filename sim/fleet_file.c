@@ -12,7 +12,8 @@
 #define NAME_SIZE 200 /* of a name, a url or a model, its NUL included */
 #define SERVICE_STANDARD "batching"
 
-static const char *const worker_keys[] = {"name", "count", "url", "profile", "service", "model"};
+static const char *const worker_keys[] = {"name",    "count", "url", "profile",
+                                          "service", "model", "role"};
 
 #define WORKER_KEY_COUNT (sizeof worker_keys / sizeof worker_keys[0])
 
@@ -62,7 +63,8 @@ static int set_parameter(const struct sgl_fleet_parse *parse, struct sgl_worker_
 
     if (!has_parameter(spec->ops->parameters, entry->key)) {
         snprintf(text, sizeof text,
-                 "name, count, url, model, service, profile or a parameter of %s", spec->ops->name);
+                 "name, count, url, model, role, service, profile or a parameter of %s",
+                 spec->ops->name);
         return sgl_fleet_refuse_key(parse, entry, worker_keys, WORKER_KEY_COUNT,
                                     spec->ops->parameters, text);
     }
@@ -95,6 +97,7 @@ struct identity {
     char name[NAME_SIZE];
     char url[NAME_SIZE];
     char model[NAME_SIZE];
+    enum sgl_pool pool;
 };
 
 /* Is the name or the url one of a worker before? */
@@ -138,6 +141,7 @@ static int add_worker(const struct sgl_fleet_parse *parse, const char *name, con
         .group = strdup(group),
         .url = strdup(url),
         .model = model[0] != '\0' ? strdup(model) : NULL,
+        .pool = identity->pool,
         .spec = spec,
     };
     const bool is_complete = worker->name != NULL && worker->group != NULL && worker->url != NULL &&
@@ -170,6 +174,23 @@ static int read_text(const struct sgl_fleet_parse *parse, const char *key,
     const struct sgl_ini_entry *entry = sgl_ini_find(&parse->section, key);
 
     return entry != NULL ? sgl_fleet_copy_value(parse, entry, out, NAME_SIZE) : SGL_OK;
+}
+
+static int read_role(const struct sgl_fleet_parse *parse, enum sgl_pool *pool_out)
+{
+    const struct sgl_ini_entry *entry = sgl_ini_find(&parse->section, "role");
+
+    *pool_out = SGL_POOL_REGULAR;
+    for (int pool = 0; entry != NULL && pool < SGL_POOL_COUNT; pool++)
+        if (sgl_span_is(entry->value, sgl_pool_name((enum sgl_pool)pool))) {
+            *pool_out = (enum sgl_pool)pool;
+            entry = NULL;
+        }
+    if (entry == NULL)
+        return SGL_OK;
+    return SGL_FLEET_FAIL(
+        parse, entry->value_place, "role = %.*s, expected regular, prefill or decode",
+        entry->value.length > 40 ? 40 : (int)entry->value.length, entry->value.text);
 }
 
 static int add_spec(const struct sgl_fleet_parse *parse, struct sgl_worker_model_spec **spec_out)
@@ -207,6 +228,8 @@ static int read_worker(const struct sgl_fleet_parse *parse)
         status = read_text(parse, "url", identity.url);
     if (status == SGL_OK)
         status = read_text(parse, "model", identity.model);
+    if (status == SGL_OK)
+        status = read_role(parse, &identity.pool);
     if (status == SGL_OK)
         status = add_spec(parse, &spec);
     for (uint32_t i = 0; i < count && status == SGL_OK; i++) {

@@ -10,6 +10,7 @@
  *     [worker]
  *     url = http://10.0.0.7:30000         the router's name for it (without: the name)
  *     model = meta-llama/...              what it serves (without: the profile's model)
+ *     role = prefill                      of pairs: prefill or decode (without: regular)
  *     service = exponential:mean_s=0.2    how it serves (without: batching)
  *
  *     [fault]
@@ -46,6 +47,7 @@ struct sgl_fleet_worker {
     char *group; /* the name its section gave, to one or to several; "": none */
     char *url;   /* never NULL: the name where none is given */
     char *model; /* NULL: nobody knows */
+    enum sgl_pool pool;
     const struct sgl_worker_model_spec *spec; /* one of the fleet's */
 };
 

@@ -231,6 +231,7 @@ int sgl_simulation_place(struct sgl_simulation *self, const struct sgl_job *job)
     struct sgl_simulated_worker *worker = &self->workers[index];
     struct sgl_failure inner;
 
+    self->flights[job->handle].is_placed = true;
     sgl_simulation_touch(self, index);
     const int status = worker->ops->arrive(worker->state, job, &inner);
     return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, &inner, job->request);

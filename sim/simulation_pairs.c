@@ -10,11 +10,10 @@
  *                   |
  *                   +--> let go, and the prefill leg's answer
  */
+#include "core/error_word.h"
 #include "sim/simulation_state.h"
 
 #include <assert.h>
-
-#define PAIR_LOST "pair_lost"
 
 /* ---- the way there ---------------------------------------------------------------------- */
 
@@ -29,7 +28,7 @@ static int take_back(struct sgl_simulation *self, const struct sgl_request *requ
     };
 
     input.outcome.prompt_tokens = request->prompt_tokens;
-    input.outcome.error = PAIR_LOST;
+    input.outcome.error = SGL_ERROR_PAIR_LOST;
     return sgl_simulation_feed(self, &input, NULL);
 }
 
@@ -134,13 +133,6 @@ int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot)
 
 /* ---- the end ---------------------------------------------------------------------------- */
 
-/* Has the leg reached its worker's model, and not left it? */
-static bool is_placed(const struct sgl_flight *flight)
-{
-    return flight->pool == SGL_POOL_PREFILL || flight->reached_ns > flight->arrival_ns ||
-           flight->started_ns != SGL_ABSENT;
-}
-
 static int cancel(struct sgl_simulation *self, uint32_t slot)
 {
     struct sgl_flight *flight = &self->flights[slot];
@@ -153,15 +145,14 @@ static int cancel(struct sgl_simulation *self, uint32_t slot)
     };
 
     input.outcome.prompt_tokens = flight->prompt_tokens;
-    input.outcome.error = PAIR_LOST;
+    input.outcome.error = SGL_ERROR_PAIR_LOST;
     const int status = sgl_simulation_feed(self, &input, NULL);
     if (status != SGL_OK)
         return status;
     sgl_event_queue_remove(&self->events, sgl_simulation_answer_item(self, slot, false));
-    const bool is_in_model = is_placed(flight);
-    if (is_in_model)
+    if (flight->is_placed)
         sgl_simulation_touch(self, flight->worker);
-    if (!is_in_model || worker->ops->cancel(worker->state, self->now_ns, slot))
+    if (!flight->is_placed || worker->ops->cancel(worker->state, self->now_ns, slot))
         sgl_simulation_land(self, slot);
     else
         flight->is_ghost = true;

@@ -34,6 +34,7 @@ struct sgl_flight {
     enum sgl_pool pool;
     uint32_t twin;    /* slot of the other leg; SGL_NO_TWIN: none, or it has ended */
     bool is_counted;  /* how the request ends is known by its other leg */
+    bool is_placed;   /* its worker's model has it, or had */
     bool is_ghost;    /* cancelled: the router is done with it, its worker not yet */
     bool is_sending;  /* a prefill leg whose memory is on its way */
     uint32_t worker;  /* SGL_NO_WORKER: the slot is free */

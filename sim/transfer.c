@@ -9,6 +9,29 @@
 #define LATENCY_US_MAX 1e9     /* a thousand seconds, as every coefficient of a worker */
 #define TOKEN_PS_MAX 1e9       /* a millisecond: 2^30 tokens of it are 12 days */
 
+enum { LATENCY, BANDWIDTH, BYTES };
+
+/* clang-format off */
+const struct sgl_parameter sgl_transfer_parameters[] = {
+    [LATENCY] = {"latency_us", SGL_PARAMETER_REAL, 20, 0, LATENCY_US_MAX, NULL,
+        "before the first byte arrives"},
+    [BANDWIDTH] = {"bandwidth_gbps", SGL_PARAMETER_REAL, 50, 1e-3, 1e6, NULL,
+        "gigabytes a second of each worker's wire, each way"},
+    [BYTES] = {"bytes_per_token", SGL_PARAMETER_REAL, 131072, 1, 1e9, NULL,
+        "of KV memory (Llama 3.1 8B in bf16: 131072)"},
+    {0},
+};
+/* clang-format on */
+
+struct sgl_transfer_options sgl_transfer_options_of(const struct sgl_parameters *parameters)
+{
+    return (struct sgl_transfer_options){
+        .latency_us = parameters->value[LATENCY],
+        .bandwidth_gbps = parameters->value[BANDWIDTH],
+        .bytes_per_token = parameters->value[BYTES],
+    };
+}
+
 int sgl_transfers_init(struct sgl_transfers *transfers, const struct sgl_transfer_options *options,
                        uint32_t worker_count, struct sgl_failure *failure)
 {

@@ -25,7 +25,7 @@
 #ifndef SGL_SIM_TRANSFER_H
 #define SGL_SIM_TRANSFER_H
 
-#include "core/failure.h"
+#include "core/parameters.h"
 
 #include <stdint.h>
 
@@ -34,6 +34,15 @@ struct sgl_transfer_options {
     double bandwidth_gbps;  /* gigabytes (10^9) a second of each wire; above 0 */
     double bytes_per_token; /* of KV memory; above 0 */
 };
+
+/*
+ * The same as parameters: latency_us, bandwidth_gbps, bytes_per_token. What stands there when nobody
+ * says: 20 us and 50 GB/s (a network card of 400 Gbit/s), and the 131,072 bytes of a token of
+ * Llama 3.1 8B in bf16 (2 x 32 layers x 8 KV heads x 128 x 2 bytes).
+ */
+extern const struct sgl_parameter sgl_transfer_parameters[];
+
+struct sgl_transfer_options sgl_transfer_options_of(const struct sgl_parameters *parameters);
 
 struct sgl_transfers {
     int64_t latency_ps;

@@ -142,7 +142,7 @@ struct sgl_engine {
     uint32_t partial; /* admitted, its prompt not done after the chunk of this step */
     int64_t admitted; /* jobs in prefill or decode */
     uint64_t admissions;
-    bool is_full; /* sglang: one was refused, and no other has left since */
+    bool is_full; /* one was refused, and no other has left since (vllm: only of decode legs) */
 
     struct sgl_event_queue running; /* time = decode step that ends it, index = admission */
     int64_t context;                /* of the running jobs, together */

@@ -390,6 +390,8 @@ static int form_vllm(struct sgl_engine *engine)
     while (!engine->was_short && budget > 0 && engine->waiting_count > 0 && has_slot(engine) &&
            engine->partial == SGL_ENGINE_NO_JOB) {
         const uint32_t job = sgl_engine_head(engine);
+        if (engine->jobs[job].leg == SGL_LEG_DECODE)
+            break; /* it was refused: nothing of it is to be computed */
         const struct sgl_kv_match match = sgl_engine_match(engine, job);
         const int64_t known = match.pages * engine->kv.page_size;
         const int64_t tokens = least(sgl_engine_to_prefill(&engine->jobs[job]) - known, budget);
