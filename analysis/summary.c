@@ -181,7 +181,7 @@ static void count_cached(struct sgl_summary *summary, const struct sgl_outcome *
 /* The first half of a request: what only it knows. */
 static void count_prefill(struct sgl_summary *summary, const struct sgl_outcome *outcome)
 {
-    add_sample(summary, SGL_METRIC_QUEUE_TIME, value_of(SGL_METRIC_QUEUE_TIME, outcome));
+    add_sample(summary, SGL_METRIC_QUEUE_TIME, sgl_metric_value(SGL_METRIC_QUEUE_TIME, outcome));
     count_cached(summary, outcome);
 }
 

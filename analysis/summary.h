@@ -22,8 +22,8 @@
  *   Jain index      (sum x)^2 / (n sum x^2) over requests per worker, 1 when even (Jain, Chiu, Hawe
  *                   1984); of pairs: over each pool, and the less even one
  *
- * In a fleet of pairs a request has two outcomes. It is counted by that of its decode leg, or of the
- * leg that failed; queue_time and what was cached are those of its prefill leg.
+ * In a fleet of pairs a request has two outcomes. It is counted by that of its decode leg, or of
+ * the leg that failed; queue_time and what was cached are those of its prefill leg.
  */
 #ifndef SGL_ANALYSIS_SUMMARY_H
 #define SGL_ANALYSIS_SUMMARY_H

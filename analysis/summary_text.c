@@ -8,6 +8,7 @@
 #define NAME_WIDTH 32
 #define NAME_WIDTH_BESIDE_KIND 24
 #define KIND_WIDTH 22
+#define POOL_WIDTH 8 /* "prefill " */
 
 /* ns as ms with four digits or more, or "-" when there is none. */
 static const char *milliseconds(double nanoseconds, char *out, size_t size)
@@ -168,6 +169,10 @@ static struct worker_columns measure_workers(const struct sgl_summary_result *re
     if (columns.kind > 0) {
         columns.name = NAME_WIDTH_BESIDE_KIND;
         columns.bar = BAR_CELLS / 2;
+        if (result->has_pairs) {
+            columns.kind += POOL_WIDTH;
+            columns.bar -= POOL_WIDTH;
+        }
     } else if (columns.has_failed) {
         columns.bar = BAR_CELLS - 10;
     }

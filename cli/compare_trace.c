@@ -31,7 +31,7 @@ static int load(struct sgl_compare *compare, struct sgl_failure *failure)
     int status = sgl_simulated_fleet_make(&compare->fleet, &o->simulation, &o->trace, failure);
 
     for (uint32_t i = 0; i < compare->policy_count && status == SGL_OK; i++) {
-        status = sgl_policy_fits(&compare->policies[i], compare->fleet.worker_count, failure);
+        status = sgl_simulated_fleet_fits(&compare->fleet, &compare->policies[i], failure);
         compare->is_misused = status != SGL_OK;
     }
     if (status == SGL_OK)
@@ -62,9 +62,6 @@ static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
         .resamples = strcmp(o->resample, "blocks") == 0,
         .cuts_warm_up = strcmp(o->warm_up, "mser5") == 0,
         .objectives = compare->objectives,
-        .simulation = {.workers = compare->fleet.workers,
-                       .worker_count = compare->fleet.worker_count,
-                       .faults = sgl_simulated_fleet_faults(&compare->fleet)},
         .thread_count = o->threads > 0 ? (uint32_t)o->threads
                         : processors > 0 && processors <= SGL_CREW_THREADS_MAX
                             ? (uint32_t)processors
@@ -73,6 +70,7 @@ static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
         .progress_context = &compare->progress,
     };
 
+    sgl_simulated_fleet_apply(&compare->fleet, NULL, &experiment.simulation);
     sgl_simulation_flags_apply(&o->simulation, &experiment.simulation);
     sgl_progress_start(&compare->progress, o->quiet);
     const int status = sgl_experiment_run(&experiment, &compare->result, failure);

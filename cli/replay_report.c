@@ -110,8 +110,6 @@ static void print_fleet(const struct sgl_replay *replay)
     print_wrapped("fleet", text);
     for (uint32_t g = 0; sgl_simulated_fleet_group(fleet, g, &group); g++)
         print_group(&group);
-    if (fleet->has_pairs)
-        print_wrapped("kv_transfer", fleet->transfer_text);
     for (uint32_t i = 0; i < fleet->file.faults.count && i < FAULTS_SHOWN; i++)
         print_fault(replay, &fleet->file.faults.faults[i]);
     if (fleet->file.faults.count > FAULTS_SHOWN) {
@@ -173,6 +171,19 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
     return sgl_simulated_fleet_caveat(&replay->fleet, index - own, out, size);
 }
 
+/* That of the run, and those that pools of pairs have of their own. */
+static void print_policies(const struct sgl_replay *replay)
+{
+    print_wrapped("policy", replay->policy_text);
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++) {
+        char label[32];
+        if (replay->fleet.policy_texts[pool] == NULL)
+            continue;
+        snprintf(label, sizeof label, "  %s", sgl_pool_name((enum sgl_pool)pool));
+        print_wrapped(label, replay->fleet.policy_texts[pool]);
+    }
+}
+
 int sgl_replay_print(const struct sgl_replay *replay)
 {
     const struct sgl_replay_options *o = &replay->options;
@@ -180,7 +191,7 @@ int sgl_replay_print(const struct sgl_replay *replay)
 
     printf("sglsim " SGL_VERSION " replay: simulated, seed %llu\n\n", (unsigned long long)o->seed);
     print_trace(replay);
-    print_wrapped("policy", replay->policy_text);
+    print_policies(replay);
     print_fleet(replay);
     for (uint32_t i = 0; caveat(replay, i, text, sizeof text) != NULL; i++)
         print_wrapped("note", text);

@@ -145,6 +145,13 @@ int sgl_simulated_fleet_make(struct sgl_simulated_fleet *fleet,
         fleet->transfer_text = sgl_parameters_format(&fleet->transfer);
         if (fleet->transfer_text == NULL)
             return no_memory(failure);
+        for (int pool = 0; pool < SGL_POOL_COUNT; pool++) {
+            if (!fleet->has_policy[pool])
+                continue;
+            fleet->policy_texts[pool] = sgl_policy_format(&fleet->policies[pool]);
+            if (fleet->policy_texts[pool] == NULL)
+                return no_memory(failure);
+        }
     }
     return format_services(fleet, failure);
 }
@@ -237,6 +244,13 @@ const char *sgl_simulated_fleet_caveat(const struct sgl_simulated_fleet *fleet, 
             return out;
         }
     }
+    if (fleet->has_pairs && index-- == 0) {
+        snprintf(out, size,
+                 "the transfer of KV memory is not measured: %.100s (--kv-transfer; the defaults "
+                 "are a card of 400 Gbit/s and Llama 3.1 8B)",
+                 fleet->transfer_text);
+        return out;
+    }
     if (sgl_simulated_fleet_faults(fleet) == NULL || index > 0)
         return NULL;
     snprintf(out, size,
@@ -299,9 +313,11 @@ void sgl_simulated_fleet_state(const struct sgl_simulated_fleet *fleet, struct s
 
 void sgl_simulated_fleet_release(struct sgl_simulated_fleet *fleet)
 {
-    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++) {
         if (fleet->has_policy[pool])
             sgl_policy_release(&fleet->policies[pool]);
+        free(fleet->policy_texts[pool]);
+    }
     sgl_parameters_release(&fleet->transfer);
     free(fleet->transfer_text);
     sgl_worker_model_release(&fleet->spec);

@@ -22,7 +22,8 @@ struct sgl_simulated_fleet {
     struct sgl_policy_spec policies[SGL_POOL_COUNT];
     bool has_policy[SGL_POOL_COUNT];
     struct sgl_parameters transfer;
-    char *transfer_text; /* every parameter resolved; NULL: no pairs */
+    char *transfer_text;                /* every parameter resolved; NULL: no pairs */
+    char *policy_texts[SGL_POOL_COUNT]; /* of the pools that have one of their own */
     bool has_pairs;
 
     struct sgl_simulation_worker *workers;
@@ -64,7 +65,8 @@ void sgl_simulated_fleet_policies(const struct sgl_simulated_fleet *fleet,
 int sgl_simulated_fleet_fits(const struct sgl_simulated_fleet *fleet,
                              const struct sgl_policy_spec *policy, struct sgl_failure *failure);
 
-/* Sets what `options` says of workers, their faults and pairs, and of policies. */
+/* Sets what `options` says of workers, their faults and pairs, and of policies. `policy` may be
+ * NULL: the caller sets that of the run. */
 void sgl_simulated_fleet_apply(const struct sgl_simulated_fleet *fleet,
                                const struct sgl_policy_spec *policy,
                                struct sgl_simulation_options *options);

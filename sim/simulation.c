@@ -396,7 +396,13 @@ static int cut(struct sgl_simulation *self)
     int status = SGL_OK;
 
     self->now_ns = self->options->until_ns;
-    self->totals->cut_in_flight = self->slots.used;
+    for (uint32_t slot = 0; slot < self->slots.capacity; slot++) {
+        const struct sgl_flight *flight = &self->flights[slot];
+        if (flight->worker == SGL_NO_WORKER || flight->is_ghost)
+            continue;
+        self->cut_flights++;
+        self->totals->cut_in_flight += flight->pool != SGL_POOL_PREFILL && !flight->is_counted;
+    }
     while (self->has_row && status == SGL_OK) {
         self->totals->cut_arrivals++;
         if (self->source->ops->finished != NULL)
@@ -442,7 +448,7 @@ static int run(struct sgl_simulation *self)
 static int check_conservation(const struct sgl_simulation *self)
 {
     const struct sgl_simulation_totals *totals = self->totals;
-    bool is_empty = sgl_router_outstanding(self->router) == totals->cut_in_flight;
+    bool is_empty = sgl_router_outstanding(self->router) == self->cut_flights;
 
     for (uint32_t i = 0; i < self->options->worker_count && totals->cut_in_flight == 0; i++) {
         struct sgl_worker_load load;
@@ -456,81 +462,6 @@ static int check_conservation(const struct sgl_simulation *self)
                         (unsigned long long)totals->arrived, (unsigned long long)totals->succeeded,
                         (unsigned long long)totals->failed);
     return SGL_OK;
-}
-
-static const struct sgl_policy_spec *policy_of(const struct sgl_simulation_options *options,
-                                               enum sgl_pool pool)
-{
-    const struct sgl_policy_spec *own = pool == SGL_POOL_PREFILL  ? options->prefill_policy
-                                        : pool == SGL_POOL_DECODE ? options->decode_policy
-                                                                  : NULL;
-
-    return own != NULL ? own : options->policy;
-}
-
-static bool has_pairs(const struct sgl_simulation_options *options)
-{
-    for (uint32_t i = 0; i < options->worker_count; i++)
-        if (options->workers[i].pool != SGL_POOL_REGULAR)
-            return true;
-    return false;
-}
-
-/* Either all are regular, or there are some of both kinds, which can be one of a pair. */
-static int check_pools(const struct sgl_simulation_options *options, struct sgl_failure *failure)
-{
-    uint32_t counts[SGL_POOL_COUNT] = {0};
-
-    for (uint32_t i = 0; i < options->worker_count; i++) {
-        const struct sgl_simulation_worker *worker = &options->workers[i];
-        counts[worker->pool]++;
-        if (worker->pool != SGL_POOL_REGULAR && !worker->spec->ops->has_legs)
-            return sgl_fail(failure, SGL_EINVAL,
-                            "worker %s: the service %s cannot be one of a pair, expected batching",
-                            worker->url, worker->spec->ops->name);
-    }
-    if (!has_pairs(options))
-        return sgl_policy_fits(options->policy, options->worker_count, failure);
-    if (counts[SGL_POOL_REGULAR] > 0 || counts[SGL_POOL_PREFILL] == 0 ||
-        counts[SGL_POOL_DECODE] == 0)
-        return sgl_fail(failure, SGL_EINVAL,
-                        "a fleet of %u regular, %u prefill and %u decode workers, expected only "
-                        "regular ones or both of the others",
-                        counts[SGL_POOL_REGULAR], counts[SGL_POOL_PREFILL],
-                        counts[SGL_POOL_DECODE]);
-    for (int pool = SGL_POOL_PREFILL; pool <= SGL_POOL_DECODE; pool++) {
-        const int status =
-            sgl_policy_fits(policy_of(options, (enum sgl_pool)pool), counts[pool], failure);
-        if (status != SGL_OK)
-            return status;
-    }
-    return SGL_OK;
-}
-
-static int check_options(const struct sgl_simulation_options *options, struct sgl_failure *failure)
-{
-    const int64_t times[] = {options->response_delay_ns, options->load_interval_ns,
-                             options->load_delay_ns, options->health_interval_ns,
-                             options->until_ns};
-
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
-        if (times[i] < 0 || times[i] >= SGL_SIMULATION_NS_MAX / 2)
-            return sgl_fail(failure, SGL_EINVAL,
-                            "simulation: a delay or interval of %lld ns, expected 0 to 73 years",
-                            (long long)times[i]);
-    if (!(options->rate_scale > 0) || isinf(options->rate_scale))
-        return sgl_fail(failure, SGL_EINVAL, "simulation: rate scale %g, expected more than 0",
-                        options->rate_scale);
-    if (!(options->load_loss >= 0 && options->load_loss <= 1) ||
-        !(options->completions_loss >= 0 && options->completions_loss <= 1))
-        return sgl_fail(failure, SGL_EINVAL, "simulation: a loss of %g, expected 0 to 1",
-                        options->load_loss >= 0 && options->load_loss <= 1
-                            ? options->completions_loss
-                            : options->load_loss);
-    if (options->max_new_tokens < 1)
-        return sgl_fail(failure, SGL_EINVAL, "simulation: max_new_tokens %lld, expected at least 1",
-                        (long long)options->max_new_tokens);
-    return check_pools(options, failure);
 }
 
 int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t index)
@@ -616,13 +547,13 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
     };
 
     *totals = (struct sgl_simulation_totals){0};
-    int status = check_options(options, failure);
+    int status = sgl_simulation_check(options, failure);
     if (status != SGL_OK)
         return status;
-    self.has_pairs = has_pairs(options);
+    self.has_pairs = sgl_simulation_has_pairs(options);
     for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
         if (self.has_pairs == (pool != SGL_POOL_REGULAR))
-            router_options.policy[pool] = policy_of(options, (enum sgl_pool)pool);
+            router_options.policy[pool] = sgl_simulation_policy(options, (enum sgl_pool)pool);
     if (self.has_pairs && (status = sgl_transfers_init(&self.transfers, &options->transfer,
                                                        options->worker_count, failure)) != SGL_OK)
         goto out;

@@ -28,17 +28,17 @@
  * retried.
  *
  * Pairs. A fleet is regular, or it has prefill and decode workers: then each request goes to one of
- * both, chosen when it arrives, by a policy of each pool. The prefill worker computes the prompt and
- * token 1; its memory travels (transfer.h) and is then let go there; the decode worker takes it over
- * and gives the rest. So a request has two outcomes:
+ * both, chosen when it arrives, by a policy of each pool. The prefill worker computes the prompt
+ * and token 1; its memory travels (transfer.h) and is then let go there; the decode worker takes it
+ * over and gives the rest. So a request has two outcomes:
  *
- *     prefill    queue_time as above; e2e to the arrival of its memory; ttft absent; output_tokens 1
+ *     prefill    queue_time as above; e2e to the arrival of its memory; ttft absent; one token
  *     decode     queue_time = start at the decode worker - arrival of the memory; ttft and e2e as
  *                the client sees them, from the arrival of the request; all output tokens
  *
  * When a leg fails the request has failed, and the other leg, if it is still out, is cancelled in
- * the instant the router hears of it, with "pair_lost". Kept prompts serve later ones in the prefill
- * pool; decode workers keep none.
+ * the instant the router hears of it, with "pair_lost". Kept prompts serve later ones in the
+ * prefill pool; decode workers keep none.
  *
  * The true output length goes to the worker, never to the router. Memory is bounded by the requests
  * in flight and the workers, not by the length of the trace.

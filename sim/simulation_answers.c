@@ -150,6 +150,16 @@ static bool has_room_for_due(struct sgl_simulation *self)
     return true;
 }
 
+void sgl_simulation_set_event(struct sgl_simulation *self, const struct sgl_event *event)
+{
+    const uint32_t item_count = sgl_simulation_answer_item(self, self->slots.capacity, false);
+
+    if (sgl_event_queue_reserve(&self->events, item_count) == SGL_OK)
+        sgl_event_queue_set(&self->events, event);
+    else
+        self->is_out_of_memory = true;
+}
+
 static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last, int64_t delay_ns)
 {
     const struct sgl_event event = {
@@ -166,11 +176,7 @@ static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last
             self->is_out_of_memory = true;
         return;
     }
-    const uint32_t item_count = sgl_simulation_answer_item(self, self->slots.capacity, false);
-    if (sgl_event_queue_reserve(&self->events, item_count) == SGL_OK)
-        sgl_event_queue_set(&self->events, &event);
-    else
-        self->is_out_of_memory = true;
+    sgl_simulation_set_event(self, &event);
 }
 
 void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns)
@@ -251,12 +257,16 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
 {
     const uint32_t answer = item - sgl_simulation_answer_item(self, 0, false);
-
     const uint32_t slot = answer / 2;
+    const struct sgl_flight *flight = &self->flights[slot];
 
     sgl_event_queue_remove(&self->events, item);
     if (answer % 2 == 1)
         return deliver_answer(self, slot);
-    return self->flights[slot].is_sending ? sgl_simulation_receive_memory(self, slot)
-                                          : deliver_first_token(self, &self->flights[slot]);
+    if (flight->is_sending)
+        return sgl_simulation_receive_memory(self, slot);
+    /* A leg that was cancelled in the instant of its first token. */
+    if (flight->is_ghost || flight->worker == SGL_NO_WORKER)
+        return SGL_OK;
+    return deliver_first_token(self, flight);
 }

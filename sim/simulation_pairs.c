@@ -88,7 +88,7 @@ void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot)
         .kind = SGL_EVENT_TRANSFER,
         .item = sgl_simulation_answer_item(self, slot, false),
     };
-    sgl_event_queue_set(&self->events, &event);
+    sgl_simulation_set_event(self, &event);
 }
 
 static void let_go(struct sgl_simulation *self, const struct sgl_flight *flight, uint32_t slot)

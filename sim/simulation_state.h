@@ -1,8 +1,8 @@
 /*
  * simulation_state.h - the inside of a simulation, shared by its files: simulation.c (the clock,
  * the workers, arrivals), simulation_answers.c (requests in flight, and what the router hears of
- * them), simulation_faults.c (workers that fail, and probes) and simulation_pairs.c (requests of two
- * legs).
+ * them), simulation_faults.c (workers that fail, and probes) and simulation_pairs.c (requests of
+ * two legs); simulation_check.c looks at the options before anything happens.
  */
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
@@ -94,7 +94,8 @@ struct sgl_simulation {
 
     struct sgl_flight *flights; /* by slot */
     struct sgl_slots slots;
-    uint64_t answers; /* sent so far: their order */
+    uint64_t answers;     /* sent so far: their order */
+    uint64_t cut_flights; /* out when the run was cut; of pairs each leg is one */
 
     /* Answers that take no time, in the order they were sent: items that do not pass through the
      * queue, for they leave in the same instant, after those that do. */
@@ -157,6 +158,9 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event);
 /* The answer of this item has reached the router. */
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item);
 
+/* Puts an event of a flight into the queue; is_out_of_memory when it has no room. */
+void sgl_simulation_set_event(struct sgl_simulation *self, const struct sgl_event *event);
+
 /* Sends the whole answer on its way, from now, `delay_ns` late. */
 void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns);
 
@@ -183,5 +187,15 @@ int64_t sgl_simulation_next_fault_ns(const struct sgl_simulation *self);
 
 /* Probes the workers of which the router would learn something. */
 int sgl_simulation_probe(struct sgl_simulation *self);
+
+/* ---- options (simulation_check.c) ------------------------------------------------------- */
+
+int sgl_simulation_check(const struct sgl_simulation_options *options, struct sgl_failure *failure);
+
+bool sgl_simulation_has_pairs(const struct sgl_simulation_options *options);
+
+/* The policy of a pool. */
+const struct sgl_policy_spec *sgl_simulation_policy(const struct sgl_simulation_options *options,
+                                                    enum sgl_pool pool);
 
 #endif

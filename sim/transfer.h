@@ -36,9 +36,9 @@ struct sgl_transfer_options {
 };
 
 /*
- * The same as parameters: latency_us, bandwidth_gbps, bytes_per_token. What stands there when nobody
- * says: 20 us and 50 GB/s (a network card of 400 Gbit/s), and the 131,072 bytes of a token of
- * Llama 3.1 8B in bf16 (2 x 32 layers x 8 KV heads x 128 x 2 bytes).
+ * The same as parameters: latency_us, bandwidth_gbps, bytes_per_token. What stands there when
+ * nobody says: 20 us and 50 GB/s (a network card of 400 Gbit/s), and the 131,072 bytes of a token
+ * of Llama 3.1 8B in bf16 (2 x 32 layers x 8 KV heads x 128 x 2 bytes).
  */
 extern const struct sgl_parameter sgl_transfer_parameters[];
 

@@ -38,8 +38,8 @@
 #include "traces/trace.h"
 
 /*
- * Which part of a request a worker has. In a fleet of pairs the prompt is computed by one worker and
- * the answer given by another:
+ * Which part of a request a worker has. In a fleet of pairs the prompt is computed by one worker
+ * and the answer given by another:
  *
  *     prefill   the prompt and token 1; its memory stays taken after the finish event, for it is
  *               being sent away, until cancel says that it has arrived

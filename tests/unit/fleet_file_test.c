@@ -136,8 +136,8 @@ static const struct {
     {"[worker]\nnaem = a\n", "f:2:1: unknown key 'naem' (did you mean 'name'?), expected name,"},
     {"[worker]\nschedular = vllm\n", "f:2:1: unknown key 'schedular' (did you mean 'scheduler'?)"},
     {"[worker]\nservice = deterministic\nscheduler = vllm\n",
-     "f:3:1: unknown key 'scheduler', expected name, count, url, model, service, profile or a "
-     "parameter of deterministic"},
+     "f:3:1: unknown key 'scheduler', expected name, count, url, model, role, service, profile "
+     "or a parameter of deterministic"},
     {"[worker]\nscheduler = sarathi\n", "f:2:13: scheduler"},
     {"[worker]\nkv_tokens = 1e99\n", "f:2:13: kv_tokens"},
     {"[worker]\npage_size = 16\nkv_tokens = 8\n", "f:1:1: kv_tokens=8, expected 0 or at least"},
