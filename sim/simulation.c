@@ -193,7 +193,9 @@ static int64_t scale_time(int64_t time_ns, double rate_scale)
 /* In a closed loop: may one more request be sent? */
 static bool has_room(const struct sgl_simulation *self)
 {
-    return self->slots.used < self->options->concurrency;
+    const struct sgl_simulation_totals *totals = self->totals;
+
+    return totals->arrived - totals->succeeded - totals->failed < self->options->concurrency;
 }
 
 static int read_row(struct sgl_simulation *self)
@@ -422,13 +424,16 @@ static int run(struct sgl_simulation *self)
     sgl_simulation_set_poll(self, self->now_ns);
     while (self->has_row || self->slots.used > 0) {
         const struct sgl_event *top = sgl_event_queue_top(&self->events);
-        if (top == NULL && !self->has_row)
+        if (top == NULL && !self->has_row && self->due_count == 0)
             return sgl_fail(self->failure, SGL_EINVAL,
                             "simulation: %u requests are in flight and nothing will happen",
                             self->slots.used);
         int64_t next_ns = self->has_row ? self->arrival_ns : SGL_NEVER;
         if (top != NULL && top->time < next_ns)
             next_ns = top->time;
+        /* A decode leg tells its first token when it starts: the instant is not over. */
+        if (self->due_count > 0)
+            next_ns = self->now_ns;
         assert(next_ns >= self->now_ns);
         if (self->options->until_ns > 0 && next_ns > self->options->until_ns)
             return cut(self);

@@ -169,7 +169,7 @@ static int form(struct sgl_engine *engine, struct sgl_failure *failure)
     if (!engine->is_decoding && engine->chunk_count == 0) {
         /* All have joined and ended, or wait for memory that is being sent away. */
         assert(engine->admitted == 0 && (engine->waiting_count == 0 || engine->kept.count > 0));
-        return SGL_OK;
+        return 1;
     }
 
     const struct sgl_step_load load = measure(engine);
