@@ -79,6 +79,9 @@ const char *const sgl_page_style[] = {
     "dl.facts{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.15rem 1rem;"
     "font-size:.88rem}dl.facts dt{color:var(--soft)}dl.facts dd{margin:0;min-width:0;"
     "overflow-wrap:anywhere}\n",
+    "tbody th,thead th:first-child{position:sticky;left:0;background:var(--ground)}.box tbody th,"
+    ".box thead th:first-child{background:var(--panel)}@media (max-width:520px){table.figures "
+    "th:nth-child(2),table.figures td:nth-child(2){display:none}}\n",
     "@media (max-width:520px){html{font-size:15px}.verdict{font-size:1.08rem}th,td{padding:.16rem "
     ".4rem}dl.facts{display:block}dl.facts dd{margin:0 0 .4rem}}\n",
     "@media print{:root{--ground:#fff;--ink:#000;--soft:#444}#theme,.skip,nav{display:none}"

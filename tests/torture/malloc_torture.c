@@ -66,6 +66,9 @@ static char *const commands[][ARGUMENTS_MOST] = {
     {"sglsim", "convert", "new.db", "out/"},
     {"sglsim", "convert", "new/", "out.db"},
     {"sglsim", "convert", "trace.csv", "trace.db"},
+    {"sglsim", "compare", "trace.csv", "-prandom", "-pcache_aware", "--seeds=2", "--threads=1",
+     "-oout.html", "--rate-scale=1,2", "--slo=ttft:500ms"},
+    {"sglsim", "compare", "old.db", "new.db", "--json"},
     {"sglsim", "policies", "cache_aware"},
 };
 
