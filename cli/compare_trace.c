@@ -119,9 +119,10 @@ static bool state_notes(struct sgl_compare *compare)
     if (report->resamples && population->is_short)
         is_stated =
             sgl_report_note(report,
-                            "the trace lasts %.3g s: blocks of %.3g s, not 60 s; what "
+                            "the trace lasts %.3g s: blocks of %.3g s, not %.3g s; what "
                             "hangs together for longer is torn apart",
-                            (double)population->span_ns / 1e9, (double)population->block_ns / 1e9);
+                            (double)population->span_ns / 1e9, (double)population->block_ns / 1e9,
+                            (double)compare->options.block_ns / 1e9);
     if (report->resamples && population->sessions == 0 && population->prefix_ids > 0)
         is_stated = is_stated &&
                     sgl_report_note(report, "the trace names no sessions: a conversation that goes "
@@ -219,6 +220,9 @@ static bool state_facts(struct sgl_compare *compare)
                                                  (long long)o->simulation.response_delay_ns,
                                                  (long long)o->simulation.load_interval_ns,
                                                  (long long)o->simulation.load_delay_ns);
+    if (o->simulation.signal_loss != NULL)
+        is_stated =
+            is_stated && sgl_report_fact(report, "signal loss", "%s", o->simulation.signal_loss);
     for (uint32_t i = 0; i < compare->policy_count && is_stated; i++) {
         static const char *const keys[] = {"policy A", "policy B", "policy C", "policy D",
                                            "policy E", "policy F", "policy G", "policy H"};
