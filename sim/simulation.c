@@ -375,12 +375,10 @@ static int run_instant(struct sgl_simulation *self)
         const struct sgl_event *top = sgl_event_queue_top(&self->events);
         const uint32_t kind =
             top != NULL && top->time == self->now_ns ? top->kind : SGL_EVENT_SCHEDULE;
-        if (kind <= SGL_EVENT_ANSWER)
+        if (kind <= SGL_EVENT_ANSWER || (kind < SGL_EVENT_SCHEDULE && self->due_count == 0))
             status = handle(self, top);
         else if (self->due_count > 0)
             status = deliver_due(self);
-        else if (kind < SGL_EVENT_SCHEDULE)
-            status = handle(self, top);
         else if (self->has_row && (self->arrival_ns == self->now_ns || has_room(self)))
             status = arrive(self);
         else

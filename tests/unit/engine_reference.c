@@ -95,6 +95,7 @@ static bool retract(struct sgl_reference_world *world)
                    (one->prompt == victim->prompt && one->admission > victim->admission)))))
                 victim = one;
         }
+        CU_ASSERT_PTR_NOT_NULL_FATAL(victim);
         withdraw(world, victim);
         put_last(world, (size_t)(victim - world->all));
         const int64_t left = count_decoding(world);
@@ -122,6 +123,7 @@ static void preempt(struct sgl_reference_world *world)
         if (is_running(&world->all[i]) &&
             (victim == NULL || world->all[i].admission > victim->admission))
             victim = &world->all[i];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(victim);
     withdraw(world, victim);
     memmove(world->queue + 1, world->queue, world->queued++ * sizeof *world->queue);
     world->queue[0] = (size_t)(victim - world->all);
