@@ -1,27 +1,9 @@
 /*
- * json.h - what jansson leaves to its callers.
- *
- * A JSON text is UTF-8 (RFC 8259, 8.1), a path or a name from a trace any bytes; and jansson drops
- * what it has no memory for in silence: json_object_set_new and json_array_append_new by their
- * status, json_dumps (2.14) the key of a pair. Objects made here are whole or NULL, which json_pack
- * hands on to its caller.
+ * json.h - reports are made with what traces/json.h adds to jansson.
  */
 #ifndef SGL_ANALYSIS_JSON_H
 #define SGL_ANALYSIS_JSON_H
 
-#include <jansson.h>
-#include <stdbool.h>
-
-/* The text as JSON; a byte that is not UTF-8 as the four characters \\xNN. NULL: no memory. */
-json_t *sgl_json_text(const char *text);
-
-/* Adds `value`, which is taken over; NULL counts as no memory. False: not added, and `container` is
- * released, so that the caller has nothing left to do but return NULL. */
-bool sgl_json_set(json_t *container, const char *key, json_t *value);
-bool sgl_json_append(json_t *container, json_t *value);
-
-/* The document with indentation and a final newline; the caller frees it. Reals have 17 digits.
- * Releases `root`. NULL: no memory, or root is NULL. */
-char *sgl_json_format(json_t *root);
+#include "traces/json.h"
 
 #endif

@@ -1,5 +1,7 @@
 #include "summary.h"
 
+#include "attempts.h"
+
 #include "core/error_word.h"
 
 #include <math.h>
@@ -35,6 +37,7 @@ struct sgl_summary {
     double propensity_min;
     double propensity_max;
     struct sgl_saturation saturation;
+    struct sgl_attempts attempts;
 };
 
 const char *sgl_metric_name(enum sgl_metric metric)
@@ -68,6 +71,38 @@ static void add_worker(struct sgl_summary *summary, const char *url, enum sgl_po
         summary->worker_count++;
 }
 
+/* The request's entry, made if needed. NULL: no memory, which is remembered. */
+static struct sgl_attempts_entry *entry_of(struct sgl_summary *summary, int64_t request)
+{
+    struct sgl_attempts_entry *entry = sgl_attempts_find(&summary->attempts, request);
+
+    if (entry == NULL)
+        entry = sgl_attempts_add(&summary->attempts, request);
+    if (entry == NULL)
+        summary->is_out_of_memory = true;
+    return entry;
+}
+
+/* A request counts as failed by its last attempt: that of the one before is taken back. */
+static void take_back_failure(struct sgl_summary *summary, struct sgl_attempts_entry *entry)
+{
+    if (entry->error == SGL_NO_ERROR)
+        return;
+    summary->failed--;
+    summary->errors[entry->error].count--;
+    entry->error = SGL_NO_ERROR;
+}
+
+static void hear_retry(struct sgl_summary *summary, const struct sgl_input *input)
+{
+    struct sgl_attempts_entry *entry = entry_of(summary, input->request);
+
+    if (entry == NULL || input->attempt <= entry->attempt)
+        return;
+    take_back_failure(summary, entry);
+    entry->attempt = input->attempt;
+}
+
 static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sgl_input *input)
 {
     struct sgl_summary *summary = (struct sgl_summary *)self;
@@ -77,6 +112,8 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
         add_worker(summary, input->added.url, input->pool);
     if (input->kind == SGL_INPUT_ROUTE)
         summary->route_prompt_tokens = input->route.request->prompt_tokens;
+    if (input->kind == SGL_INPUT_ROUTE && input->attempt > 0)
+        hear_retry(summary, input);
     if (input->kind != SGL_INPUT_ROUTE || input->attempt > 0 || input->pool == SGL_POOL_DECODE)
         return;
     const int64_t arrival_ns = input->route.request->arrival_ns;
@@ -117,7 +154,8 @@ static void hear_decision(struct sgl_sink *self, const struct sgl_decision *deci
     summary->propensity_max = fmax(summary->propensity_max, decision->propensity);
 }
 
-static void count_error(struct sgl_summary *summary, const char *word)
+/* Returns the number under which it was counted. */
+static uint32_t count_error(struct sgl_summary *summary, const char *word)
 {
     const char *text = word != NULL ? word : "unknown";
     uint32_t i = 0;
@@ -137,6 +175,7 @@ static void count_error(struct sgl_summary *summary, const char *word)
         }
     }
     summary->errors[i].count++;
+    return i;
 }
 
 double sgl_metric_value(enum sgl_metric metric, const struct sgl_outcome *outcome)
@@ -207,6 +246,18 @@ static void count_success(struct sgl_summary *summary, const struct sgl_outcome_
     summary->good += is_good;
 }
 
+static void count_failure(struct sgl_summary *summary, const struct sgl_outcome_record *record)
+{
+    struct sgl_attempts_entry *entry = entry_of(summary, record->request);
+
+    /* A later attempt is under way, or the other half of a pair failed first. */
+    if (entry == NULL || record->attempt < entry->attempt || entry->error != SGL_NO_ERROR)
+        return;
+    summary->failed++;
+    entry->attempt = record->attempt;
+    entry->error = count_error(summary, record->outcome->error);
+}
+
 static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record *record)
 {
     struct sgl_summary *summary = (struct sgl_summary *)self;
@@ -224,12 +275,14 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
     if (outcome->success && record->pool == SGL_POOL_PREFILL) {
         count_prefill(summary, outcome);
     } else if (outcome->success) {
+        struct sgl_attempts_entry *entry = sgl_attempts_find(&summary->attempts, record->request);
+        if (entry != NULL)
+            take_back_failure(summary, entry);
         count_success(summary, record);
     } else if (outcome->error == NULL || strcmp(outcome->error, SGL_ERROR_PAIR_LOST) != 0) {
-        summary->failed++;
         if (record->worker < summary->worker_count)
             summary->workers[record->worker].failed++;
-        count_error(summary, outcome->error);
+        count_failure(summary, record);
     }
 }
 
@@ -350,7 +403,6 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         .unfinished = summary->requests > summary->succeeded + summary->failed
                           ? summary->requests - summary->succeeded - summary->failed
                           : 0,
-        .error_count = summary->error_count,
         .duration_s = duration_s,
         .requests_per_s = (double)summary->succeeded / duration_s,
         .input_tokens_per_s = summary->input_tokens / duration_s,
@@ -373,7 +425,9 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         .saturation = sgl_saturation_test(&summary->saturation, summary->first_arrival_ns,
                                           summary->last_arrival_ns, summary->requests),
     };
-    memcpy(result->errors, summary->errors, sizeof result->errors);
+    for (uint32_t i = 0; i < summary->error_count; i++)
+        if (summary->errors[i].count > 0)
+            result->errors[result->error_count++] = summary->errors[i];
     memcpy(result->reasons, summary->reasons, sizeof result->reasons);
     for (int m = 0; m < SGL_METRIC_COUNT; m++) {
         if (sgl_samples_sort(&summary->metrics[m]) != SGL_OK)
@@ -414,5 +468,6 @@ void sgl_summary_destroy(struct sgl_summary *summary)
         free(summary->workers[w].kind);
     }
     free(summary->workers);
+    sgl_attempts_release(&summary->attempts);
     free(summary);
 }

@@ -79,15 +79,15 @@ struct sgl_summary_worker {
     char *url;  /* owned by the summary */
     char *kind; /* likewise; NULL when nobody described it */
     enum sgl_pool pool;
-    uint64_t requests;
-    uint64_t failed; /* of them */
+    uint64_t requests; /* attempts it was given */
+    uint64_t failed;   /* of them, whether tried again or not */
 };
 
 struct sgl_summary_result {
     uint64_t requests; /* first routes */
     uint64_t succeeded;
-    uint64_t failed;     /* outcomes that were no success, cancelled and rejected ones included */
-    uint64_t unfinished; /* outcomes are counted per attempt: with retries 0 says little */
+    uint64_t failed; /* requests whose last attempt was no success: cancelled, rejected ones too */
+    uint64_t unfinished; /* neither: their last attempt is still out */
     struct sgl_error_count errors[SGL_ERROR_WORDS_MAX];
     uint32_t error_count;
     double duration_s; /* first arrival to last finish; NaN when nothing finished */

@@ -185,6 +185,7 @@ static void tell(struct sgl_sink *sink, int64_t number, int64_t arrival_ns,
     const struct sgl_outcome_record record = {
         .now_ns = arrival_ns + (outcome.e2e_ns != SGL_ABSENT ? outcome.e2e_ns : 0),
         .sent_ns = arrival_ns,
+        .request = number,
         .outcome = &outcome};
 
     sink->ops->input(sink, (uint64_t)number + 2, &input);
@@ -281,6 +282,118 @@ static void cache_hits_beside_what_was_expected(void)
     sgl_summary_destroy(summary);
 }
 
+/* Routes the attempt; with an outcome (success, or an error), that too. */
+static void tell_attempt(struct sgl_sink *sink, int64_t number, uint32_t attempt,
+                         enum sgl_pool pool, const char *how)
+{
+    const struct sgl_request request = {.request = number};
+    const struct sgl_input input = {.kind = SGL_INPUT_ROUTE,
+                                    .request = number,
+                                    .attempt = attempt,
+                                    .pool = pool,
+                                    .route = {.request = &request}};
+    struct sgl_outcome outcome = sgl_outcome_absent();
+    const struct sgl_outcome_record record = {.now_ns = SECOND,
+                                              .sent_ns = SGL_ABSENT,
+                                              .request = number,
+                                              .attempt = attempt,
+                                              .pool = pool,
+                                              .outcome = &outcome};
+
+    sink->ops->input(sink, 1, &input);
+    if (how == NULL)
+        return;
+    outcome.success = strcmp(how, "success") == 0;
+    outcome.error = outcome.success ? NULL : how;
+    sink->ops->outcome(sink, &record);
+}
+
+static void tell_late_failure(struct sgl_sink *sink, int64_t number, uint32_t attempt,
+                              const char *error)
+{
+    struct sgl_outcome outcome = sgl_outcome_absent();
+
+    outcome.error = error;
+    sink->ops->outcome(sink, &(struct sgl_outcome_record){.sent_ns = SGL_ABSENT,
+                                                          .request = number,
+                                                          .attempt = attempt,
+                                                          .outcome = &outcome});
+}
+
+static void only_the_last_attempt_of_a_request_counts(void)
+{
+    const struct sgl_objectives objectives = {{NAN, NAN, NAN, NAN}};
+    struct sgl_summary *summary;
+    struct sgl_summary_result result;
+    struct sgl_failure failure;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_summary_create(&summary, &objectives, &failure), SGL_OK);
+    struct sgl_sink *sink = sgl_summary_sink(summary);
+    tell_attempt(sink, 0, 0, SGL_POOL_REGULAR, "busy");
+    tell_attempt(sink, 0, 1, SGL_POOL_REGULAR, "success");
+    tell_attempt(sink, 1, 0, SGL_POOL_REGULAR, "busy");
+    tell_attempt(sink, 1, 1, SGL_POOL_REGULAR, "refused");
+    tell_attempt(sink, 1, 2, SGL_POOL_REGULAR, "timeout"); /* tried no more */
+    tell_attempt(sink, 2, 0, SGL_POOL_REGULAR, "busy");
+    tell_attempt(sink, 2, 1, SGL_POOL_REGULAR, NULL); /* still out */
+    tell_attempt(sink, 3, 0, SGL_POOL_REGULAR, NULL);
+    tell_attempt(sink, 3, 1, SGL_POOL_REGULAR, "success");
+    tell_late_failure(sink, 3, 0, "cancelled"); /* heard when the next was on its way */
+    tell_attempt(sink, 4, 0, SGL_POOL_PREFILL, "timeout");
+    tell_attempt(sink, 4, 0, SGL_POOL_DECODE, "refused"); /* both halves of a pair */
+    CU_ASSERT_EQUAL_FATAL(sgl_summary_finish(summary, &result, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(result.requests, 5);
+    CU_ASSERT_EQUAL(result.succeeded, 2);
+    CU_ASSERT_EQUAL(result.failed, 2);
+    CU_ASSERT_EQUAL(result.unfinished, 1);
+    /* What was tried again is no error of a request. */
+    CU_ASSERT_EQUAL_FATAL(result.error_count, 1);
+    SGL_ASSERT_TEXT(result.errors[0].word, "timeout");
+    CU_ASSERT_EQUAL(result.errors[0].count, 2);
+    sgl_summary_destroy(summary);
+}
+
+/* Against a plain array of what became of each request, for many requests in a drawn order. */
+static void requests_are_conserved_over_any_retries(void)
+{
+    enum { REQUESTS = 3000, STEPS = 12000 };
+    static const char *const ways[] = {"success", "busy", "refused", NULL};
+    const struct sgl_objectives objectives = {{NAN, NAN, NAN, NAN}};
+    static uint32_t attempts[REQUESTS];
+    static const char *states[REQUESTS];
+    struct sgl_rng rng = sgl_rng_stream(17, SGL_PURPOSE_LENGTH, 0, 0, 0);
+    struct sgl_summary *summary;
+    struct sgl_summary_result result;
+    struct sgl_failure failure;
+    uint64_t counts[4] = {0};
+
+    CU_ASSERT_EQUAL_FATAL(sgl_summary_create(&summary, &objectives, &failure), SGL_OK);
+    memset(attempts, 0, sizeof attempts);
+    for (int i = 0; i < STEPS; i++) {
+        const uint32_t number = sgl_rng_below(&rng, REQUESTS);
+        if (attempts[number] > 0 && states[number] != NULL && states[number][0] == 's')
+            continue;
+        states[number] = ways[sgl_rng_below(&rng, 4)];
+        tell_attempt(sgl_summary_sink(summary), (int64_t)number << 20, attempts[number]++,
+                     SGL_POOL_REGULAR, states[number]);
+    }
+    uint64_t requests = 0;
+    for (int i = 0; i < REQUESTS; i++) {
+        requests += attempts[i] > 0;
+        for (int way = 0; way < 4; way++)
+            counts[way] += attempts[i] > 0 && states[i] == ways[way];
+    }
+    CU_ASSERT_EQUAL_FATAL(sgl_summary_finish(summary, &result, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(result.requests, requests);
+    CU_ASSERT_EQUAL(result.succeeded, counts[0]);
+    CU_ASSERT_EQUAL(result.failed, counts[1] + counts[2]);
+    CU_ASSERT_EQUAL(result.unfinished, counts[3]);
+    for (uint32_t i = 0; i < result.error_count; i++)
+        CU_ASSERT_EQUAL(result.errors[i].count,
+                        counts[strcmp(result.errors[i].word, "busy") == 0 ? 1 : 2]);
+    sgl_summary_destroy(summary);
+}
+
 static void a_run_without_a_finish_has_no_figures_of_zero(void)
 {
     struct sgl_summary *summary;
@@ -334,6 +447,8 @@ SGL_SUITE(summary) = {
     {"the figures of a small run", figures_of_a_small_run},
     {"cache hits are a share of all prompt tokens, beside what the policy expected",
      cache_hits_beside_what_was_expected},
+    {"only the last attempt of a request counts", only_the_last_attempt_of_a_request_counts},
+    {"requests are conserved over any retries", requests_are_conserved_over_any_retries},
     {"a run without a finish has no figures of zero",
      a_run_without_a_finish_has_no_figures_of_zero},
     {"many kinds of error are counted together", many_kinds_of_error_are_counted_together},
