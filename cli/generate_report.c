@@ -1,9 +1,9 @@
 #include "generate.h"
 
 #include "core/version.h"
+#include "traces/json.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,11 +256,11 @@ int sgl_generation_print_json(const struct sgl_generation *generation, struct sg
                                      json_pack("{s:o, s:o}", "realised",
                                                real_or_null(figures[i].realised), "intended",
                                                real_or_null(figures[i].intended))) != 0;
-    char *text = failed ? NULL : json_dumps(root, JSON_INDENT(2));
+    char *text = failed ? NULL : sgl_json_format(json_incref(root));
     json_decref(root);
     if (text == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "no memory to print the figures");
-    puts(text);
+    fputs(text, stdout);
     free(text);
     return SGL_OK;
 }

@@ -4,8 +4,8 @@
 #include "analysis/summary_text.h"
 #include "core/absent.h"
 #include "core/version.h"
+#include "traces/json.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,19 +270,33 @@ static json_t *saturation_json(const struct sgl_saturation_verdict *verdict)
                      "p_value", number(verdict->p_value));
 }
 
+static json_t *errors_json(const struct figures *figures)
+{
+    json_t *errors = json_object();
+
+    for (size_t i = 0; i < figures->kind_count; i++)
+        if (!sgl_json_set(errors, figures->kinds[i].word,
+                          json_integer((json_int_t)figures->kinds[i].count)))
+            return NULL;
+    return errors;
+}
+
+static json_t *metrics_json(const struct sgl_load_command *command, const struct figures *figures)
+{
+    json_t *metrics = json_object();
+
+    for (int m = 0; m < METRIC_COUNT; m++)
+        if (is_shown(command, m) &&
+            !sgl_json_set(metrics, metric_names[m], metric_json(figures->metrics[m])))
+            return NULL;
+    return metrics;
+}
+
 static int print_json(const struct sgl_load_command *command, const struct figures *figures)
 {
     char digest[17];
-    json_t *errors = json_object();
-    json_t *metrics = json_object();
 
     snprintf(digest, sizeof digest, "%016llx", (unsigned long long)command->trace_digest);
-    for (size_t i = 0; i < figures->kind_count; i++)
-        json_object_set_new(errors, figures->kinds[i].word,
-                            json_integer((json_int_t)figures->kinds[i].count));
-    for (int m = 0; m < METRIC_COUNT; m++)
-        if (is_shown(command, m))
-            json_object_set_new(metrics, metric_names[m], metric_json(figures->metrics[m]));
     json_t *root = json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:I, s:s?, s:o, s:o, s:b, s:I, s:I, s:I, s:o, s:o, "
         "s:o, "
@@ -295,20 +309,22 @@ static int print_json(const struct sgl_load_command *command, const struct figur
         is_open_loop(command) ? json_null() : json_integer((json_int_t)command->concurrency),
         "interrupted", command->result.is_interrupted, "requests",
         (json_int_t)command->result.count, "succeeded", (json_int_t)figures->succeeded, "failed",
-        (json_int_t)figures->failed, "errors", errors, "duration_s", number(figures->duration_s),
-        "requests_per_s", number((double)figures->succeeded / figures->duration_s),
-        "input_tokens_per_s", number((double)figures->prompt_tokens / figures->duration_s),
-        "output_tokens_per_s", number((double)figures->output_tokens / figures->duration_s),
-        "cache_hit_rate",
+        (json_int_t)figures->failed, "errors", errors_json(figures), "duration_s",
+        number(figures->duration_s), "requests_per_s",
+        number((double)figures->succeeded / figures->duration_s), "input_tokens_per_s",
+        number((double)figures->prompt_tokens / figures->duration_s), "output_tokens_per_s",
+        number((double)figures->output_tokens / figures->duration_s), "cache_hit_rate",
         figures->has_cached && figures->prompt_tokens > 0
             ? json_real((double)figures->cached_tokens / (double)figures->prompt_tokens)
             : json_null(),
-        "saturation", saturation_json(&figures->saturation), "metrics", metrics);
-    const int status =
-        root != NULL && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 ? SGL_OK : SGL_ENOMEM;
-    putchar('\n');
-    json_decref(root);
-    return status;
+        "saturation", saturation_json(&figures->saturation), "metrics",
+        metrics_json(command, figures));
+    char *text = sgl_json_format(root);
+    if (text == NULL)
+        return SGL_ENOMEM;
+    fputs(text, stdout);
+    free(text);
+    return SGL_OK;
 }
 
 int sgl_load_report(struct sgl_load_command *command)

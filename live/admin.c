@@ -1,7 +1,8 @@
 /* The router's own endpoints. What they answer is in LIVE's table; see README. */
 #include "proxy_thread.h"
 
-#include <jansson.h>
+#include "traces/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +26,10 @@ struct survey {
 static void respond_json(struct sgl_http_exchange *exchange, int status, json_t *root,
                          const char *location)
 {
-    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = sgl_json_line(root);
     struct sgl_http_field fields[2] = {sgl_http_field("Content-Type", "application/json")};
     size_t count = 1;
 
-    json_decref(root);
     if (text == NULL) {
         sgl_http_respond_error(exchange, 503, "server_error", "out of memory", NULL, 0);
         return;
@@ -84,8 +84,8 @@ static json_t *each_worker(struct sgl_gateway *gateway,
 
     for (uint32_t i = 0; i < count; i++) {
         const struct sgl_gateway_worker worker = sgl_gateway_worker(gateway, i);
-        if (!worker.is_removed)
-            json_array_append_new(list, describe(&worker));
+        if (!worker.is_removed && !sgl_json_append(list, describe(&worker)))
+            return NULL; /* no memory: the answer is an error */
     }
     return list;
 }

@@ -1,9 +1,9 @@
 #include "emulate_request.h"
 
 #include "core/absent.h"
+#include "traces/json.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,11 +166,7 @@ static int read_prompt(struct sgl_emulate_request *request, const json_t *root,
 /* A text as JSON, which the caller frees. */
 static char *quoted(const char *text)
 {
-    json_t *string = json_string(text);
-    char *copy = string != NULL ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-
-    json_decref(string);
-    return copy;
+    return sgl_json_line(json_string(text));
 }
 
 static int read_names(struct sgl_emulate_request *request, const json_t *root, uint64_t number,

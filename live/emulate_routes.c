@@ -6,9 +6,9 @@
 #include "emulate_worker.h"
 
 #include "core/version.h"
+#include "traces/json.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +26,8 @@ static void put_number(struct sgl_buffer *out, const char *name, double value)
 /* A text, quoted. */
 static void put_text(struct sgl_buffer *out, const char *name, const char *text)
 {
-    json_t *value = json_pack("{s:s}", name, text);
-    char *object = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *object = sgl_json_line(json_pack("{s:s}", name, text));
 
-    json_decref(value);
     if (object == NULL)
         out->has_failed = true;
     else

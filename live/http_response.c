@@ -1,7 +1,8 @@
 #include "http_connection.h"
 
+#include "traces/json.h"
+
 #include <assert.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -198,13 +199,11 @@ void sgl_http_respond_error(struct sgl_http_exchange *exchange, int status, cons
                             size_t field_count)
 {
     struct sgl_http_field all[OWN_FIELDS_MAX];
-    json_t *root =
-        json_pack("{s:{s:s, s:i, s:s}}", "error", "type", type, "code", status, "message", message);
-    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = sgl_json_line(json_pack("{s:{s:s, s:i, s:s}}", "error", "type", type, "code",
+                                         status, "message", message));
     const char *body = text != NULL ? text : "{\"error\":{}}";
 
     assert(field_count < OWN_FIELDS_MAX);
-    json_decref(root);
     all[0] = sgl_http_field("Content-Type", "application/json");
     for (size_t i = 0; i < field_count; i++)
         all[1 + i] = fields[i];

@@ -2,8 +2,8 @@
 
 #include "core/rng.h"
 #include "live/words.h"
+#include "traces/json.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,10 +71,8 @@ static void put_prompt(FILE *out, const struct sgl_load_options *options,
 /* A text as JSON. */
 static bool put_text(FILE *out, const char *text)
 {
-    json_t *string = json_string(text);
-    char *quoted = string != NULL ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+    char *quoted = sgl_json_line(json_string(text));
 
-    json_decref(string);
     if (quoted == NULL)
         return false;
     fputs(quoted, out);
