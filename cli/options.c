@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define OPTION_MAX 64
+#define EXPECTED_SIZE 96
 #define CONFIG_SIZE_MAX ((size_t)64 * 1024)
 
 /* Values of getopt's `val`: rows of the table from ROW_FIRST on, and from NEGATED_FIRST on the same
@@ -141,7 +142,7 @@ static bool read_config_line(const struct sgl_usage *usage, const char *path, in
                              char *line)
 {
     char where[300];
-    char text[64];
+    char text[EXPECTED_SIZE];
     char *equals = strchr(line, '=');
 
     snprintf(where, sizeof where, "%.250s:%d: ", path, number);
@@ -258,7 +259,7 @@ static int scan(const struct sgl_usage *usage, int argument_count, char **argume
     char negated[OPTION_MAX][NEGATED_NAME_SIZE];
     struct option rows[2 * OPTION_MAX];
     char letters[2 * OPTION_MAX];
-    char text[64];
+    char text[EXPECTED_SIZE];
     int value;
 
     make_long_options(usage, rows, letters, negated);

@@ -66,7 +66,7 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
 {
     const struct sgl_option table[] = {
         {"worker-urls", 0, SGL_OPTION_TEXT, "URL...", &o->worker_urls,
-         "the workers, http://HOST:PORT or https://...; more may follow as operands", 0},
+         "workers, http://HOST:PORT or https://...; more may be operands", 0},
         {"policy", 'p', SGL_OPTION_TEXT, "P[:k=v,...]", &o->policy,
          "how to route; sglsim policies lists them", 0},
         {"host", 0, SGL_OPTION_TEXT, "ADDRESS", &o->host, "listen here", 0},
@@ -148,7 +148,7 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
         {"disable-health-check", 0, SGL_OPTION_FLAG, NULL, &o->disable_health_check, "no probes",
          0},
         {"load-interval", 0, SGL_OPTION_DURATION, "TIME", &o->load_interval_ns,
-         "between two looks at each worker's queue (/v1/loads, /get_load); 0: none", 0},
+         "between looks at a worker's queue (/v1/loads, /get_load); 0: none", 0},
         {"half-close", 0, SGL_OPTION_CHOICE, "cancel|answer", &o->half_close,
          "a client that closed its sending side has left, or is answered", 0},
         {"request-id-headers", 0, SGL_OPTION_TEXT, "NAME,...", &o->request_id_headers,

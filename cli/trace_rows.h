@@ -14,9 +14,11 @@
 #ifndef SGL_CLI_TRACE_ROWS_H
 #define SGL_CLI_TRACE_ROWS_H
 
+#include "traces/open.h"
+
 /* clang-format off */
 #define SGL_TRACE_ROWS(operand, trace, prefix_block)                                               \
-    {"format", 0, SGL_OPTION_TEXT, "NAME", &(trace).format,                                        \
+    {"format", 0, SGL_OPTION_CHOICE, sgl_trace_format_words, &(trace).format,                      \
      "of " operand " (default: by its content)", 0},                                               \
     {"table", 0, SGL_OPTION_TEXT, "NAME", &(trace).table,                                          \
      "of a SQLite " operand " (default requests)", 0},                                             \

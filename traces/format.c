@@ -1,5 +1,7 @@
 #include "format.h"
 
+#include "open.h"
+
 #include <string.h>
 
 static const struct sgl_format_ops *const formats[] = {
@@ -9,6 +11,15 @@ static const struct sgl_format_ops *const formats[] = {
 };
 
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])
+
+/* Behind the first bar. */
+static const char bar_words[] =
+#define SGL_TRACE_FORMAT(name) "|" #name
+#include "formats.def"
+#undef SGL_TRACE_FORMAT
+    ;
+
+const char *const sgl_trace_format_words = bar_words + 1;
 
 const struct sgl_format_ops *sgl_format_at(uint32_t index)
 {

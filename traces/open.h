@@ -72,4 +72,7 @@ int sgl_trace_workers(char ***urls_out, uint32_t *count_out,
 /* "csv, sqlite": the names of all formats, for messages. */
 const char *sgl_trace_format_names(char *out, size_t size);
 
+/* "log|sqlite|...": the same, as the words of an option. */
+extern const char *const sgl_trace_format_words;
+
 #endif

@@ -209,7 +209,7 @@ static double next(struct sgl_law *self, struct sgl_rng *stream, double now_s)
 
 const struct sgl_law_ops sgl_arrivals_servegen = {
     .name = "servegen",
-    .summary = "client=NUMBER of ServeGen's statistics of clients",
+    .summary = "client=NUMBER of ServeGen's client statistics",
     .parameters = parameters,
     .takes_file = true,
     .prepare = prepare,
