@@ -90,7 +90,7 @@ static int parse_options(struct sgl_compare *compare, int argument_count, char *
          "e2e_mean>800ms; may be given again",
          0},
         {"output", 'o', SGL_OPTION_LIST, "PATH", &o->outputs,
-         "also write a report: " SGL_REPORT_SUFFIXES "; may be given again", 0},
+         "also write a report: " SGL_REPORT_SUFFIXES "; repeatable", 0},
         {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, e2e)", 0},
         {"threads", 0, SGL_OPTION_NATURAL, "N", &o->threads,
