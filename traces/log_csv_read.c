@@ -309,12 +309,6 @@ static int parse_cell(const struct where *where, uint32_t column, struct sgl_log
     return refuse(where, cursor->row_line, what);
 }
 
-/* Rows of these tables have a number of their own, and ascend. */
-static bool has_key(enum sgl_log_table table)
-{
-    return table != SGL_LOG_RUN && table != SGL_LOG_CANDIDATE;
-}
-
 static int read_row(const struct where *where, struct sgl_log_value *values)
 {
     struct cursor *cursor = where->cursor;
@@ -357,7 +351,7 @@ static int next(struct sgl_log_source *source, enum sgl_log_table table,
     const struct where where = {self, table, cursor, failure};
     const int got = read_row(&where, values);
 
-    if (got != 1 || !has_key(table))
+    if (got != 1 || !sgl_log_has_key(table))
         return got;
     const int status = check_order(&where, cursor->last_key, values[0].integer);
     cursor->last_key = values[0].integer;

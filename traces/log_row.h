@@ -55,6 +55,12 @@ static inline struct sgl_log_value sgl_log_blob(const void *bytes, size_t size)
     return (struct sgl_log_value){.kind = SGL_LOG_BLOB, .bytes = bytes, .size = size};
 }
 
+/* Do rows of the table begin with a number of their own? Then they ascend by it. */
+static inline bool sgl_log_has_key(enum sgl_log_table table)
+{
+    return table != SGL_LOG_RUN && table != SGL_LOG_CANDIDATE;
+}
+
 /* The same kind and the same bits. */
 bool sgl_log_value_equal(const struct sgl_log_value *left, const struct sgl_log_value *right);
 

@@ -25,6 +25,8 @@ struct sqlite_source {
     sqlite3 *database;
     sqlite3_stmt *next[SGL_LOG_TABLE_COUNT];
     sqlite3_stmt *find[SGL_LOG_TABLE_COUNT];
+    int64_t last_key[SGL_LOG_TABLE_COUNT]; /* that next() gave, once row_count is not 0 */
+    uint64_t row_count[SGL_LOG_TABLE_COUNT];
 };
 
 static int fail_table(const struct sqlite_source *self, enum sgl_log_table table,
@@ -102,6 +104,22 @@ static int step(struct sqlite_source *self, enum sgl_log_table table, sqlite3_st
     return status == SGL_OK ? 1 : status;
 }
 
+/* SQLite trusts the order in which a damaged file keeps its rows. */
+static int check_order(struct sqlite_source *self, enum sgl_log_table table, int64_t key,
+                       struct sgl_failure *failure)
+{
+    const int64_t last = self->last_key[table];
+
+    if (self->row_count[table]++ > 0 && key <= last)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%s: table %s: %s %" PRId64 " comes after %" PRId64
+                        ", expected rows in ascending order (is the file damaged?)",
+                        self->path, sgl_log_layouts[table].name,
+                        sgl_log_layouts[table].columns[0].name, key, last);
+    self->last_key[table] = key;
+    return SGL_OK;
+}
+
 static int next(struct sgl_log_source *source, enum sgl_log_table table,
                 struct sgl_log_value *values, struct sgl_failure *failure)
 {
@@ -114,7 +132,11 @@ static int next(struct sgl_log_source *source, enum sgl_log_table table,
         if (status != SGL_OK)
             return status;
     }
-    return step(self, table, self->next[table], values, failure);
+    const int got = step(self, table, self->next[table], values, failure);
+    if (got != 1 || !sgl_log_has_key(table))
+        return got;
+    const int status = check_order(self, table, values[0].integer, failure);
+    return status == SGL_OK ? 1 : status;
 }
 
 static int find(struct sgl_log_source *source, enum sgl_log_table table, int64_t key,

@@ -27,12 +27,12 @@ static char *write_trace(void)
     if (out == NULL)
         abort();
     fprintf(out, "request_id,arrival_time,prompt_tokens,output_tokens,max_tokens,tenant,session_id,"
-                 "model,priority,prefix_hashes\n");
+                 "model,priority,prefix_block,prefix_hashes\n");
     for (int i = 0; i < REQUESTS; i++) {
         now += sgl_rng_exponential(&draws, 0.02);
         fprintf(out, "id-%d,%.9f,%u,%u,%u,", i, now, 1 + sgl_rng_below(&draws, 3000),
                 1 + sgl_rng_below(&draws, 200), 200 + sgl_rng_below(&draws, 200));
-        fprintf(out, i % 3 == 0 ? ",,,%s," : "a,s,m,%s,", priorities[i % 7 % 3]);
+        fprintf(out, i % 3 == 0 ? ",,,%s,," : "a,s,m,%s,512,", priorities[i % 7 % 3]);
         for (uint32_t k = sgl_rng_below(&draws, 4); k > 0; k--)
             fprintf(out, "%llu ", (unsigned long long)sgl_rng_next(&draws));
         fprintf(out, "\n");
@@ -109,7 +109,7 @@ static void what_was_logged_comes_back(void)
                  a->max_tokens != b->max_tokens || a->priority != b->priority ||
                  strcmp(a->request_id, b->request_id) != 0 ||
                  (a->tenant != NULL) != (b->tenant != NULL) || a->prefix_count != b->prefix_count ||
-                 row.output_tokens != expected.output_tokens;
+                 a->prefix_block != b->prefix_block || row.output_tokens != expected.output_tokens;
         for (size_t i = 0; i < a->prefix_count && i < b->prefix_count; i++)
             wrong += a->prefix_ids[i] != b->prefix_ids[i];
         wrong += recorded->worker_url == NULL || !recorded->has_success || !recorded->success ||

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "analysis/verify.h"
+#include "traces/log_copy.h"
 
 #include <string.h>
 
@@ -368,29 +369,39 @@ static const struct tampering tamperings[] = {
      "kind is 'dance', expected a word"},
 };
 
+static void assert_found(const struct tampering *tampering, const char *path)
+{
+    const struct sgl_verify_report report = verdict_on(path);
+
+    if (report.status != SGL_VERIFY_DIFFERENT ||
+        (tampering->table != NULL && strcmp(report.difference.table, tampering->table) != 0))
+        printf("\n%s\n  -> %s\n", tampering->sql, report.text);
+    CU_ASSERT_EQUAL_FATAL(report.status, SGL_VERIFY_DIFFERENT);
+    if (tampering->table != NULL)
+        SGL_ASSERT_TEXT(report.difference.table, tampering->table);
+    if (tampering->column != NULL)
+        SGL_ASSERT_TEXT(report.difference.column != NULL ? report.difference.column : "NULL",
+                        tampering->column);
+    SGL_ASSERT_CONTAINS(report.text, tampering->text);
+    SGL_ASSERT_CONTAINS(report.text, report.difference.table);
+    CU_ASSERT_PTR_NULL(strchr(report.text, '\n'));
+}
+
+/* In the database, and in the CSV folder of the same rows. */
 static void every_tampering_is_found_and_its_place_named(void)
 {
     const char *original = sgl_test_log(sgl_scratch("original.db"), &small);
     const char *copy = sgl_scratch("copy.db");
+    const char *folder = sgl_scratch("copy/");
+    struct sgl_failure failure = {""};
 
     CU_ASSERT_EQUAL(verdict_on(original).status, SGL_VERIFY_IDENTICAL);
     for (size_t i = 0; i < sizeof tamperings / sizeof tamperings[0]; i++) {
-        const struct tampering *tampering = &tamperings[i];
         sgl_test_copy(original, copy);
-        sgl_test_sql(copy, tampering->sql);
-        const struct sgl_verify_report report = verdict_on(copy);
-        if (report.status != SGL_VERIFY_DIFFERENT ||
-            (tampering->table != NULL && strcmp(report.difference.table, tampering->table) != 0))
-            printf("\n%s\n  -> %s\n", tampering->sql, report.text);
-        CU_ASSERT_EQUAL_FATAL(report.status, SGL_VERIFY_DIFFERENT);
-        if (tampering->table != NULL)
-            SGL_ASSERT_TEXT(report.difference.table, tampering->table);
-        if (tampering->column != NULL)
-            SGL_ASSERT_TEXT(report.difference.column != NULL ? report.difference.column : "NULL",
-                            tampering->column);
-        SGL_ASSERT_CONTAINS(report.text, tampering->text);
-        SGL_ASSERT_CONTAINS(report.text, report.difference.table);
-        CU_ASSERT_PTR_NULL(strchr(report.text, '\n'));
+        sgl_test_sql(copy, tamperings[i].sql);
+        assert_found(&tamperings[i], copy);
+        CU_ASSERT_EQUAL_FATAL(sgl_log_copy_file(copy, folder, &failure), SGL_OK);
+        assert_found(&tamperings[i], folder);
     }
 }
 
