@@ -9,6 +9,7 @@
 #include "core/rng.h"
 #include "traces/log_copy.h"
 
+#include <csv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -150,6 +151,64 @@ static void files_for_people_hold_no_formula(void)
             CU_ASSERT_PTR_NULL(strchr("=+-@\t\r", first));
         }
     free(bytes);
+}
+
+struct csv_count {
+    uint32_t columns; /* expected of every row */
+    uint32_t cells;   /* of the present row */
+    int64_t rows;
+    int64_t wrong;
+};
+
+static void count_cell(void *bytes, size_t size, void *context)
+{
+    struct csv_count *count = context;
+
+    (void)bytes;
+    (void)size;
+    count->cells++;
+}
+
+static void count_row(int last, void *context)
+{
+    struct csv_count *count = context;
+
+    (void)last;
+    count->rows++;
+    count->wrong += count->cells != count->columns;
+    count->cells = 0;
+}
+
+/* As any program takes them, strictly: the columns of the view in every row, and as many rows. */
+static void files_for_people_are_csv(void)
+{
+    static const struct {
+        const char *file;
+        const char *view;
+        uint32_t columns;
+    } files[] = {{"rows/recorder.csv", "recorder", 16}, {"answers/client.csv", "client", 31}};
+    const char *databases[] = {make_evil_log(sgl_scratch("rows.db")),
+                               sgl_test_log(sgl_scratch("answers.db"), &small)};
+
+    make_evil_log(sgl_scratch("rows/"));
+    sgl_test_log(sgl_scratch("answers/"), &small);
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        struct csv_count count = {.columns = files[i].columns};
+        struct csv_parser parser;
+        char sql[64];
+        size_t size;
+        char *text = sgl_test_bytes(sgl_scratch(files[i].file), &size);
+        CU_ASSERT_EQUAL_FATAL(csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI), 0);
+        CU_ASSERT_EQUAL(csv_parse(&parser, text, size, count_cell, count_row, &count), size);
+        CU_ASSERT_EQUAL(csv_fini(&parser, count_cell, count_row, &count), 0);
+        CU_ASSERT_EQUAL(count.wrong, 0);
+        snprintf(sql, sizeof sql, "SELECT 1 + count(*) FROM %s", files[i].view);
+        CU_ASSERT_EQUAL(count.rows, sgl_test_sql_integer(databases[i], sql));
+        CU_ASSERT_TRUE(count.rows > 1);
+        csv_free(&parser);
+        free(text);
+    }
 }
 
 /* ---- hands on the files ---- */
@@ -308,6 +367,7 @@ SGL_SUITE(log_csv) = {
     {"logs of every policy come back bit for bit", logs_of_every_policy_come_back_bit_for_bit},
     {"texts of all kinds come back byte by byte", texts_of_all_kinds_come_back_byte_by_byte},
     {"files for people hold no formula", files_for_people_hold_no_formula},
+    {"files for people are CSV", files_for_people_are_csv},
     {"every tampering is told", every_tampering_is_told},
     {"damaged files do no harm", damaged_files_do_no_harm},
     {"only a log is replaced, and it comes back when a run is killed", only_a_log_is_replaced},
