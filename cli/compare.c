@@ -34,8 +34,8 @@ static const char description[] =
 static const char examples[] =
     "  sglsim compare trace.csv --policy round_robin --policy least_outstanding\n"
     "  sglsim compare trace.csv -p cache_aware -p cache_aware:cache_threshold=0.3 --seeds 50\n"
-    "  sglsim compare trace.csv -p round_robin -p marginal_utility --rate-scale 1,2,4 "
-    "--slo ttft:500ms -o r.html\n"
+    "  sglsim compare trace.csv -p random -p marginal_utility --rate-scale 1,2,4 "
+    "--slo ttft:1s -o r.html\n"
     "  sglsim compare trace.csv -p random -p power_of_two --fail-if 'ttft_p99>+5%' -o r.json\n"
     "  sglsim compare monday.db tuesday.db -o report.html\n";
 
