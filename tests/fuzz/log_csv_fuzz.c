@@ -1,7 +1,8 @@
 /*
- * Any bytes as the files of a decision log in CSV (read_log.h says what must hold). The input is an
- * archive of them: a line "@NAME" begins a file, whose bytes go to the next line that begins with @.
- * Names that no log has are left out, so nothing is written elsewhere.
+ * Any bytes as the files of a decision log in CSV (read_log.h says what must hold).
+ *
+ * The input is an archive of them: a line "@NAME" begins a file, whose bytes go to the next line
+ * that begins with @. Names that no log has are left out, so nothing is written elsewhere.
  */
 #include "fuzz.h"
 

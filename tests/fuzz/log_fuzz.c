@@ -1,6 +1,6 @@
 /*
- * Any bytes as the file of a decision log in SQLite (read_log.h says what must hold), and no file is
- * left beside it.
+ * Any bytes as the file of a decision log in SQLite: read_log.h says what must hold, and no file
+ * is left beside it.
  */
 #include "fuzz.h"
 
