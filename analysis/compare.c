@@ -149,10 +149,15 @@ static int resample_requests(struct sgl_comparison *comparison, uint32_t load, u
     struct sgl_effect resampled[SGL_FIGURE_BEFORE_RATES + 1];
     for (int f = 0; f <= SGL_FIGURE_BEFORE_RATES; f++)
         resampled[f] = unknown_effect();
-    const int status = sgl_bootstrap_effects(
-        a->detail, b->detail,
-        comparison->pairing != SGL_UNPAIRED && comparison->pairing != SGL_PAIRED_SWITCHBACK,
-        comparison->margin, comparison->seed, resampled, failure);
+    const int status =
+        sgl_bootstrap_effects(a->detail, b->detail,
+                              &(struct sgl_bootstrap_plan){
+                                  .is_paired = comparison->pairing != SGL_UNPAIRED &&
+                                               comparison->pairing != SGL_PAIRED_SWITCHBACK,
+                                  .margin = comparison->margin,
+                                  .seed = comparison->seed,
+                              },
+                              resampled, failure);
     if (status != SGL_OK)
         return status;
     for (int f = 0; f <= SGL_FIGURE_BEFORE_RATES; f++) {

@@ -38,10 +38,9 @@ static int init(struct side *side, const struct sgl_detail *detail)
     if (side->values == NULL || side->counts == NULL)
         return SGL_ENOMEM;
     for (size_t m = 0; m < SGL_METRIC_COUNT; m++) {
-        double *own = side->values + m * count;
         for (uint32_t i = 0; i < count; i++)
-            own[i] = detail->requests[i].values[m];
-        if (sgl_bootstrap_series_init(&side->series[m], own, count) != SGL_OK)
+            side->values[m * count + i] = detail->requests[i].values[m];
+        if (sgl_bootstrap_series_init(&side->series[m], &side->values[m * count], count) != SGL_OK)
             return SGL_ENOMEM;
     }
     return SGL_OK;
@@ -120,21 +119,21 @@ static void conclude(const struct spread *spread, const struct side *a, const st
 }
 
 int sgl_bootstrap_effects(const struct sgl_detail *baseline, const struct sgl_detail *other,
-                          bool is_paired, double margin, uint64_t seed, struct sgl_effect *effects,
+                          const struct sgl_bootstrap_plan *plan, struct sgl_effect *effects,
                           struct sgl_failure *failure)
 {
-    struct sgl_rng draws = sgl_rng_stream(seed, SGL_PURPOSE_RESAMPLE, 0, -1, 0);
+    struct sgl_rng draws = sgl_rng_stream(plan->seed, SGL_PURPOSE_RESAMPLE, 0, -1, 0);
     struct spread *spread = calloc(1, sizeof *spread);
     struct side a = {0};
     struct side b = {0};
     int status = SGL_ENOMEM;
 
     if (spread != NULL && init(&a, baseline) == SGL_OK && init(&b, other) == SGL_OK) {
-        const bool goes_together = is_paired && a.count == b.count;
+        const bool goes_together = plan->is_paired && a.count == b.count;
         const double block = fmax(longest_block(&a), longest_block(&b));
         for (uint32_t r = 0; r < REPLICATES && a.count > 0 && b.count > 0; r++)
             replicate(spread, &a, &b, goes_together, block, &draws);
-        conclude(spread, &a, &b, margin, effects);
+        conclude(spread, &a, &b, plan->margin, effects);
         status = SGL_OK;
     }
     release(&a);

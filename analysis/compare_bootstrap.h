@@ -12,10 +12,16 @@
 
 #include "analysis/compare.h"
 
+struct sgl_bootstrap_plan {
+    bool is_paired; /* request i goes with request i, where there are as many */
+    double margin;  /* a share */
+    uint64_t seed;
+};
+
 /* Fills the latencies of `effects`, which are unknown so far; those that nobody measured stay so.
  */
 int sgl_bootstrap_effects(const struct sgl_detail *baseline, const struct sgl_detail *other,
-                          bool is_paired, double margin, uint64_t seed, struct sgl_effect *effects,
+                          const struct sgl_bootstrap_plan *plan, struct sgl_effect *effects,
                           struct sgl_failure *failure);
 
 /* An effect from its estimate (log ratio, or difference) and standard error; compare.c. */

@@ -82,7 +82,7 @@ static void add_worker(struct sgl_detail *self, const char *url)
     self->outstanding[w] = 0;
     self->since_ns[w] = 0;
     for (size_t b = 0; b < BINS; b++)
-        self->moments[w * BINS + b] = (struct sgl_worker_moment){
+        self->moments[(size_t)w * BINS + b] = (struct sgl_worker_moment){
             .score = (double)NAN,
             .throughput_gradient = (double)NAN,
             .latency_gradient = (double)NAN,

@@ -88,7 +88,7 @@ void sgl_figures_fill(double *figures, const struct sgl_summary_result *result)
 {
     const uint64_t ended = result->succeeded + result->failed;
 
-    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+    for (size_t m = 0; m < SGL_METRIC_COUNT; m++) {
         const struct sgl_distribution *metric = &result->metrics[m];
         double *own = &figures[m * SGL_STATISTIC_COUNT];
         own[SGL_STATISTIC_MEAN] = metric->count > 0 ? metric->mean / 1e6 : (double)NAN;

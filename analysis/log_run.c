@@ -2,6 +2,7 @@
 
 #include "traces/log_reader.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +178,7 @@ int sgl_log_run_read(struct sgl_log_run *run, const char *path,
     if (status == SGL_OK)
         status = sgl_log_reader_open(&playback->reader, path, failure);
     if (status == SGL_OK) {
+        assert(playback != NULL);
         struct sgl_sink *const sinks[2] = {sgl_summary_sink(summary), &run->detail->sink};
         sgl_tee_init(&tee, sinks, 2);
         playback->sink = &tee.sink;

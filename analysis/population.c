@@ -3,6 +3,7 @@
 #include "analysis/population_state.h"
 #include "traces/digest.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,6 +260,7 @@ int sgl_population_load(struct sgl_population **population_out, struct sgl_sourc
     if (status == SGL_OK && self->facts.requests == 0)
         status = sgl_fail(failure, SGL_EINVAL, "the trace has no request");
     if (status == SGL_OK) {
+        assert(self->rows != NULL);
         const struct sgl_request *last = &self->rows[self->facts.requests - 1].row.request;
         self->facts.span_ns = last->arrival_ns - self->rows[0].row.request.arrival_ns;
         choose_blocks(self, block_ns);

@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "core/version.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,13 @@ static int compare_logs(const void *left, const void *right)
     if (a->run.seed != b->run.seed)
         return a->run.seed < b->run.seed ? -1 : 1;
     return a->place < b->place ? -1 : a->place > b->place;
+}
+
+/* Logs of one policy; group() saw to it that all have as many. */
+static uint32_t runs_each(const struct sgl_compare *compare)
+{
+    assert(compare->policy_count > 0);
+    return compare->log_count / compare->policy_count;
 }
 
 static bool is_text_same(const char *left, const char *right)
@@ -94,10 +102,10 @@ static bool is_same_traffic(const struct sgl_log_run *a, const struct sgl_log_ru
 
 static enum sgl_pairing pairing_of(const struct sgl_compare *compare)
 {
-    const uint32_t each = compare->log_count / compare->policy_count;
+    const size_t each = runs_each(compare);
     bool is_same = true;
 
-    for (uint32_t i = each; i < compare->log_count; i++) {
+    for (size_t i = each; i < compare->log_count; i++) {
         const struct sgl_log_run *own = &compare->logs[i];
         const struct sgl_log_run *baseline = &compare->logs[i % each];
         is_same = is_same && is_same_traffic(own, baseline) &&
@@ -120,7 +128,7 @@ static const char *kind_of(const struct sgl_compare *compare)
 static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
 {
     struct sgl_comparison *comparison = &compare->comparison;
-    const uint32_t each = compare->log_count / compare->policy_count;
+    const size_t each = runs_each(compare);
     int status = sgl_comparison_init(comparison, compare->policy_count, 1, failure);
 
     if (status != SGL_OK)
@@ -138,7 +146,7 @@ static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
         *sgl_comparison_arm(comparison, 0, arm) = (struct sgl_arm){
             .label = compare->logs[arm * each].policy,
             .runs = &compare->log_runs[arm * each],
-            .run_count = each,
+            .run_count = (uint32_t)each,
             .recorded = &compare->log_runs[arm * each],
             .detail = compare->logs[arm * each].detail,
         };
@@ -151,7 +159,7 @@ static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
 static bool state(struct sgl_compare *compare)
 {
     struct sgl_report *report = &compare->report;
-    const uint32_t each = compare->log_count / compare->policy_count;
+    const size_t each = runs_each(compare);
     bool is_stated = true;
 
     for (uint32_t i = 0; i < compare->log_count && is_stated; i++) {
@@ -162,7 +170,7 @@ static bool state(struct sgl_compare *compare)
         if (report->fact_count + 2 < SGL_REPORT_FACTS_MAX)
             is_stated = sgl_report_fact(
                 report, "log", "%c%u %s: %s, sglsim %s, seed %llu, %llu requests, %s, trace %s",
-                sgl_report_letter(log->arm), i % each + 1, log->path,
+                sgl_report_letter(log->arm), (unsigned)(i % each) + 1, log->path,
                 log->kind != NULL ? log->kind : "live", log->version != NULL ? log->version : "?",
                 (unsigned long long)log->run.seed, (unsigned long long)log->run.requests, date,
                 log->trace_digest != NULL ? log->trace_digest : "none");
@@ -210,7 +218,7 @@ int sgl_compare_logs(struct sgl_compare *compare, struct sgl_failure *failure)
         status = analyse(compare, failure);
     if (status != SGL_OK)
         return status;
-    const uint32_t each = count / compare->policy_count;
+    const size_t each = runs_each(compare);
     for (uint32_t arm = 0; arm < compare->policy_count; arm++) {
         struct sgl_policy_spec policy;
         compare->arms[arm].text = strdup(compare->logs[arm * each].policy);

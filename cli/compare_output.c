@@ -29,6 +29,15 @@ int sgl_compare_check_outputs(const struct sgl_compare *compare)
     return SGL_OPTIONS_RUN;
 }
 
+static int fail_io(struct sgl_failure *failure, const char *path)
+{
+    char text[128];
+
+    if (strerror_r(errno, text, sizeof text) != 0)
+        snprintf(text, sizeof text, "error %d", errno);
+    return sgl_fail(failure, SGL_EIO, "%.200s: cannot be written: %s", path, text);
+}
+
 static int write_file(const char *path, const struct sgl_report *report,
                       struct sgl_failure *failure)
 {
@@ -43,7 +52,7 @@ static int write_file(const char *path, const struct sgl_report *report,
     if (out == NULL) {
         if (own >= 0)
             close(own);
-        status = sgl_fail(failure, SGL_EIO, "%.200s: %s", path, strerror(errno));
+        status = fail_io(failure, path);
     } else {
         status = sgl_report_writer_of(path)(out, report);
         if (fclose(out) != 0 && status == SGL_OK)
@@ -51,7 +60,7 @@ static int write_file(const char *path, const struct sgl_report *report,
         if (status == SGL_ENOMEM)
             sgl_fail(failure, status, "out of memory for %.200s", path);
         else if (status != SGL_OK)
-            sgl_fail(failure, status, "%.200s: cannot be written: %s", path, strerror(errno));
+            fail_io(failure, path);
     }
     if (status == SGL_OK)
         return sgl_new_file_publish(&file, failure);

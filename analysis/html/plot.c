@@ -81,9 +81,11 @@ static size_t linear_ticks(const struct sgl_axis *axis, double *ticks)
                         power;
     size_t count = 0;
 
-    for (double k = ceil(axis->least / step - 1e-9);
-         k * step <= axis->most + 1e-9 * step && count < TICKS_MAX; k++)
-        ticks[count++] = k * step + 0.0;
+    const double first = ceil(axis->least / step - 1e-9);
+    while (count < TICKS_MAX && (first + (double)count) * step <= axis->most + 1e-9 * step) {
+        ticks[count] = (first + (double)count) * step + 0.0;
+        count++;
+    }
     return count;
 }
 

@@ -96,8 +96,8 @@ static void draw_against_load(struct sgl_page *page, const char *title, bool is_
         .x = {(double)INFINITY, -(double)INFINITY, false, false, "requests/s offered"},
         .y = {(double)INFINITY, -(double)INFINITY, is_log, is_percent, ""},
     };
-    double x[LOADS_MAX];
-    double y[LOADS_MAX];
+    double x[LOADS_MAX] = {0};
+    double y[LOADS_MAX] = {0};
 
     for (uint32_t load = 0; load < loads; load++)
         for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #define MINUTES 12
-#define PER_MINUTE 30
-#define ROWS (MINUTES * PER_MINUTE)
+#define ROWS 360 /* of twelve minutes, 30 in each */
 #define SECOND SGL_NANOSECONDS_PER_SECOND
 
 static struct sgl_trace_row rows[ROWS];
@@ -25,7 +24,7 @@ static struct sgl_population *load(void)
     struct sgl_failure failure = {.text = ""};
 
     for (int i = 0; i < ROWS; i++) {
-        rows[i] = sgl_row(i, i * 2 * SECOND, 1000 + i, 10, 100);
+        rows[i] = sgl_row(i, (int64_t)i * 2 * SECOND, 1000 + i, 10, 100);
         const int first = i % 3 == 0 ? i % 60 + i / 60 * 60 - i % 60 / 20 * 20 : i;
         ids[i][0] = 7;
         ids[i][1] = 1000 + (uint64_t)(i % 3 == 0 ? i % 20 + i / 60 * 60 : first);
@@ -100,7 +99,7 @@ static void draws_whole_sessions(void)
         sgl_population_close(source);
     }
     CU_ASSERT_TRUE(renamed > total / 10 && renamed < total / 2);
-    CU_ASSERT_TRUE(total > 18 * ROWS && total < 22 * ROWS);
+    CU_ASSERT_TRUE(total > (uint64_t)18 * ROWS && total < (uint64_t)22 * ROWS);
     sgl_population_destroy(population);
 }
 

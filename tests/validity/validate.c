@@ -138,8 +138,9 @@ static int run_single(void *context, uint32_t trial, struct sgl_failure *failure
             status = sgl_detail_finish(details[side], failure);
     }
     if (status == SGL_OK)
-        status =
-            sgl_bootstrap_effects(details[0], details[1], false, MARGIN, trial, effects, failure);
+        status = sgl_bootstrap_effects(
+            details[0], details[1], &(struct sgl_bootstrap_plan){.margin = MARGIN, .seed = trial},
+            effects, failure);
     for (int s = 0; s < STATISTICS && status == SGL_OK; s++)
         study->effects[trial][s] = effects[sgl_figure_of(SGL_METRIC_E2E, (enum sgl_statistic)s)];
     sgl_detail_destroy(details[0]);
@@ -147,16 +148,24 @@ static int run_single(void *context, uint32_t trial, struct sgl_failure *failure
     return status;
 }
 
-static bool print_row(const char *method, int statistic, uint32_t trials, uint32_t rejected,
-                      uint32_t covered, uint32_t equal, bool is_judged)
+struct tally {
+    uint32_t trials;
+    uint32_t rejected;
+    uint32_t covered;
+    uint32_t equal;
+};
+
+static bool print_row(const char *method, int statistic, const struct tally *tally, bool is_judged)
 {
-    const double share = 100.0 / trials;
-    const bool is_good = !is_judged || (fabs(share * rejected - 5) <= 1.5 &&
-                                        fabs(share * covered - 95) <= 2 && share * equal <= 6.5);
+    const double share = 100.0 / tally->trials;
+    const bool is_good =
+        !is_judged || (fabs(share * tally->rejected - 5) <= 1.5 &&
+                       fabs(share * tally->covered - 95) <= 2 && share * tally->equal <= 6.5);
 
     printf("SGL_VALIDITY(\"%s\", \"%s\", %u, %.1f, %.1f, %.1f)%s\n", method,
-           sgl_statistic_name((enum sgl_statistic)statistic), trials, share * rejected,
-           share * covered, share * equal, is_good ? "" : " /* out of bounds */");
+           sgl_statistic_name((enum sgl_statistic)statistic), tally->trials,
+           share * tally->rejected, share * tally->covered, share * tally->equal,
+           is_good ? "" : " /* out of bounds */");
     return is_good;
 }
 
@@ -167,9 +176,7 @@ static bool judge_worlds(const struct study *study)
 
     for (int s = 0; s < STATISTICS; s++) {
         double truth = 0;
-        uint32_t rejected = 0;
-        uint32_t covered = 0;
-        uint32_t equal = 0;
+        struct tally tally = {.trials = trials};
         for (uint32_t w = 0; w < TRUTH_WORLDS; w++)
             truth += study->figures[trials * 2 * RUNS + w][s] / TRUTH_WORLDS;
         for (uint32_t t = 0; t < trials; t++) {
@@ -181,14 +188,13 @@ static bool judge_worlds(const struct study *study)
             }
             const struct sgl_mean_test change = sgl_mean_test(ratios, RUNS);
             const struct sgl_mean_test level = sgl_mean_test(levels, RUNS);
-            rejected += change.p_value < 0.05;
-            covered += level.low <= truth && truth <= level.high;
-            equal += sgl_equivalence_test(change.mean + log1p(MARGIN),
-                                          change.deviation / sqrt(RUNS), RUNS - 1, MARGIN)
-                         .is_shown;
+            tally.rejected += change.p_value < 0.05;
+            tally.covered += level.low <= truth && truth <= level.high;
+            tally.equal += sgl_equivalence_test(change.mean + log1p(MARGIN),
+                                                change.deviation / sqrt(RUNS), RUNS - 1, MARGIN)
+                               .is_shown;
         }
-        is_good &= print_row("paired t over 20 runs", s, trials, rejected, covered, equal,
-                             s <= SGL_STATISTIC_P50);
+        is_good &= print_row("paired t over 20 runs", s, &tally, s <= SGL_STATISTIC_P50);
     }
     return is_good;
 }
@@ -196,18 +202,16 @@ static bool judge_worlds(const struct study *study)
 static void judge_singles(const struct study *study, uint32_t trials)
 {
     for (int s = 0; s < STATISTICS; s++) {
-        uint32_t rejected = 0;
-        uint32_t covered = 0;
-        uint32_t equal = 0;
+        struct tally tally = {.trials = trials};
         for (uint32_t t = 0; t < trials; t++) {
             const struct sgl_effect *effect = &study->effects[t][s];
-            rejected += effect->p_value < 0.05;
-            covered += effect->low <= 0 && 0 <= effect->high;
-            equal += sgl_equivalence_test(log1p(effect->change) + log1p(MARGIN), effect->error,
-                                          (double)INFINITY, MARGIN)
-                         .is_shown;
+            tally.rejected += effect->p_value < 0.05;
+            tally.covered += effect->low <= 0 && 0 <= effect->high;
+            tally.equal += sgl_equivalence_test(log1p(effect->change) + log1p(MARGIN),
+                                                effect->error, (double)INFINITY, MARGIN)
+                               .is_shown;
         }
-        print_row("block bootstrap of one run", s, trials, rejected, covered, equal, false);
+        print_row("block bootstrap of one run", s, &tally, false);
     }
 }
 
