@@ -30,8 +30,9 @@ static void hear_end(struct sgl_sink *sink, const struct sgl_outcome_record *rec
 
 static const struct sgl_sink_ops series_ops = {.outcome = hear_end};
 
-/* Policy, seed and load of a task; tasks past the cells are the recorded trace, by policy. */
+/* What a task is of; tasks past the cells are the recorded trace, by policy. */
 struct task {
+    uint32_t simulation;
     uint32_t policy;
     uint32_t seed;
     uint32_t load;
@@ -42,11 +43,17 @@ static struct task task_of(const struct sgl_experiment *experiment, uint32_t num
 {
     const uint32_t seeds = experiment->seed_count;
     const uint32_t policies = experiment->policy_count;
+    const uint32_t loads = experiment->load_count;
+    const uint32_t cells = seeds * policies * loads * experiment->simulation_count;
 
-    if (number >= seeds * policies * experiment->load_count)
-        return (struct task){number - seeds * policies * experiment->load_count, 0, 0, true};
-    return (struct task){number / seeds % policies, number % seeds, number / seeds / policies,
-                         false};
+    if (number >= cells)
+        return (struct task){.policy = number - cells, .is_recorded = true};
+    return (struct task){
+        .simulation = number / seeds / policies / loads,
+        .load = number / seeds / policies % loads,
+        .policy = number / seeds % policies,
+        .seed = number % seeds,
+    };
 }
 
 static int simulate(const struct sgl_experiment *experiment, const struct task *task,
@@ -54,7 +61,7 @@ static int simulate(const struct sgl_experiment *experiment, const struct task *
                     struct sgl_failure *failure)
 {
     const uint64_t seed = experiment->seed + task->seed;
-    struct sgl_simulation_options options = experiment->simulation;
+    struct sgl_simulation_options options = experiment->simulations[task->simulation];
     struct sgl_source *source;
     const int status = experiment->resamples && !task->is_recorded
                            ? sgl_population_resample(experiment->population, seed, &source, failure)
@@ -73,10 +80,11 @@ static int simulate(const struct sgl_experiment *experiment, const struct task *
 }
 
 /* One run into its place. */
-static int gather(const struct study *study, const struct task *task, struct sgl_run *run,
+static int gather(const struct study *study, uint32_t number, struct sgl_run *run,
                   struct sgl_detail *detail, struct sgl_failure *failure)
 {
     const struct sgl_experiment *experiment = study->experiment;
+    const struct task task = task_of(experiment, number);
     struct sgl_simulation_totals totals;
     struct sgl_summary_result result;
     struct sgl_summary *summary;
@@ -89,17 +97,19 @@ static int gather(const struct study *study, const struct task *task, struct sgl
     sgl_after_warm_up_init(&after, sgl_summary_sink(summary), (int64_t)study->result->warm_up);
     struct sgl_sink *const sinks[2] = {&after.sink, detail != NULL ? &detail->sink : NULL};
     sgl_tee_init(&tee, sinks, detail != NULL ? 2 : 1);
-    status = simulate(experiment, task, detail != NULL ? &tee.sink : sinks[0], &totals, failure);
+    status = simulate(experiment, &task, detail != NULL ? &tee.sink : sinks[0], &totals, failure);
     if (status == SGL_OK)
         status = sgl_summary_finish(summary, &result, failure);
     if (status == SGL_OK && detail != NULL)
         status = sgl_detail_finish(detail, failure);
     if (status == SGL_OK) {
         sgl_run_fill(run, summary, &result);
-        run->seed = experiment->seed + task->seed;
+        run->seed = experiment->seed + task.seed;
         run->without_max_tokens = totals.without_max_tokens;
         run->cut_to_max_tokens = totals.cut_to_max_tokens;
     }
+    if (status == SGL_OK && experiment->keep != NULL && !task.is_recorded)
+        status = experiment->keep(experiment->keep_context, number, &result, &totals, failure);
     sgl_summary_destroy(summary);
     return status;
 }
@@ -111,11 +121,9 @@ static int work_cell(void *context, uint32_t number, struct sgl_failure *failure
     const struct task task = task_of(study->experiment, number);
 
     if (task.is_recorded)
-        return gather(study, &task, &result->recorded[task.policy], result->details[task.policy],
+        return gather(study, number, &result->recorded[task.policy], result->details[task.policy],
                       failure);
-    return gather(study, &task,
-                  &result->runs[sgl_experiment_cell(result, task.load, task.policy, task.seed)],
-                  NULL, failure);
+    return gather(study, number, &result->runs[number], NULL, failure);
 }
 
 static int work_warm_up(void *context, uint32_t number, struct sgl_failure *failure)
@@ -172,28 +180,31 @@ int sgl_experiment_run(const struct sgl_experiment *experiment,
                        struct sgl_experiment_result *result, struct sgl_failure *failure)
 {
     const uint32_t policies = experiment->policy_count;
-    const uint32_t cells = experiment->load_count * policies * experiment->seed_count;
+    const uint32_t cells =
+        experiment->simulation_count * experiment->load_count * policies * experiment->seed_count;
+    const uint32_t recorded = experiment->has_details ? policies : 0;
     const int64_t span_ns = sgl_population_facts(experiment->population)->span_ns;
     struct study study = {.experiment = experiment, .result = result};
     int status = SGL_OK;
 
     *result = (struct sgl_experiment_result){
         .runs = calloc(cells, sizeof *result->runs),
-        .details = calloc(policies, sizeof(struct sgl_detail *)),
-        .recorded = calloc(policies, sizeof *result->recorded),
+        .details = recorded > 0 ? calloc(recorded, sizeof(struct sgl_detail *)) : NULL,
+        .recorded = recorded > 0 ? calloc(recorded, sizeof *result->recorded) : NULL,
         .policy_count = policies,
         .seed_count = experiment->seed_count,
         .load_count = experiment->load_count,
     };
-    if (result->runs == NULL || result->details == NULL || result->recorded == NULL)
+    if (result->runs == NULL ||
+        (recorded > 0 && (result->details == NULL || result->recorded == NULL)))
         status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    for (uint32_t p = 0; p < policies && status == SGL_OK; p++)
+    for (uint32_t p = 0; p < recorded && status == SGL_OK; p++)
         status = sgl_detail_create(&result->details[p],
                                    (int64_t)((double)span_ns / experiment->loads[0]), failure);
     if (status == SGL_OK && experiment->cuts_warm_up)
         status = find_warm_up(&study, cells, failure);
     if (status == SGL_OK)
-        status = sgl_crew_run(&(struct sgl_crew_plan){cells + policies, experiment->thread_count,
+        status = sgl_crew_run(&(struct sgl_crew_plan){cells + recorded, experiment->thread_count,
                                                       work_cell, report, &study},
                               failure);
     if (status != SGL_OK)

@@ -5,8 +5,10 @@
  *     load 1   A B C |  .  .  . |  .  .  .     |  .  .  .      was recorded and the first seed, at
  *     load 2   A B C |  .  .  . |  .  .  .     |  .  .  .      the first load: struct sgl_detail
  *
- * Each cell is a simulation of its own, run by whichever thread is free; all policies of a seed and
- * load see the same requests and the same luck. The results are those of one thread, bit for bit.
+ * and all of that for each of the simulations asked for (fleets, as a rule): the first is the one
+ * with details. Each cell is a simulation of its own, run by whichever thread is free; all policies
+ * of a seed and load see the same requests and the same luck. The results are those of one thread,
+ * bit for bit.
  *
  * Warm-up, when it is to be cut: every cell is run twice. The first time only tells its MSER-5 cut
  * (of e2e in order of arrival); the latest of all cells is cut from all, the second time. When any
@@ -32,7 +34,13 @@ struct sgl_experiment {
     bool resamples; /* else the trace as it is, and luck alone differs */
     bool cuts_warm_up;
     struct sgl_objectives objectives;
-    struct sgl_simulation_options simulation; /* workers, delays; the rest is set per cell */
+    const struct sgl_simulation_options *simulations; /* workers, delays; the rest is per cell */
+    uint32_t simulation_count;
+    bool has_details; /* run the recorded trace too, for struct sgl_detail */
+    /* ? Called when a cell is done, by the thread that ran it: may write what is the cell's own. */
+    int (*keep)(void *context, size_t cell, const struct sgl_summary_result *result,
+                const struct sgl_simulation_totals *totals, struct sgl_failure *failure);
+    void *keep_context;
     uint32_t thread_count;
     void (*progress)(void *context, uint32_t done, uint32_t count); /* ? of cells */
     void *progress_context;
@@ -40,7 +48,7 @@ struct sgl_experiment {
 
 struct sgl_experiment_result {
     struct sgl_run *runs;        /* owned; see sgl_experiment_cell */
-    struct sgl_detail **details; /* owned; one per policy */
+    struct sgl_detail **details; /* owned; one per policy; NULL without */
     struct sgl_run *recorded;    /* owned; the runs of the details */
     uint32_t policy_count;
     uint32_t seed_count;
@@ -49,12 +57,14 @@ struct sgl_experiment_result {
     bool is_stationary; /* when warm-up was to be cut: could it be? */
 };
 
+/* Of the first simulation; those of the next begin load_count * policy_count * seed_count on. */
 static inline size_t sgl_experiment_cell(const struct sgl_experiment_result *result, uint32_t load,
                                          uint32_t policy, uint32_t seed)
 {
     return ((size_t)load * result->policy_count + policy) * result->seed_count + seed;
 }
 
+/* The cells, and the policies again for details, must be countable in 32 bits. */
 int sgl_experiment_run(const struct sgl_experiment *experiment,
                        struct sgl_experiment_result *result, struct sgl_failure *failure);
 void sgl_experiment_release(struct sgl_experiment_result *result);

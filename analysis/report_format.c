@@ -2,6 +2,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+
+#define WIDTH 100
+#define INDENT 13
 
 const char *sgl_text_number(double value, char *out, size_t size)
 {
@@ -148,4 +152,30 @@ const char *sgl_text_verdict(const struct sgl_effect *effect, double margin, cha
         break;
     }
     return out;
+}
+
+void sgl_text_print_wrapped(FILE *out, const char *label, const char *text)
+{
+    int column = INDENT;
+
+    fprintf(out, "%-*s", INDENT, label);
+    if (strlen(label) >= INDENT)
+        fprintf(out, "\n%*s", INDENT, "");
+    while (*text != '\0') {
+        const size_t stop = strcspn(text, ", ");
+        const size_t word = stop + (text[stop] == ',');
+        const size_t blanks = strspn(text + word, " ");
+        fprintf(out, "%.*s", (int)word, text);
+        column += (int)word;
+        text += word + blanks;
+        const int next = (int)strcspn(text, ", ") + 1;
+        if (*text != '\0' && column + (int)blanks + next > WIDTH) {
+            fprintf(out, "\n%*s", INDENT, "");
+            column = INDENT;
+        } else if (*text != '\0') {
+            fprintf(out, "%*s", (int)blanks, "");
+            column += (int)blanks;
+        }
+    }
+    fputc('\n', out);
 }

@@ -8,6 +8,7 @@
 #include "analysis/compare.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 /* Four significant digits, never in exponential form between 1e-4 and 1e7. */
 const char *sgl_text_number(double value, char *out, size_t size);
@@ -31,5 +32,8 @@ const char *sgl_text_level(const struct sgl_level *level, bool is_saturated, cha
 /* "better", "worse", "= within 5 %", "~", "~ (64 needed)" */
 const char *sgl_text_verdict(const struct sgl_effect *effect, double margin, char *out,
                              size_t size);
+
+/* "label        text" and a newline, broken at blanks and commas to stay within 100 columns. */
+void sgl_text_print_wrapped(FILE *out, const char *label, const char *text);
 
 #endif

@@ -24,33 +24,6 @@ static void print_right(FILE *out, const char *text, int width)
     fprintf(out, "%*s%s", width > columns_of(text) ? width - columns_of(text) : 0, "", text);
 }
 
-/* "label        text", broken at blanks and after commas to stay within the width. */
-static void print_wrapped(FILE *out, const char *label, const char *text)
-{
-    int column = INDENT;
-
-    fprintf(out, "%-*s", INDENT, label);
-    if (strlen(label) >= INDENT)
-        fprintf(out, "\n%*s", INDENT, "");
-    while (*text != '\0') {
-        const size_t stop = strcspn(text, ", ");
-        const size_t word = stop + (text[stop] == ',');
-        const size_t blanks = strspn(text + word, " ");
-        fprintf(out, "%.*s", (int)word, text);
-        column += (int)word;
-        text += word + blanks;
-        const int next = (int)strcspn(text, ", ") + 1;
-        if (*text != '\0' && column + (int)blanks + next > WIDTH) {
-            fprintf(out, "\n%*s", INDENT, "");
-            column = INDENT;
-        } else if (*text != '\0') {
-            fprintf(out, "%*s", (int)blanks, "");
-            column += (int)blanks;
-        }
-    }
-    fputc('\n', out);
-}
-
 static void print_arms(FILE *out, const struct sgl_report *report)
 {
     const struct sgl_comparison *comparison = report->comparison;
@@ -60,7 +33,7 @@ static void print_arms(FILE *out, const struct sgl_report *report)
         char text[TEXT_MAX];
         snprintf(label, sizeof label, "%c%s", sgl_report_letter(arm), arm == 0 ? "  baseline" : "");
         snprintf(text, sizeof text, "%s", report->policies[arm].text);
-        print_wrapped(out, label, text);
+        sgl_text_print_wrapped(out, label, text);
     }
 }
 
@@ -145,16 +118,17 @@ static void print_legend(FILE *out, const struct sgl_report *report)
                  : "stationary block bootstrap, 1000 replicates",
              comparison->tests);
     fputc('\n', out);
-    print_wrapped(out, "method", text);
+    sgl_text_print_wrapped(out, "method", text);
     snprintf(text, sizeof text,
              "= : equal within %.3g %%, by two one-sided tests at 5 %% (TOST on log ratios); "
              "(needs N): runs that would show a change of %.3g %% with 80 %% power; ! : saturated, "
              "the figure grows with the length of the run",
              100 * comparison->margin, 100 * comparison->margin);
-    print_wrapped(out, "", text);
-    print_wrapped(out, "intervals", sgl_report_population(report, population, sizeof population));
+    sgl_text_print_wrapped(out, "", text);
+    sgl_text_print_wrapped(out, "intervals",
+                           sgl_report_population(report, population, sizeof population));
     for (uint32_t i = 0; i < report->note_count; i++)
-        print_wrapped(out, "note", report->notes[i]);
+        sgl_text_print_wrapped(out, "note", report->notes[i]);
 }
 
 static void print_gates(FILE *out, const struct sgl_report *report)
@@ -177,7 +151,7 @@ static void print_gates(FILE *out, const struct sgl_report *report)
                      gate->outcome == SGL_GATE_DOUBTFUL
                          ? ", but beyond the limit: not shown, more seeds would settle it"
                          : "");
-        print_wrapped(out, "gate", text);
+        sgl_text_print_wrapped(out, "gate", text);
     }
 }
 
@@ -193,12 +167,13 @@ int sgl_report_text(FILE *out, const struct sgl_report *report)
                                                : "simulated and live");
     for (uint32_t i = 0; i < report->fact_count; i++)
         if (strncmp(report->facts[i].key, "policy", 6) != 0)
-            print_wrapped(out, report->facts[i].key, report->facts[i].value);
+            sgl_text_print_wrapped(out, report->facts[i].key, report->facts[i].value);
     print_arms(out, report);
     fputc('\n', out);
     for (uint32_t arm = 1; arm < comparison->arm_count; arm++) {
         snprintf(label, sizeof label, "%c against A", sgl_report_letter(arm));
-        print_wrapped(out, label, sgl_report_verdict(report, 0, arm, verdict, sizeof verdict));
+        sgl_text_print_wrapped(out, label,
+                               sgl_report_verdict(report, 0, arm, verdict, sizeof verdict));
     }
     for (uint32_t load = 0; load < comparison->load_count; load++)
         for (uint32_t arm = 1; arm < comparison->arm_count; arm++)

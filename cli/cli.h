@@ -30,6 +30,7 @@ void sgl_complain_of(const char *path, const char *text);
 bool sgl_is_same_file(const char *left, const char *right);
 
 int sgl_command_replay(int argument_count, char **arguments);
+int sgl_command_sweep(int argument_count, char **arguments);
 int sgl_command_compare(int argument_count, char **arguments);
 int sgl_command_verify(int argument_count, char **arguments);
 int sgl_command_generate(int argument_count, char **arguments);

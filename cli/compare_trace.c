@@ -51,7 +51,8 @@ static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
 {
     const struct sgl_compare_options *o = &compare->options;
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct sgl_experiment experiment = {
+    struct sgl_simulation_options simulation = {0};
+    const struct sgl_experiment experiment = {
         .population = compare->population,
         .policies = compare->policies,
         .policy_count = compare->policy_count,
@@ -62,6 +63,9 @@ static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
         .resamples = strcmp(o->resample, "blocks") == 0,
         .cuts_warm_up = strcmp(o->warm_up, "mser5") == 0,
         .objectives = compare->objectives,
+        .simulations = &simulation,
+        .simulation_count = 1,
+        .has_details = true,
         .thread_count = o->threads > 0 ? (uint32_t)o->threads
                         : processors > 0 && processors <= SGL_CREW_THREADS_MAX
                             ? (uint32_t)processors
@@ -70,8 +74,8 @@ static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
         .progress_context = &compare->progress,
     };
 
-    sgl_simulated_fleet_apply(&compare->fleet, NULL, &experiment.simulation);
-    sgl_simulation_flags_apply(&o->simulation, &experiment.simulation);
+    sgl_simulated_fleet_apply(&compare->fleet, NULL, &simulation);
+    sgl_simulation_flags_apply(&o->simulation, &simulation);
     sgl_progress_start(&compare->progress, o->quiet);
     const int status = sgl_experiment_run(&experiment, &compare->result, failure);
     sgl_progress_end(&compare->progress);

@@ -16,6 +16,8 @@ static const struct sgl_command commands[] = {
      sgl_command_replay},
     {"compare", "several policies on the same requests, with intervals; or finished logs",
      sgl_command_compare},
+    {"sweep", "policies x loads x fleets x seeds on all processors, into one database",
+     sgl_command_sweep},
     {"verify", "re-execute a decision log and prove it bit for bit", sgl_command_verify},
     {"generate", "draw a synthetic trace: arrivals, lengths, prefixes, sessions",
      sgl_command_generate},

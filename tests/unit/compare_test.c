@@ -59,7 +59,9 @@ static void trial_init(struct trial *trial, const char *a, const char *b)
         .seed = 5,
         .seed_count = 6,
         .resamples = true,
-        .simulation = trial->fleet.options,
+        .simulations = &trial->fleet.options,
+        .simulation_count = 1,
+        .has_details = true,
         .thread_count = 1,
     };
     CU_ASSERT_EQUAL(sgl_objectives_parse(&trial->experiment.objectives, "e2e:2s", NULL), SGL_OK);
