@@ -1,5 +1,5 @@
 /* The table of a sweep as JSON: facts, and a cell for each fleet, load and policy. */
-#include "traces/json.h"
+#include "analysis/json.h"
 #include "analysis/sweep.h"
 
 #include "core/version.h"

@@ -87,6 +87,13 @@ static bool state_fleets(struct sgl_sweep_command *command)
             (point->flags.fleet != NULL
                  ? state(command, "fleet", "%s: %u workers", point->name, point->fleet.worker_count)
                  : state(command, "fleet", "%s (%s)", point->name, point->fleet.origin));
+        if (point->fleet.transfer_text != NULL)
+            is_stated = is_stated && state(command, "transfer", "%s", point->fleet.transfer_text);
+        for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+            if (point->fleet.policy_texts[pool] != NULL)
+                is_stated = is_stated && state(command, "policy", "of %s workers: %s",
+                                               sgl_pool_name((enum sgl_pool)pool),
+                                               point->fleet.policy_texts[pool]);
         if (faults != NULL)
             is_stated = is_stated &&
                         state(command, "faults", "%s: %u planned, probes every %g s", point->name,

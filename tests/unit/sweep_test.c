@@ -212,7 +212,8 @@ static void tables(void)
     run(&trial.sweep, path);
     CU_ASSERT_EQUAL_FATAL(sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
     CU_ASSERT_EQUAL(ask(database, "SELECT count(*) FROM run"), 2 * 2 * POLICIES * SEEDS);
-    CU_ASSERT_EQUAL(ask(database, "SELECT count(*) FROM metric"), 4 * 2 * 2 * POLICIES * SEEDS);
+    CU_ASSERT_EQUAL(ask(database, "SELECT count(*) FROM metric"),
+                    SGL_METRIC_COUNT * 2 * 2 * POLICIES * SEEDS);
     CU_ASSERT_EQUAL(ask(database, "SELECT count(*) FROM worker"), 2 + 5);
     /* Every run's shares add up, and so do its ends. */
     CU_ASSERT_EQUAL(ask(database, "SELECT count(*) FROM (SELECT run FROM share GROUP BY run HAVING "
