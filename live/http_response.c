@@ -130,6 +130,18 @@ void sgl_http_start(struct sgl_http_exchange *exchange, int status, const char *
     sgl_http_mark_dirty(connection);
 }
 
+/* The head of a chunk: its size in hexadecimal. By hand, for streams come in small pieces. */
+static void append_chunk_head(struct sgl_buffer *out, size_t size)
+{
+    char text[2 * sizeof size + 2];
+    size_t at = sizeof text - 2;
+
+    memcpy(text + at, "\r\n", 2);
+    for (; size > 0; size >>= 4)
+        text[--at] = "0123456789abcdef"[size & 15];
+    sgl_buffer_append(out, text + at, sizeof text - at);
+}
+
 bool sgl_http_send(struct sgl_http_exchange *exchange, const char *bytes, size_t size)
 {
     struct sgl_http_connection *connection = of(exchange);
@@ -142,7 +154,7 @@ bool sgl_http_send(struct sgl_http_exchange *exchange, const char *bytes, size_t
             connection->length_left -= (int64_t)size;
         }
         if (connection->is_chunked)
-            sgl_buffer_format(out, "%zx\r\n", size);
+            append_chunk_head(out, size);
         sgl_buffer_append(out, bytes, size);
         if (connection->is_chunked)
             sgl_buffer_append(out, "\r\n", 2);

@@ -12,8 +12,9 @@
 
 #define RING_LEAST ((size_t)1024 * 1024)
 #define KEPT_FREE ((size_t)64 * 1024) /* for inputs about workers */
-#define NAP_NS 5000000                /* of the writer, when there is nothing to write */
-#define COMMIT_NAPS 200               /* and after so many it commits */
+#define RESTARTED_FROM ((size_t)1024 * 1024)
+#define NAP_NS 5000000  /* of the writer, when there is nothing to write */
+#define COMMIT_NAPS 200 /* and after so many it commits */
 
 /* A record: this head, then what its offsets point to (0: nothing). All of it is 16-aligned. */
 struct record {
@@ -180,7 +181,10 @@ static bool put(struct sgl_journal *journal, const void *bytes, size_t size, siz
     const size_t head = atomic_load_explicit(&journal->head, memory_order_relaxed);
     const size_t tail = atomic_load_explicit(&journal->tail, memory_order_acquire);
     const size_t at = head % journal->ring_size;
-    const size_t skipped = journal->ring_size - at < size ? journal->ring_size - at : 0;
+    /* A ring that is empty is begun anew, so that one that never fills up touches little memory. */
+    const bool begins_anew = head == tail && at >= RESTARTED_FROM;
+    const size_t skipped =
+        begins_anew || journal->ring_size - at < size ? journal->ring_size - at : 0;
 
     if (head - tail + skipped + size + kept_free > journal->ring_size)
         return false;
