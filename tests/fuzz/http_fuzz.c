@@ -1,7 +1,7 @@
 /*
- * The HTTP server, on a real loop and real sockets: the input is what a client sends, its first byte
- * where that is cut in two. Whatever comes, a request that gets through is well-formed, and the
- * connection ends.
+ * The HTTP server, on a real loop and real sockets: the input is what a client sends, its first
+ * byte where that is cut in two. Whatever comes, a request that gets through is well-formed, and
+ * the connection ends.
  */
 #include "fuzz.h"
 #include "live/http_server.h"
