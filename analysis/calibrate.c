@@ -336,13 +336,16 @@ static void report(struct sgl_calibration *calibration,
     sgl_calibration_values(problem, fit->x, value_us);
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         calibration->coefficients[c] = (struct sgl_coefficient_fit){
-            .state = value_us[c] > 0 ? problem->state[c] : SGL_COEFFICIENT_ZERO,
+            .state = value_us[c] > 0           ? problem->state[c]
+                     : problem->base_us[c] > 0 ? SGL_COEFFICIENT_ZERO
+                                               : SGL_COEFFICIENT_NONE,
             .value_us = value_us[c],
             .relative_error = value_us[c] > 0 ? calibration->scale_error : (double)NAN,
         };
     for (size_t i = 0; i < problem->free_count; i++)
         if (problem->free[i] < SGL_COEFFICIENT_COUNT)
             calibration->coefficients[problem->free[i]].relative_error = fit->error[i];
+    calibration->free_tokens = problem->free_tokens;
     calibration->condition = fit->condition;
     calibration->robust_spread = problem->spread;
     calibration->loss = fit->loss / (double)problem->residual_count;
@@ -432,6 +435,8 @@ void sgl_calibration_apply(const struct sgl_calibration *calibration,
     for (size_t i = 0; table[i].name != NULL; i++) {
         if (strcmp(table[i].name, "scale") == 0)
             spec->parameters.value[i] = 1;
+        if (strcmp(table[i].name, "free_tokens") == 0)
+            spec->parameters.value[i] = (double)calibration->free_tokens;
         for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
             if (strcmp(table[i].name, sgl_coefficient_name((enum sgl_coefficient)c)) == 0)
                 spec->parameters.value[i] = calibration->coefficients[c].value_us;

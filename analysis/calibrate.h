@@ -22,6 +22,7 @@
  * fitted keep their ratios to one another: `scale` multiplies them all.
  *
  *     fitted   free              tied   start value x scale              zero   the term is dropped
+ *     none     0 at the start, from where no fit leads away; free_tokens stays the start's
  *
  * "auto" frees all coefficients, then takes the least certain one out as long as its standard error
  * is above SGL_CALIBRATION_SE_MAX, tied or zero, whichever fits better; a coefficient that the user
@@ -44,7 +45,10 @@
     X(C_REQUEST, c_request_us)                                                                     \
     X(C_PREFILL_TOKEN, c_prefill_token_us)                                                         \
     X(C_PREFILL_CONTEXT, c_prefill_context_us)                                                     \
-    X(C_KV_TOKEN, c_kv_token_us)
+    X(C_KV_TOKEN, c_kv_token_us)                                                                   \
+    X(C_TOKEN, c_token_us)                                                                         \
+    X(C_MIXED_REQUEST, c_mixed_request_us)                                                         \
+    X(C_MIXED_KV_TOKEN, c_mixed_kv_token_us)
 
 enum sgl_coefficient {
 #define SGL_COEFFICIENT_ENUM(upper, lower) SGL_##upper,
@@ -55,7 +59,12 @@ enum sgl_coefficient {
 
 const char *sgl_coefficient_name(enum sgl_coefficient coefficient);
 
-enum sgl_coefficient_state { SGL_COEFFICIENT_FITTED, SGL_COEFFICIENT_TIED, SGL_COEFFICIENT_ZERO };
+enum sgl_coefficient_state {
+    SGL_COEFFICIENT_FITTED,
+    SGL_COEFFICIENT_TIED,
+    SGL_COEFFICIENT_ZERO,
+    SGL_COEFFICIENT_NONE /* not looked for: 0 at the start, or no step that could show it */
+};
 
 #define SGL_CALIBRATION_SE_MAX 0.5 /* of a logarithm: 95 % of the time within a factor of 2.7 */
 
@@ -79,6 +88,7 @@ struct sgl_coefficient_fit {
 
 struct sgl_calibration {
     struct sgl_coefficient_fit coefficients[SGL_COEFFICIENT_COUNT];
+    int64_t free_tokens;  /* of c_token_us: the start's; of measured steps what fits best */
     double scale;         /* of the tied ones; 1 when all are fitted */
     double scale_error;   /* NaN when there is none */
     double condition;     /* INFINITY: a direction has no curvature */

@@ -59,6 +59,7 @@ int sgl_calibration_problem_make(struct sgl_calibration_problem *problem,
 
     assert(options->start->ops == &sgl_worker_model_batching);
     problem->scale_row = row_of(table, "scale");
+    problem->free_tokens = (int64_t)values[row_of(table, "free_tokens")];
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
         problem->rows[c] = row_of(table, sgl_coefficient_name((enum sgl_coefficient)c));
         problem->base_us[c] = values[problem->rows[c]] * values[problem->scale_row];

@@ -24,6 +24,7 @@ struct sgl_calibration_problem {
     const struct sgl_worker_model_spec **specs; /* of each worker: that one */
     uint32_t rows[SGL_COEFFICIENT_COUNT];       /* of the coefficients in its table */
     uint32_t scale_row;
+    int64_t free_tokens;
     double base_us[SGL_COEFFICIENT_COUNT]; /* where the fit starts, scale included */
     enum sgl_coefficient_state state[SGL_COEFFICIENT_COUNT];
     double first_scale;     /* logarithm: the best when nothing else is free */

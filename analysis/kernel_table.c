@@ -118,6 +118,7 @@ static int take_attention(void *context, const struct sgl_csv_table_row *row,
                  : n[DECODE_REQUESTS] == 0 ? SGL_STEP_PREFILL
                                            : SGL_STEP_MIXED,
         .requests = requests,
+        .decoding = n[DECODE_REQUESTS],
         .prefill_tokens = n[CHUNK],
         .pairs = n[CHUNK] * (n[PREFIX] + n[CHUNK] / 2),
         .context = n[DECODE_REQUESTS] * n[DECODE_CONTEXT],

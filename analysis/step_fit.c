@@ -14,18 +14,25 @@
 
 struct design {
     const struct sgl_step_samples *samples;
-    bool is_used[SGL_COEFFICIENT_COUNT];
+    double free_tokens;
+    bool is_tried[SGL_COEFFICIENT_COUNT];
+    bool is_used[SGL_COEFFICIENT_COUNT]; /* of those tried: not dropped as negative */
     double value_us[SGL_COEFFICIENT_COUNT];
     double error_us[SGL_COEFFICIENT_COUNT];
     double condition;
 };
 
-/* The sample's row of the formula. */
-static void fill_row(const struct sgl_step_sample *sample, bool decode_is_larger,
-                     double row[SGL_COEFFICIENT_COUNT])
+static double tokens_of(const struct sgl_step_sample *sample)
 {
-    const bool takes_decode =
-        sample->phase == SGL_STEP_DECODE || (sample->phase == SGL_STEP_MIXED && decode_is_larger);
+    return sample->prefill_tokens + sample->decoding;
+}
+
+/* The sample's row of the formula. */
+static void fill_row(const struct design *design, const struct sgl_step_sample *sample,
+                     bool decode_is_larger, double row[SGL_COEFFICIENT_COUNT])
+{
+    const bool is_mixed = sample->phase == SGL_STEP_MIXED;
+    const bool takes_decode = sample->phase == SGL_STEP_DECODE || (is_mixed && decode_is_larger);
 
     row[SGL_C_STEP_PREFILL] = takes_decode ? 0 : 1;
     row[SGL_C_STEP_DECODE] = takes_decode ? 1 : 0;
@@ -33,14 +40,18 @@ static void fill_row(const struct sgl_step_sample *sample, bool decode_is_larger
     row[SGL_C_PREFILL_TOKEN] = sample->prefill_tokens;
     row[SGL_C_PREFILL_CONTEXT] = sample->pairs;
     row[SGL_C_KV_TOKEN] = sample->context;
+    row[SGL_C_TOKEN] = fmax(0, tokens_of(sample) - design->free_tokens);
+    row[SGL_C_MIXED_REQUEST] = is_mixed ? sample->decoding : 0;
+    row[SGL_C_MIXED_KV_TOKEN] = is_mixed ? sample->context : 0;
 }
 
-static double predict(const struct sgl_step_sample *sample, const double *value_us)
+static double predict(const struct design *design, const struct sgl_step_sample *sample)
 {
+    const double *value_us = design->value_us;
     double row[SGL_COEFFICIENT_COUNT];
     double sum = 0;
 
-    fill_row(sample, value_us[SGL_C_STEP_DECODE] > value_us[SGL_C_STEP_PREFILL], row);
+    fill_row(design, sample, value_us[SGL_C_STEP_DECODE] > value_us[SGL_C_STEP_PREFILL], row);
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         sum += row[c] * value_us[c];
     return sum;
@@ -117,7 +128,7 @@ static int prepare(struct squares *squares, const struct design *design, bool de
     for (size_t r = 0; r < rows; r++) {
         const struct sgl_step_sample *sample = &design->samples->samples[r];
         double row[SGL_COEFFICIENT_COUNT];
-        fill_row(sample, decode_is_larger, row);
+        fill_row(design, sample, decode_is_larger, row);
         for (size_t i = 0; i < n; i++) {
             const double value = row[squares->columns[i]] / sample->step_us;
             gsl_matrix_set(squares->u, r, i, value);
@@ -143,7 +154,7 @@ static void find_errors(struct design *design, const struct squares *squares, bo
         const struct sgl_step_sample *sample = &design->samples->samples[r];
         double row[SGL_COEFFICIENT_COUNT];
         double sum = 0;
-        fill_row(sample, decode_is_larger, row);
+        fill_row(design, sample, decode_is_larger, row);
         for (size_t i = 0; i < n; i++)
             sum += row[squares->columns[i]] * design->value_us[squares->columns[i]];
         left += (sum / sample->step_us - 1) * (sum / sample->step_us - 1);
@@ -203,8 +214,6 @@ static int settle(struct design *design, struct sgl_failure *failure)
 {
     bool decode_is_larger = false;
 
-    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
-        design->is_used[c] = true;
     for (int turn = 0; turn < TURNS_MAX; turn++) {
         const int solved = solve(design, decode_is_larger, failure);
         if (solved <= 0)
@@ -223,13 +232,103 @@ static int settle(struct design *design, struct sgl_failure *failure)
     return 1;
 }
 
+/* Settles with these terms, from nothing. As settle, but tells why only when that is the end. */
+static int try_terms(struct design *design, const struct sgl_step_samples *samples, bool has_mixed,
+                     double free_tokens, struct sgl_failure *failure)
+{
+    struct sgl_failure own = {.text = ""};
+
+    *design = (struct design){.samples = samples, .free_tokens = free_tokens};
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        design->is_used[c] = true;
+    design->is_used[SGL_C_TOKEN] = free_tokens > 0;
+    design->is_used[SGL_C_MIXED_REQUEST] = has_mixed;
+    design->is_used[SGL_C_MIXED_KV_TOKEN] = has_mixed;
+    memcpy(design->is_tried, design->is_used, sizeof design->is_tried);
+    const int settled = settle(design, &own);
+    if (settled < 0 || (settled == 0 && !has_mixed && free_tokens == 0))
+        sgl_fail(failure, SGL_EINVAL, "%s", own.text);
+    return settled;
+}
+
+/* Sum of squares of the relative errors. */
+static double misfit(const struct design *design)
+{
+    double sum = 0;
+
+    for (size_t r = 0; r < design->samples->count; r++) {
+        const struct sgl_step_sample *sample = &design->samples->samples[r];
+        const double error = predict(design, sample) / sample->step_us - 1;
+        sum += error * error;
+    }
+    return sum;
+}
+
+static bool has_constants(const struct design *design)
+{
+    return design->value_us[SGL_C_STEP_PREFILL] > 0 && design->value_us[SGL_C_STEP_DECODE] > 0;
+}
+
+/* With c_token, if that is worth it. Negative on failure. */
+static int try_free_tokens(struct design *design, bool has_mixed, struct sgl_failure *failure)
+{
+    const struct sgl_step_samples *samples = design->samples;
+    const double line = misfit(design);
+    double least = line * (1 - SGL_STEP_GAIN);
+    double fewest = INFINITY;
+    double most = 0;
+
+    if (samples->count < SGL_COEFFICIENT_COUNT ||
+        line <= (double)samples->count * SGL_STEP_EXACT * SGL_STEP_EXACT)
+        return 1;
+    for (size_t r = 0; r < samples->count; r++) {
+        fewest = fmin(fewest, tokens_of(&samples->samples[r]));
+        most = fmax(most, tokens_of(&samples->samples[r]));
+    }
+    for (int power = 0; round(exp2(power / 4.0)) < most; power++) {
+        const double free_tokens = round(exp2(power / 4.0));
+        struct design tried;
+        if (free_tokens <= fewest)
+            continue;
+        const int settled = try_terms(&tried, samples, has_mixed, free_tokens, failure);
+        if (settled < 0)
+            return settled;
+        if (settled > 0 && tried.is_used[SGL_C_TOKEN] && has_constants(&tried) &&
+            misfit(&tried) < least) {
+            least = misfit(&tried);
+            *design = tried;
+        }
+    }
+    return 1;
+}
+
+/* All terms that the steps can tell. 1: settled; 0: not even the plain formula; negative: failure.
+ */
+static int settle_terms(struct design *design, const struct sgl_step_samples *samples,
+                        struct sgl_failure *failure)
+{
+    bool has_mixed = false;
+    int settled = 0;
+
+    for (size_t r = 0; r < samples->count; r++)
+        has_mixed = has_mixed || samples->samples[r].phase == SGL_STEP_MIXED;
+    has_mixed = has_mixed && samples->count >= SGL_COEFFICIENT_COUNT;
+    if (has_mixed)
+        settled = try_terms(design, samples, true, 0, failure);
+    if (settled == 0) {
+        has_mixed = false;
+        settled = try_terms(design, samples, false, 0, failure);
+    }
+    return settled > 0 ? try_free_tokens(design, has_mixed, failure) : settled;
+}
+
 static void judge(struct sgl_step_fit *fit, const struct design *design)
 {
     for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
         fit->mape[p] = 0;
     for (size_t r = 0; r < design->samples->count; r++) {
         const struct sgl_step_sample *sample = &design->samples->samples[r];
-        const double error = predict(sample, design->value_us) / sample->step_us - 1;
+        const double error = predict(design, sample) / sample->step_us - 1;
         fit->count[sample->phase]++;
         fit->mape[sample->phase] += fabs(error);
         if (fabs(error) > fabs(fit->worst[sample->phase]))
@@ -240,10 +339,13 @@ static void judge(struct sgl_step_fit *fit, const struct design *design)
             fit->worst[p] = (double)NAN;
     for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
         fit->mape[p] = fit->count[p] > 0 ? fit->mape[p] / (double)fit->count[p] : (double)NAN;
+    fit->free_tokens = (int64_t)design->free_tokens;
     fit->condition = design->condition;
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         fit->coefficients[c] = (struct sgl_coefficient_fit){
-            .state = design->is_used[c] ? SGL_COEFFICIENT_FITTED : SGL_COEFFICIENT_ZERO,
+            .state = design->is_used[c]    ? SGL_COEFFICIENT_FITTED
+                     : design->is_tried[c] ? SGL_COEFFICIENT_ZERO
+                                           : SGL_COEFFICIENT_NONE,
             .value_us = design->value_us[c],
             .relative_error =
                 design->is_used[c] ? design->error_us[c] / design->value_us[c] : (double)NAN,
@@ -253,11 +355,11 @@ static void judge(struct sgl_step_fit *fit, const struct design *design)
 int sgl_step_samples_fit(struct sgl_step_fit *fit, const struct sgl_step_samples *samples,
                          struct sgl_failure *failure)
 {
-    struct design design = {.samples = samples};
+    struct design design;
     gsl_error_handler_t *handler = gsl_set_error_handler_off();
 
     *fit = (struct sgl_step_fit){0};
-    int status = settle(&design, failure);
+    int status = settle_terms(&design, samples, failure);
     gsl_set_error_handler(handler);
     if (status < 0)
         return status;

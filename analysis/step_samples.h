@@ -21,6 +21,13 @@
  * (sim/models/step_cost.h), all phases at once, for c_request is in each. A mixed step takes the
  * larger constant, so which one it is gets fitted in turns. Coefficients are at least 0: the most
  * negative is dropped until none is.
+ *
+ * Terms that not every machine has are taken when the steps show them. Mixed steps of more than one
+ * kind, that can be told from the others, fit c_mixed_request and c_mixed_kv_token. c_token needs a
+ * free_tokens: of the powers of the fourth root of two with steps on either side, that with the
+ * least sum of squares, if that is less by SGL_STEP_GAIN than without the term, and the straight
+ * line is off by more than SGL_STEP_EXACT (root of the mean square). Standard errors are for that
+ * free_tokens.
  */
 #ifndef SGL_ANALYSIS_STEP_SAMPLES_H
 #define SGL_ANALYSIS_STEP_SAMPLES_H
@@ -29,11 +36,15 @@
 
 #include <stddef.h>
 
+#define SGL_STEP_GAIN 0.1
+#define SGL_STEP_EXACT 1e-3
+
 enum sgl_step_phase { SGL_STEP_PREFILL, SGL_STEP_DECODE, SGL_STEP_MIXED, SGL_STEP_PHASE_COUNT };
 
 struct sgl_step_sample {
     enum sgl_step_phase phase;
     double requests;
+    double decoding; /* of them */
     double prefill_tokens;
     double pairs;   /* sum of chunk (prefix + chunk / 2) */
     double context; /* of the decoding requests, together */
@@ -65,7 +76,8 @@ void sgl_step_samples_release(struct sgl_step_samples *samples);
 
 struct sgl_step_fit {
     struct sgl_coefficient_fit coefficients[SGL_COEFFICIENT_COUNT];
-    double condition; /* of the design, columns of length 1 */
+    int64_t free_tokens; /* of c_token_us; 0 without */
+    double condition;    /* of the design, columns of length 1 */
     size_t count[SGL_STEP_PHASE_COUNT];
     double mape[SGL_STEP_PHASE_COUNT];  /* NaN without such steps */
     double worst[SGL_STEP_PHASE_COUNT]; /* largest relative error, with its sign */

@@ -75,6 +75,7 @@ static int take_step(void *context, const struct sgl_csv_table_row *row,
     } else if (strcmp(row->texts[PHASE], "decode") == 0) {
         sample.phase = SGL_STEP_DECODE;
         sample.requests = row->numbers[DECODE_REQUESTS];
+        sample.decoding = row->numbers[DECODE_REQUESTS];
         sample.context = row->numbers[DECODE_REQUESTS] * before;
     } else { /* mixes whose parts the row does not tell */
         samples->skipped_count++;

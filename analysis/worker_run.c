@@ -42,11 +42,11 @@ static void take_event(void *context, const struct sgl_worker_event *event)
 
     switch (event->kind) {
     case SGL_WORKER_FIRST_TOKEN:
-        times->first_token_ns = event->time_ns;
+        times->first_token_ns = event->time_ns + event->delay_ns;
         break;
     case SGL_WORKER_FINISH:
         times->started_ns = event->started_ns;
-        times->finish_ns = event->time_ns;
+        times->finish_ns = event->time_ns + event->delay_ns;
         break;
     case SGL_WORKER_REJECT:
         break;

@@ -180,6 +180,7 @@ static const char *const state_names[] = {
     [SGL_COEFFICIENT_FITTED] = "fitted",
     [SGL_COEFFICIENT_TIED] = "tied to scale",
     [SGL_COEFFICIENT_ZERO] = "dropped: fits better without",
+    [SGL_COEFFICIENT_NONE] = "not looked for",
 };
 
 static const char *state_name(const struct sgl_calibration *calibration, int c)
@@ -223,12 +224,17 @@ static void print_fit(FILE *out, const struct command *command)
     fprintf(out, "%-22s %14s %12s   %s\n", "coefficient", "us", "std error %", "how");
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
         const struct sgl_coefficient_fit *fit = &calibration->coefficients[c];
+        if (fit->state == SGL_COEFFICIENT_NONE)
+            continue;
         fprintf(out, "%-22s %14.7g", sgl_coefficient_name((enum sgl_coefficient)c), fit->value_us);
         if (isfinite(fit->relative_error))
             fprintf(out, " %12.2f", 100 * fit->relative_error);
         else
             fprintf(out, " %12s", "-");
-        fprintf(out, "   %s\n", state_name(calibration, c));
+        fprintf(out, "   %s", state_name(calibration, c));
+        if (c == SGL_C_TOKEN)
+            fprintf(out, ", free_tokens %lld", (long long)calibration->free_tokens);
+        fputc('\n', out);
     }
     if (has_steps(command)) {
         print_step_errors(out, command);
@@ -412,6 +418,7 @@ static int fit_steps(struct command *command, struct sgl_failure *failure)
         return status;
     memcpy(command->calibration.coefficients, command->step_fit.coefficients,
            sizeof command->calibration.coefficients);
+    command->calibration.free_tokens = command->step_fit.free_tokens;
     command->calibration.scale = 1;
     command->calibration.scale_error = (double)NAN;
     sgl_calibration_apply(&command->calibration, &command->spec);

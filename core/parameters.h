@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SGL_PARAMETER_MAX 24        /* rows of one table */
+#define SGL_PARAMETER_MAX 32        /* rows of one table */
 #define SGL_PARAMETER_LIST_MAX 1024 /* members of a list */
 
 enum sgl_parameter_kind {

@@ -38,6 +38,10 @@ static void fold_cost(struct sgl_engine *self, double factor)
         .kv_token_ps = fold(value[SGL_ENGINE_C_KV_TOKEN], scale),
         .expert_ps = fold(value[SGL_ENGINE_C_EXPERT], scale),
         .expert_rate = -log1p(-value[SGL_ENGINE_P_EXPERT]),
+        .token_ps = fold(value[SGL_ENGINE_C_TOKEN], scale),
+        .free_tokens = (int64_t)value[SGL_ENGINE_FREE_TOKENS],
+        .mixed_request_ps = fold(value[SGL_ENGINE_C_MIXED_REQUEST], scale),
+        .mixed_kv_token_ps = fold(value[SGL_ENGINE_C_MIXED_KV_TOKEN], scale),
     };
 }
 

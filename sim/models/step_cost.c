@@ -14,16 +14,22 @@ int64_t sgl_step_ps(const struct sgl_step_cost *cost, const struct sgl_step_load
     if (cost->expert_ps > 0)
         constant += (int64_t)round((double)cost->expert_ps *
                                    -expm1(-cost->expert_rate * (double)load->tokens));
+    const int64_t beyond = load->tokens > cost->free_tokens ? load->tokens - cost->free_tokens : 0;
+    const bool is_mixed = load->has_prefill && load->has_decode;
+    const int64_t kv_token_ps = cost->kv_token_ps + (is_mixed ? cost->mixed_kv_token_ps : 0);
+    const int64_t mixed_requests = is_mixed ? load->tokens - load->prefill_tokens : 0;
     const double rough = (double)constant + (double)cost->request_ps * (double)load->requests +
                          (double)cost->prefill_token_ps * (double)load->prefill_tokens +
                          (double)cost->prefill_half_pair_ps * (double)load->prefill_half_pairs +
-                         (double)cost->kv_token_ps * (double)load->context;
+                         (double)cost->token_ps * (double)beyond +
+                         (double)cost->mixed_request_ps * (double)mixed_requests +
+                         (double)kv_token_ps * (double)load->context;
     if (rough > (double)SGL_STEP_PS_MAX)
         return -1;
     return constant + cost->request_ps * load->requests +
            cost->prefill_token_ps * load->prefill_tokens +
-           cost->prefill_half_pair_ps * load->prefill_half_pairs +
-           cost->kv_token_ps * load->context;
+           cost->prefill_half_pair_ps * load->prefill_half_pairs + cost->token_ps * beyond +
+           cost->mixed_request_ps * mixed_requests + kv_token_ps * load->context;
 }
 
 int64_t sgl_leap_ps(struct sgl_leap leap, int64_t k)

@@ -10,7 +10,18 @@
  * and, for mixtures of experts, c_expert (1 - (1 - p_expert)^T) for the T tokens of the step: of E
  * experts of which each token needs K by chance, that share (p_expert = K/E) is needed by somebody,
  * and each has to be read from memory once. While a batch keeps its members T stays, and so the
- * term.
+ * term. Beside it, of the T tokens of the step and in a mixed step of D decoding sequences:
+ *
+ *     + c_token max(0, T - free_tokens)
+ *     + c_mixed_request D + c_mixed_kv_token * sum of context          prefill and decode in one
+ *
+ * The first is the roofline of the dense kernels (Williams, Waterman, Patterson, Roofline, 2009):
+ * they take the time to read the weights, w, or that to compute, c_token T, whichever is longer;
+ * max(w, c_token T) = w + c_token max(0, T - free_tokens) with free_tokens = w / c_token; w is a
+ * part of c_step. T stays while a batch keeps its members. The second is that attention kernels for
+ * prompts of several lengths are slower on single tokens than those for decoding alone: measured in
+ * the tables of ../shared/data/llmservingsim_profile_*, by a factor of 2 and more. No leap has such
+ * a step. All three are 0 unless given.
  *
  * Coefficients are folded, scale included, into whole picoseconds when a worker is created; the sum
  * over chunks is kept in half pairs, chunk (2 prefix + chunk), with half the coefficient. So no
@@ -43,6 +54,10 @@ struct sgl_step_cost {
     int64_t kv_token_ps;
     int64_t expert_ps;
     double expert_rate; /* -ln(1 - p_expert); may be infinite */
+    int64_t token_ps;   /* of the tokens beyond free_tokens */
+    int64_t free_tokens;
+    int64_t mixed_request_ps; /* for those that decode beside a prefill */
+    int64_t mixed_kv_token_ps;
 };
 
 /* What a step works on. */

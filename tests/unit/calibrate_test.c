@@ -241,6 +241,35 @@ static void names_wrong_words(void)
     sgl_calibration_release(&calibration);
 }
 
+/* Without noise the recording is the simulation: what leaves the host later is recorded later. */
+static void overhead_of_the_host_is_recorded(void)
+{
+    static const struct sgl_made_run one = {.request_count = 1,
+                                            .worker_count = 1,
+                                            .rate_per_s = 1,
+                                            .prompt_least = 100,
+                                            .prompt_most = 100,
+                                            .output_least = 3,
+                                            .output_most = 3,
+                                            .seed = 1};
+    static const char *const specs[] = {TRUTH, TRUTH ",host_overhead_us=500"};
+    int64_t first_ns[2];
+    int64_t finish_ns[2];
+
+    for (int i = 0; i < 2; i++) {
+        struct sgl_worker_model_spec spec;
+        struct sgl_recording recording;
+        CU_ASSERT_EQUAL_FATAL(sgl_worker_model_parse(&spec, specs[i], NULL), SGL_OK);
+        sgl_make_recording(&recording, &one, &spec);
+        first_ns[i] = recording.requests[0].first_token_ns;
+        finish_ns[i] = recording.requests[0].finish_ns;
+        sgl_recording_release(&recording);
+        sgl_worker_model_release(&spec);
+    }
+    CU_ASSERT_EQUAL(first_ns[1], first_ns[0] + 500000);
+    CU_ASSERT_EQUAL(finish_ns[1], finish_ns[0] + 500000);
+}
+
 static void repeats(void)
 {
     struct sgl_calibration first;
@@ -279,6 +308,7 @@ SGL_SUITE(calibrate) = {
     {"auto ties what cannot be told", ties_alike},
     {"a recording without times is refused", refuses_without_times},
     {"wrong words in --fit are explained", names_wrong_words},
+    {"the overhead of the host delays what is told of a request", overhead_of_the_host_is_recorded},
     {"the same call gives the same bytes", repeats},
     {"a memory that is too small for what was served is named", says_memory_is_short},
     CU_TEST_INFO_NULL,

@@ -425,6 +425,16 @@ static int64_t step_ps(const struct sgl_reference_world *world, const int64_t *t
         }
         all_tokens += tokens[i] + decodes[i];
     }
+    int64_t decoding = 0;
+    for (size_t i = 0; i < world->count; i++)
+        decoding += decodes[i];
+    const bool is_mixed = decoding > 0 && all_tokens > decoding;
+    for (size_t i = 0; is_mixed && i < world->count; i++)
+        if (decodes[i])
+            variable_ps += it->mixed_request_ps +
+                           it->mixed_kv_ps * (world->all[i].prompt + world->all[i].emitted);
+    for (int64_t token = it->free_tokens; token < all_tokens; token++)
+        variable_ps += it->every_token_ps;
     /* p_expert is a half: of expert_ps, all but a 2^T-th */
     return constant_ps + variable_ps +
            (int64_t)round((double)it->expert_ps * (1 - ldexp(1, (int)-all_tokens)));

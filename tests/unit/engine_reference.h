@@ -16,8 +16,9 @@
 struct sgl_reference_setting {
     bool is_vllm, is_lpm, is_priority, is_mixed, has_cache;
     int64_t prefill_ps, decode_ps, request_ps, token_ps, half_pair_ps, kv_ps, expert_ps;
+    int64_t every_token_ps, free_tokens, mixed_request_ps, mixed_kv_ps;
     int64_t kv_tokens, page, chunk, prefill_max, batch_max, running_max;
-    char text[768];
+    char text[1024];
 };
 
 struct sgl_reference {

@@ -24,11 +24,16 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
     it.half_pair_ps = DRAW(draws, 0, 0, 1, 17, 2000);
     it.kv_ps = DRAW(draws, 0, 0, 1, 7, 999, 50000);
     it.expert_ps = DRAW(draws, 0, 0, 4096, 1 << 20);
+    it.every_token_ps = DRAW(draws, 0, 1, 77, 500000);
+    it.free_tokens = DRAW(draws, 0, 1, 3, 5, 20);
+    it.mixed_request_ps = DRAW(draws, 0, 1, 400000);
+    it.mixed_kv_ps = DRAW(draws, 0, 3, 20000);
     if (sgl_rng_below(draws, 3) == 0) {
         /* Whole nanoseconds, and few of them: step ends and arrivals meet in the same instant. */
         it.prefill_ps = DRAW(draws, 1000, 2000, 3000);
         it.decode_ps = DRAW(draws, 1000, 2000, 3000);
         it.request_ps = it.token_ps = it.half_pair_ps = it.expert_ps = 0;
+        it.every_token_ps = it.mixed_request_ps = it.mixed_kv_ps = 0;
         it.kv_ps = DRAW(draws, 0, 0, 1000);
     }
     it.has_cache = sgl_rng_below(draws, 4) > 0;
@@ -47,7 +52,8 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
              "c_prefill_token_us=%.6f,c_prefill_context_us=%.6f,c_kv_token_us=%.6f,kv_tokens=%lld,"
              "page_size=%lld,chunked_prefill_size=%lld,max_prefill_tokens=%lld,"
              "max_batch_tokens=%lld,max_running_requests=%lld,prefix_cache=%s,schedule_policy=%s,"
-             "mixed_chunk=%s,c_expert_us=%.6f,p_expert=0.5",
+             "mixed_chunk=%s,c_expert_us=%.6f,p_expert=0.5,c_token_us=%.6f,free_tokens=%lld,"
+             "c_mixed_request_us=%.6f,c_mixed_kv_token_us=%.6f",
              it.is_vllm ? "vllm" : "sglang", (double)it.prefill_ps / 1e6,
              (double)it.decode_ps / 1e6, (double)it.request_ps / 1e6, (double)it.token_ps / 1e6,
              (double)it.half_pair_ps / 5e5, (double)it.kv_ps / 1e6, (long long)it.kv_tokens,
@@ -56,7 +62,9 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
              it.is_lpm        ? "lpm"
              : it.is_priority ? "priority"
                               : "fcfs",
-             it.is_mixed ? "on" : "off", (double)it.expert_ps / 1e6);
+             it.is_mixed ? "on" : "off", (double)it.expert_ps / 1e6,
+             (double)it.every_token_ps / 1e6, (long long)it.free_tokens,
+             (double)it.mixed_request_ps / 1e6, (double)it.mixed_kv_ps / 1e6);
     return it;
 }
 

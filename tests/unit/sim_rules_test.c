@@ -185,6 +185,32 @@ static void experts(void)
     CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 44 * US);
 }
 
+/* Of a prompt of 5 tokens two are free; a decode step of one token is. */
+static void tokens_beyond_the_free(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 5, 3, 3)};
+    struct sgl_seen seen[1];
+
+    run("c_token_us=4,free_tokens=2", rows, 1, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.ttft_ns, (10 + 3 * 4) * US);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, (10 + 3 * 4 + 2 * 10) * US);
+    /* nothing is free: max(0, 4 T) beside the constant */
+    run("c_token_us=4", rows, 1, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, (10 + 5 * 4 + 2 * (10 + 4)) * US);
+}
+
+/* The second prompt is computed while the first, of 3 tokens by then, decodes. */
+static void decoding_beside_a_prefill(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 2, 4, 4), sgl_row(1, 5 * US, 2, 1, 1)};
+    struct sgl_seen seen[2];
+
+    run("scheduler=vllm,c_mixed_request_us=7,c_mixed_kv_token_us=2", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.ttft_ns, 10 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (5 + 10 + 7 + 2 * 3) * US);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, (4 * 10 + 7 + 2 * 3) * US);
+}
+
 static void contradictions_are_refused(void)
 {
     static const struct {
@@ -213,6 +239,8 @@ SGL_SUITE(sim_rules) = {
     {"host overhead delays the answer, not the engine", overhead_of_the_host},
     {"a token that waits in the host of a worker that goes down is lost", token_lost_in_the_host},
     {"experts cost more the more tokens a step has, up to all of them", experts},
+    {"tokens of a step cost more beyond those that are free", tokens_beyond_the_free},
+    {"decoding beside a prefill costs more, by request and by context", decoding_beside_a_prefill},
     {"parameters that contradict each other are refused", contradictions_are_refused},
     CU_TEST_INFO_NULL,
 };

@@ -54,11 +54,100 @@ static void finds_the_form(void)
     CU_ASSERT_EQUAL(samples.skipped_count, 1);
     SGL_ASSERT_TEXT(samples.model, "m");
     CU_ASSERT_EQUAL_FATAL(sgl_step_samples_fit(&fit, &samples, &failure), SGL_OK);
-    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+    for (int c = 0; c <= SGL_C_KV_TOKEN; c++)
         CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[c].value_us / truth[c], 1, 1e-8);
     CU_ASSERT(fit.mape[SGL_STEP_PREFILL] < 1e-10);
+    for (int c = SGL_C_TOKEN; c < SGL_COEFFICIENT_COUNT; c++)
+        CU_ASSERT_EQUAL(fit.coefficients[c].state, SGL_COEFFICIENT_NONE);
+    CU_ASSERT_EQUAL(fit.free_tokens, 0);
     CU_ASSERT_EQUAL(fit.count[SGL_STEP_MIXED], 0);
     CU_ASSERT_TRUE(isnan(fit.mape[SGL_STEP_MIXED]));
+    sgl_step_samples_release(&samples);
+}
+
+/* Steps of a machine that reads its weights for 128 tokens, and computes beyond. Mixed ones only
+ * where asked for: R decoding beside one chunk. */
+static void add_steps(struct sgl_step_samples *samples, double token_us, const double mixed_us[2])
+{
+    static const double sizes[] = {1, 8, 32, 100, 300, 1000, 2000};
+    static const double lengths[] = {64, 700, 3000};
+
+    *samples = (struct sgl_step_samples){0};
+    for (size_t c = 0; c <= 7; c++)
+        for (size_t d = 0; d <= (mixed_us != NULL || c == 0 ? 5 : 0); d++)
+            for (size_t l = 0; l < 3; l++) {
+                const double chunk = c > 0 ? sizes[c - 1] : 0;
+                const double decoding = d > 0 ? sizes[d - 1] : 0;
+                struct sgl_step_sample one = {
+                    .phase = d == 0   ? SGL_STEP_PREFILL
+                             : c == 0 ? SGL_STEP_DECODE
+                                      : SGL_STEP_MIXED,
+                    .requests = decoding + (c > 0),
+                    .decoding = decoding,
+                    .prefill_tokens = chunk,
+                    .pairs = chunk * (lengths[l] + chunk / 2),
+                    .context = decoding * lengths[2 - l],
+                };
+                if (one.requests == 0)
+                    continue;
+                one.step_us = truth[d > 0 ? 1 : 0] + truth[2] * one.requests + truth[3] * chunk +
+                              truth[4] * one.pairs + truth[5] * one.context +
+                              token_us * fmax(0, chunk + decoding - 128);
+                if (one.phase == SGL_STEP_MIXED)
+                    one.step_us += mixed_us[0] * decoding + mixed_us[1] * one.context;
+                CU_ASSERT_EQUAL_FATAL(sgl_step_samples_add(samples, &one), SGL_OK);
+            }
+}
+
+/* 128 is a power of the fourth root of two, so it is found itself. */
+static void finds_further_terms(void)
+{
+    static const double mixed_us[] = {30, 0.2};
+    struct sgl_step_samples samples;
+    struct sgl_step_fit fit;
+    struct sgl_failure failure = {.text = ""};
+
+    add_steps(&samples, 40, mixed_us);
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_fit(&fit, &samples, &failure), SGL_OK);
+    SGL_ASSERT_TEXT(failure.text, "");
+    CU_ASSERT_EQUAL(fit.free_tokens, 128);
+    for (int c = 0; c <= SGL_C_KV_TOKEN; c++)
+        CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[c].value_us / truth[c], 1, 1e-7);
+    CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[SGL_C_TOKEN].value_us, 40, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[SGL_C_MIXED_REQUEST].value_us, 30, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[SGL_C_MIXED_KV_TOKEN].value_us, 0.2, 1e-8);
+    sgl_step_samples_release(&samples);
+}
+
+/* A straight line stays one; what no step shows is not looked for. */
+static void leaves_out_what_does_not_show(void)
+{
+    struct sgl_step_samples samples;
+    struct sgl_step_fit fit;
+    struct sgl_failure failure = {.text = ""};
+
+    add_steps(&samples, 0, NULL);
+    /* noise of 2 %, larger than SGL_STEP_EXACT */
+    for (size_t r = 0; r < samples.count; r++)
+        samples.samples[r].step_us *= 1 + 0.02 * sin(7.0 * (double)r);
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_fit(&fit, &samples, &failure), SGL_OK);
+    SGL_ASSERT_TEXT(failure.text, "");
+    CU_ASSERT_EQUAL(fit.coefficients[SGL_C_TOKEN].state, SGL_COEFFICIENT_NONE);
+    CU_ASSERT_EQUAL(fit.coefficients[SGL_C_MIXED_REQUEST].state, SGL_COEFFICIENT_NONE);
+    CU_ASSERT_EQUAL(fit.coefficients[SGL_C_MIXED_KV_TOKEN].value_us, 0);
+    CU_ASSERT_EQUAL(fit.free_tokens, 0);
+    /* one kind of mixed step cannot tell two terms, and does not spoil the rest */
+    const struct sgl_step_sample mixed = {.phase = SGL_STEP_MIXED,
+                                          .requests = 3,
+                                          .decoding = 2,
+                                          .prefill_tokens = 100,
+                                          .pairs = 5000,
+                                          .context = 200,
+                                          .step_us = 9000};
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_add(&samples, &mixed), SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_fit(&fit, &samples, &failure), SGL_OK);
+    SGL_ASSERT_TEXT(failure.text, "");
+    CU_ASSERT_EQUAL(fit.coefficients[SGL_C_MIXED_REQUEST].state, SGL_COEFFICIENT_NONE);
     sgl_step_samples_release(&samples);
 }
 
@@ -152,6 +241,9 @@ static void composes_kernels(void)
 
 SGL_SUITE(step_samples) = {
     {"steps of the form give their coefficients back", finds_the_form},
+    {"tokens beyond the free ones and mixed steps give their coefficients back",
+     finds_further_terms},
+    {"terms that the steps do not show are left out", leaves_out_what_does_not_show},
     {"columns that are constant or alike are refused", refuses_constant_columns},
     {"rows that are no measurements are refused with their place", refuses_bad_rows},
     {"a step is the sum of its kernels", composes_kernels},
