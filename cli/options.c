@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "core/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPTION_MAX 64
+#define OPTION_MAX 128
 #define EXPECTED_SIZE 96
 #define CONFIG_SIZE_MAX ((size_t)64 * 1024)
 
@@ -224,6 +225,7 @@ static void make_long_options(const struct sgl_usage *usage, struct option *rows
     for (size_t i = 0; usage->options[i].name != NULL; i++) {
         const struct sgl_option *option = &usage->options[i];
         const bool takes_value = option->kind != SGL_OPTION_FLAG;
+        assert(i < OPTION_MAX - 2); /* help, config, and the end of the table */
         rows[count++] = (struct option){option->name, takes_value ? required_argument : no_argument,
                                         NULL, ROW_FIRST + (int)i};
         if (!takes_value) {

@@ -23,6 +23,8 @@ static const char examples[] =
     "  sglsim serve --worker-urls http://gpu1:30000 http://gpu2:30000 --policy marginal_utility "
     "\\\n"
     "      --log run.db --port 8000\n"
+    "  sglsim serve --pd-disaggregation --prefill http://gpu1:30000 8998 --decode "
+    "http://gpu2:30000\n"
     "  sglsim verify run.db                             # after it was stopped\n"
     "  sglsim replay run.db --policy round_robin        # what would another policy have done?\n"
     "  curl -s localhost:30000/generate -d '{\"text\": \"Hello\"}' -D -\n";
@@ -67,13 +69,39 @@ static void print_option(const struct sgl_option *option)
     }
 }
 
+static const char *policy_text(const struct sgl_serve_setup *setup, enum sgl_pool pool)
+{
+    const char *format = setup->policy_text[pool];
+
+    return format != NULL ? format : setup->proxy.policy[pool]->ops->name;
+}
+
+/* How many workers, and how they are chosen. */
+static void put_fleet(const struct sgl_serve_setup *setup, char *out, size_t size)
+{
+    const struct sgl_proxy_options *proxy = &setup->proxy;
+    size_t prefill = 0;
+
+    for (size_t i = 0; i < proxy->worker_count; i++)
+        prefill += proxy->workers[i].pool == SGL_POOL_PREFILL;
+    if (proxy->policy[SGL_POOL_REGULAR] != NULL)
+        snprintf(out, size, "%zu worker%s, policy %s", proxy->worker_count,
+                 proxy->worker_count == 1 ? "" : "s", policy_text(setup, SGL_POOL_REGULAR));
+    else
+        snprintf(out, size, "%zu prefill, policy %s, %zu decode, policy %s", prefill,
+                 policy_text(setup, SGL_POOL_PREFILL), proxy->worker_count - prefill,
+                 policy_text(setup, SGL_POOL_DECODE));
+}
+
 /* Two names for one thing are one line; operands join the workers. */
 static void print_config(const struct sgl_option *rows, const struct sgl_serve_setup *setup)
 {
-    printf("worker-urls =");
-    for (size_t i = 0; i < setup->proxy.worker_url_count; i++)
-        printf(" %s", setup->proxy.worker_urls[i]);
-    printf("\n");
+    if (setup->proxy.policy[SGL_POOL_REGULAR] != NULL) {
+        printf("worker-urls =");
+        for (size_t i = 0; i < setup->proxy.worker_count; i++)
+            printf(" %s", setup->proxy.workers[i].url);
+        printf("\n");
+    }
     for (const struct sgl_option *row = rows; row->name != NULL; row++) {
         bool is_said = strcmp(row->name, "print-config") == 0 || row->target == rows[0].target;
         for (const struct sgl_option *before = rows; before < row; before++)
@@ -87,12 +115,11 @@ static void say_ready(void *context, uint16_t port)
 {
     const struct sgl_serve_setup *setup = context;
     const struct sgl_proxy_options *proxy = &setup->proxy;
+    char fleet[512];
 
-    fprintf(stderr,
-            "sglsim: listening on http://%s:%u (%u thread%s, %zu worker%s, policy %s, log %s)\n",
-            proxy->host, port, proxy->threads, proxy->threads == 1 ? "" : "s",
-            proxy->worker_url_count, proxy->worker_url_count == 1 ? "" : "s",
-            setup->policy_text != NULL ? setup->policy_text : proxy->policy->ops->name,
+    put_fleet(setup, fleet, sizeof fleet);
+    fprintf(stderr, "sglsim: listening on http://%s:%u (%u thread%s, %s, log %s)\n", proxy->host,
+            port, proxy->threads, proxy->threads == 1 ? "" : "s", fleet,
             proxy->log != NULL ? proxy->log : "none");
 }
 
@@ -137,11 +164,15 @@ int sgl_command_serve(int argument_count, char **arguments)
     sgl_serve_rows(&options, rows);
     if (sgl_serve_refuses(argument_count, arguments))
         return SGL_EXIT_USAGE;
-    const int parsed = sgl_options_parse(&usage, argument_count, arguments, &url_count);
-    if (parsed != SGL_OPTIONS_RUN)
-        return parsed;
     int status = SGL_EXIT_USAGE;
-    if (sgl_serve_resolve(&setup, &options, arguments + 1, url_count)) {
+    if (sgl_serve_pairs_fold(&setup.pair_texts, &argument_count, arguments))
+        status = sgl_options_parse(&usage, argument_count, setup.pair_texts.arguments, &url_count);
+    if (status != SGL_OPTIONS_RUN) {
+        sgl_serve_release(&setup);
+        return status;
+    }
+    status = SGL_EXIT_USAGE;
+    if (sgl_serve_resolve(&setup, &options, setup.pair_texts.arguments + 1, url_count)) {
         if (options.print_config) {
             print_config(rows, &setup);
             status = SGL_EXIT_DONE;

@@ -9,6 +9,8 @@
 
 #define MEBIBYTE ((uint64_t)1024 * 1024)
 #define NOT_GIVEN UINT64_MAX
+#define TIMEOUT_S 90 /* of a request: DESIGN, section 7 */
+#define PAIR_TIMEOUT_S 1800
 
 void sgl_serve_options_init(struct sgl_serve_options *options)
 {
@@ -29,7 +31,7 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .log_candidates = "all",
         .log_buffer_mib = 64,
         .max_payload_size = 10 * MEBIBYTE,
-        .request_timeout_s = 90,
+        .request_timeout_s = NAN,
         .stream_idle_timeout_s = 60,
         .connect_timeout_s = 5,
         .first_byte_timeout_s = NAN,
@@ -59,6 +61,7 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .client_key_path = "",
     };
     sgl_serve_guard_init(&options->guard);
+    sgl_serve_pairs_init(&options->pairs);
 }
 
 /* clang-format off */
@@ -96,7 +99,7 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
         {"max-payload-size", 0, SGL_OPTION_NATURAL, "BYTES", &o->max_payload_size,
          "longest body of a request", 1},
         {"request-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->request_timeout_s,
-         "for a request, all attempts together", 0},
+         "for a request, all attempts together (default: 90, of pairs 1800)", 0},
         {"stream-idle-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->stream_idle_timeout_s,
          "between two pieces of an answer", 0},
         {"connect-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->connect_timeout_s,
@@ -168,22 +171,18 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
     /* clang-format on */
 
     _Static_assert(sizeof table / sizeof table[0] + SGL_SERVE_GUARD_ROWS_MAX +
-                           sizeof closing / sizeof closing[0] <=
+                           SGL_SERVE_PAIR_ROWS_MAX + sizeof closing / sizeof closing[0] <=
                        SGL_SERVE_ROWS_MAX,
                    "room for all rows");
     memcpy(rows, table, sizeof table);
     rows += sizeof table / sizeof table[0];
     rows += sgl_serve_guard_rows(&o->guard, rows);
+    rows += sgl_serve_pair_rows(&o->pairs, rows);
     memcpy(rows, closing, sizeof closing);
 }
 
 /* Of SGLang's routers, and of this one later. */
 static const char *const later[] = {
-    "pd-disaggregation",
-    "prefill",
-    "decode",
-    "prefill-policy",
-    "decode-policy",
     "prefill-selector",
     "decode-selector",
     "api-key",
@@ -198,7 +197,6 @@ static const char *const later[] = {
     "log-level",
     "log-dir",
     "dp-aware",
-    "mode",
     "metrics-enabled",
     "metrics-port",
     "log-prompts",
@@ -229,15 +227,16 @@ static int64_t from_seconds(double seconds)
     return seconds < 1e9 ? (int64_t)llround(seconds * 1e9) : INT64_C(1000000000000000000);
 }
 
-/* The policy's text, with the options that are parameters of cache_aware behind it. */
-static bool resolve_policy(struct sgl_serve_setup *setup, const struct sgl_serve_options *o)
+/* One pool's policy: its text, with the options that are parameters of cache_aware behind it. */
+static bool resolve_policy(struct sgl_serve_setup *setup, const struct sgl_serve_options *o,
+                           enum sgl_pool pool, const char *policy)
 {
     char text[2048];
     char real[SGL_REAL_TEXT_MAX];
     struct sgl_failure failure;
-    int used = snprintf(text, sizeof text, "%.1500s", o->policy);
+    int used = snprintf(text, sizeof text, "%.1500s", policy);
     const size_t plain = (size_t)used;
-    char separator = strchr(o->policy, ':') == NULL ? ':' : ',';
+    char separator = strchr(policy, ':') == NULL ? ':' : ',';
 
 #define ADD(is_given, name, value)                                                                 \
     if (is_given) {                                                                                \
@@ -255,20 +254,53 @@ static bool resolve_policy(struct sgl_serve_setup *setup, const struct sgl_serve
     ADD(o->max_tree_size != NOT_GIVEN, "max_tree_size",
         sgl_real_text((double)o->max_tree_size, real))
 #undef ADD
-    if ((size_t)used > plain && strncmp(o->policy, "cache_aware", 11) != 0) {
+    if ((size_t)used > plain && strncmp(policy, "cache_aware", 11) != 0) {
         sgl_complain("thresholds, tree size and eviction are options of the policy cache_aware, "
                      "not of %.60s (leave them out, or name the policy's own as name:key=value)",
-                     o->policy);
+                     policy);
         return false;
     }
-    if (sgl_policy_parse(&setup->policy, text, &failure) != SGL_OK) {
+    if (sgl_policy_parse(&setup->policy[pool], text, &failure) != SGL_OK) {
         sgl_complain("%s", failure.text);
         return false;
     }
-    setup->policy_text = sgl_policy_format(&setup->policy);
-    setup->proxy.policy = &setup->policy;
-    setup->proxy.policy_text = setup->policy_text;
-    setup->proxy.reads_prompts = sgl_proxy_reads_prompts(&setup->policy);
+    setup->policy_text[pool] = sgl_policy_format(&setup->policy[pool]);
+    setup->proxy.policy[pool] = &setup->policy[pool];
+    setup->proxy.reads_prompts =
+        setup->proxy.reads_prompts || sgl_proxy_reads_prompts(&setup->policy[pool]);
+    return true;
+}
+
+static bool resolve_policies(struct sgl_serve_setup *setup, const struct sgl_serve_options *o)
+{
+    const struct sgl_serve_pairs *pairs = &o->pairs;
+    const char *prefill = pairs->prefill_policy[0] != '\0' ? pairs->prefill_policy : o->policy;
+    const char *decode = pairs->decode_policy[0] != '\0' ? pairs->decode_policy : o->policy;
+
+    setup->proxy.reads_prompts = false;
+    if (!sgl_serve_is_paired(pairs))
+        return resolve_policy(setup, o, SGL_POOL_REGULAR, o->policy);
+    return resolve_policy(setup, o, SGL_POOL_PREFILL, prefill) &&
+           resolve_policy(setup, o, SGL_POOL_DECODE, decode);
+}
+
+/* Workers that are for the other way of routing. */
+static bool has_wrong_workers(const struct sgl_serve_options *o, size_t url_count)
+{
+    const bool is_paired = sgl_serve_is_paired(&o->pairs);
+    const bool has_regular = o->worker_urls[0] != '\0' || url_count > 0;
+    const bool has_pairs = o->pairs.prefill[0] != '\0' || o->pairs.decode[0] != '\0';
+
+    if (is_paired && has_regular)
+        sgl_complain("--worker-urls with --pd-disaggregation (name the workers by --prefill URL "
+                     "[PORT] and --decode URL)");
+    else if (!is_paired && has_pairs)
+        sgl_complain("--prefill and --decode need --pd-disaggregation");
+    else if (!is_paired &&
+             (o->pairs.prefill_policy[0] != '\0' || o->pairs.decode_policy[0] != '\0'))
+        sgl_complain("--prefill-policy and --decode-policy need --pd-disaggregation");
+    else
+        return false;
     return true;
 }
 
@@ -277,6 +309,12 @@ static bool resolve_urls(struct sgl_serve_setup *setup, const struct sgl_serve_o
 {
     size_t count = 0;
 
+    if (has_wrong_workers(o, url_count))
+        return false;
+    setup->proxy.workers = setup->workers;
+    if (sgl_serve_is_paired(&o->pairs))
+        return sgl_serve_pairs_resolve(&o->pairs, &setup->pair_texts, setup->workers,
+                                       SGL_SERVE_URLS_MAX, &setup->proxy.worker_count);
     if (strlen(o->worker_urls) >= sizeof setup->urls_text) {
         sgl_complain("--worker-urls is longer than %zu bytes", sizeof setup->urls_text - 1);
         return false;
@@ -286,15 +324,14 @@ static bool resolve_urls(struct sgl_serve_setup *setup, const struct sgl_serve_o
         at += strspn(at, " ,");
         const size_t size = strcspn(at, " ,");
         if (size > 0 && count < SGL_SERVE_URLS_MAX)
-            setup->urls[count++] = at;
+            setup->workers[count++] = (struct sgl_proxy_worker){.url = at, .bootstrap_port = -1};
         const bool is_last = at[size] == '\0';
         at[size] = '\0';
         at += size + !is_last;
     }
     for (size_t i = 0; i < url_count && count < SGL_SERVE_URLS_MAX; i++)
-        setup->urls[count++] = urls[i];
-    setup->proxy.worker_urls = setup->urls;
-    setup->proxy.worker_url_count = count;
+        setup->workers[count++] = (struct sgl_proxy_worker){.url = urls[i], .bootstrap_port = -1};
+    setup->proxy.worker_count = count;
     return true;
 }
 
@@ -393,7 +430,7 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
         !is_in_range("max-total-retries", o->max_total_retries, 0, 60) ||
         !is_in_range("max-worker-retries", o->max_worker_retries, 1, 60) ||
         !is_in_range("retry-budget-percent", o->retry_budget_percent, 0, 10000) ||
-        !resolve_policy(setup, o) || !resolve_urls(setup, o, urls, url_count) ||
+        !resolve_urls(setup, o, urls, url_count) || !resolve_policies(setup, o) ||
         !resolve_names(setup, o) || !resolve_retry(setup, o) || !resolve_limits(setup, o) ||
         !sgl_serve_guard_resolve(proxy, &o->guard))
         return false;
@@ -407,7 +444,9 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
     proxy->log_buffer = o->log_buffer_mib * MEBIBYTE;
     proxy->prefix_block = (uint32_t)o->prefix_block;
     proxy->body_max = o->max_payload_size;
-    proxy->timeout_ns = from_seconds(o->request_timeout_s);
+    proxy->timeout_ns = from_seconds(!isnan(o->request_timeout_s)     ? o->request_timeout_s
+                                     : sgl_serve_is_paired(&o->pairs) ? PAIR_TIMEOUT_S
+                                                                      : TIMEOUT_S);
     proxy->idle_timeout_ns = from_seconds(o->stream_idle_timeout_s);
     proxy->connect_timeout_ns = from_seconds(o->connect_timeout_s);
     proxy->first_byte_timeout_ns =
@@ -431,6 +470,10 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
 
 void sgl_serve_release(struct sgl_serve_setup *setup)
 {
-    sgl_policy_release(&setup->policy);
-    free(setup->policy_text);
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++) {
+        if (setup->proxy.policy[pool] != NULL)
+            sgl_policy_release(&setup->policy[pool]);
+        free(setup->policy_text[pool]);
+    }
+    sgl_serve_pairs_release(&setup->pair_texts);
 }

@@ -11,6 +11,7 @@
 #include "live/proxy.h"
 #include "options.h"
 #include "serve_guard.h"
+#include "serve_pairs.h"
 
 #define SGL_SERVE_URLS_MAX 1024
 
@@ -31,7 +32,7 @@ struct sgl_serve_options {
     const char *log_candidates;
     uint64_t log_buffer_mib;
     uint64_t max_payload_size;
-    double request_timeout_s;
+    double request_timeout_s; /* NaN: not given */
     double stream_idle_timeout_s;
     double connect_timeout_s;
     double first_byte_timeout_s; /* NaN: not given */
@@ -64,6 +65,7 @@ struct sgl_serve_options {
     const char *client_cert_path;
     const char *client_key_path;
     struct sgl_serve_guard guard;
+    struct sgl_serve_pairs pairs;
     bool print_config;
     bool quiet;
 };
@@ -71,17 +73,18 @@ struct sgl_serve_options {
 /* What the options come to, with what must live as long. */
 struct sgl_serve_setup {
     struct sgl_proxy_options proxy;
-    struct sgl_policy_spec policy;
-    char *policy_text;
+    struct sgl_policy_spec policy[SGL_POOL_COUNT]; /* of the pools in use */
+    char *policy_text[SGL_POOL_COUNT];
     char urls_text[65536];
-    const char *urls[SGL_SERVE_URLS_MAX];
+    struct sgl_proxy_worker workers[SGL_SERVE_URLS_MAX];
+    struct sgl_serve_pair_texts pair_texts;
     char id_headers_text[512];
 };
 
 void sgl_serve_options_init(struct sgl_serve_options *options);
 
 /* The table of options that fills `options`; rows, ended by an empty one, in `rows`. */
-#define SGL_SERVE_ROWS_MAX 96
+#define SGL_SERVE_ROWS_MAX 112
 void sgl_serve_rows(struct sgl_serve_options *options,
                     struct sgl_option rows[static SGL_SERVE_ROWS_MAX]);
 

@@ -33,6 +33,7 @@ enum sgl_purpose {
     SGL_PURPOSE_BACKOFF = 16,    /* how long a retry waits */
     SGL_PURPOSE_PROMPT = 17,     /* words of prompts that a load client makes up */
     SGL_PURPOSE_LOSS = 18,       /* which reports are lost: of answers (pool 0), of polls (1) */
+    SGL_PURPOSE_ROOM = 24,       /* rooms in which the workers of a pair meet */
 };
 
 struct sgl_rng {

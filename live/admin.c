@@ -1,5 +1,5 @@
 /* The router's own endpoints. What they answer is in LIVE's table; see README. */
-#include "proxy_thread.h"
+#include "admin_fleet.h"
 
 #include "traces/json.h"
 
@@ -57,24 +57,6 @@ static void respond_error(struct sgl_http_exchange *exchange, int status, const 
 
 /* ---- what the router knows ---- */
 
-struct fleet_counts {
-    int total;
-    int healthy;
-};
-
-static struct fleet_counts count_workers(struct sgl_gateway *gateway)
-{
-    const uint32_t count = sgl_gateway_worker_count(gateway);
-    struct fleet_counts counts = {0};
-
-    for (uint32_t i = 0; i < count; i++) {
-        const struct sgl_gateway_worker worker = sgl_gateway_worker(gateway, i);
-        counts.total += !worker.is_removed;
-        counts.healthy += !worker.is_removed && worker.is_healthy;
-    }
-    return counts;
-}
-
 /* An array with one member per worker that is there, made by `describe`. */
 static json_t *each_worker(struct sgl_gateway *gateway,
                            json_t *(*describe)(const struct sgl_gateway_worker *worker))
@@ -107,16 +89,21 @@ static json_t *describe_load(const struct sgl_gateway_worker *worker)
 
 static json_t *describe_all(const struct sgl_gateway_worker *worker)
 {
-    return json_pack(
-        "{s:s, s:s, s:s, s:i, s:f, s:s, s:b, s:I, s:s, s:n, s:{}}", "id", worker->id, "url",
-        worker->url, "model_id", worker->model != NULL ? worker->model : "unknown", "priority", 50,
-        "cost", 1.0, "worker_type", "regular", "is_healthy", (int)worker->is_healthy, "load",
-        (json_int_t)worker->outstanding, "connection_mode", "HTTP", "bootstrap_port", "metadata");
+    json_t *port = worker->bootstrap_port != SGL_BOOTSTRAP_NO_PORT
+                       ? json_integer(worker->bootstrap_port)
+                       : json_null();
+
+    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:s, s:b, s:I, s:s, s:o, s:{}}", "id", worker->id,
+                     "url", worker->url, "model_id",
+                     worker->model != NULL ? worker->model : "unknown", "priority", 50, "cost", 1.0,
+                     "worker_type", sgl_pool_name(worker->pool), "is_healthy",
+                     (int)worker->is_healthy, "load", (json_int_t)worker->outstanding,
+                     "connection_mode", "HTTP", "bootstrap_port", port, "metadata");
 }
 
 static void get_health(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
 {
-    const bool is_healthy = count_workers(thread->gateway).healthy > 0;
+    const bool is_healthy = sgl_fleet_count(thread->gateway).can_serve;
 
     respond_json(exchange, is_healthy ? 200 : 503,
                  json_pack("{s:s, s:o}", "status", is_healthy ? "healthy" : "unhealthy", "workers",
@@ -132,9 +119,9 @@ static void get_liveness(struct sgl_proxy_thread *thread, struct sgl_http_exchan
 
 static void get_readiness(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
 {
-    const struct fleet_counts counts = count_workers(thread->gateway);
+    const struct sgl_fleet_counts counts = sgl_fleet_count(thread->gateway);
 
-    if (counts.healthy > 0)
+    if (counts.can_serve)
         respond_json(exchange, 200,
                      json_pack("{s:s, s:i, s:i}", "status", "ready", "healthy_workers",
                                counts.healthy, "total_workers", counts.total),
@@ -142,7 +129,7 @@ static void get_readiness(struct sgl_proxy_thread *thread, struct sgl_http_excha
     else
         respond_json(exchange, 503,
                      json_pack("{s:s, s:s}", "status", "not ready", "reason",
-                               counts.total > 0 ? "no worker is healthy" : "there is no worker"),
+                               sgl_fleet_why_not(thread->gateway, &counts)),
                      NULL);
 }
 
@@ -160,12 +147,15 @@ static void get_loads(struct sgl_proxy_thread *thread, struct sgl_http_exchange 
 
 static void get_workers(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
 {
+    const struct sgl_fleet_counts counts = sgl_fleet_count(thread->gateway);
     json_t *list = each_worker(thread->gateway, describe_all);
     const int total = (int)json_array_size(list);
 
     respond_json(exchange, 200,
                  json_pack("{s:o, s:i, s:{s:i, s:i, s:i}}", "workers", list, "total", total,
-                           "stats", "prefill_count", 0, "decode_count", 0, "regular_count", total),
+                           "stats", "prefill_count", counts.pool_total[SGL_POOL_PREFILL],
+                           "decode_count", counts.pool_total[SGL_POOL_DECODE], "regular_count",
+                           counts.pool_total[SGL_POOL_REGULAR]),
                  NULL);
 }
 
@@ -233,7 +223,9 @@ static void add_worker(struct sgl_proxy_thread *thread, struct sgl_http_exchange
         respond_error(exchange, 400, "invalid_request_error", "add_worker needs ?url=http://...");
         return;
     }
-    if (sgl_gateway_add(thread->gateway, url, NULL, &worker, &is_duplicate, &failure) != SGL_OK) {
+    const struct sgl_gateway_newcomer newcomer = {.url = url,
+                                                  .bootstrap_port = SGL_BOOTSTRAP_NO_PORT};
+    if (sgl_gateway_add(thread->gateway, &newcomer, &worker, &is_duplicate, &failure) != SGL_OK) {
         respond_error(exchange, 400, "invalid_request_error", failure.text);
     } else {
         snprintf(text, sizeof text, "Successfully added worker: %.500s", url);
@@ -280,8 +272,8 @@ static void remove_worker(struct sgl_proxy_thread *thread, struct sgl_http_excha
 static void post_worker(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
 {
     json_t *root = json_loadb(exchange->body, exchange->body_size, 0, NULL);
-    const char *url = json_string_value(json_object_get(root, "url"));
-    const char *model = json_string_value(json_object_get(root, "model_id"));
+    struct sgl_gateway_newcomer newcomer;
+    const bool is_good = sgl_newcomer_read(root, &newcomer);
     struct sgl_failure failure;
     char location[64];
     uint32_t index;
@@ -289,9 +281,13 @@ static void post_worker(struct sgl_proxy_thread *thread, struct sgl_http_exchang
 
     if (root == NULL) {
         respond_error(exchange, 400, "invalid_request_error", "the body is not JSON");
-    } else if (url == NULL) {
+    } else if (!is_good) {
+        respond_error(exchange, 400, "invalid_request_error",
+                      "expected worker_type regular, prefill or decode, and bootstrap_port 0 to "
+                      "65535 or null");
+    } else if (newcomer.url == NULL) {
         respond_error(exchange, 422, "invalid_request_error", "the body has no text \"url\"");
-    } else if (sgl_gateway_add(thread->gateway, url, model, &index, &is_duplicate, &failure) !=
+    } else if (sgl_gateway_add(thread->gateway, &newcomer, &index, &is_duplicate, &failure) !=
                SGL_OK) {
         respond_error(exchange, is_duplicate ? 409 : 400, "invalid_request_error", failure.text);
     } else {

@@ -1,6 +1,7 @@
 #include "gateway.h"
 
 #include "core/absent.h"
+#include "core/error_word.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -16,6 +17,8 @@ const double sgl_gateway_bucket_s[SGL_GATEWAY_BUCKETS] = {0.005, 0.01, 0.025, 0.
 struct worker_texts {
     char *url;
     char *model;
+    char *host;
+    int32_t bootstrap_port;
     char id[SGL_GATEWAY_ID_SIZE];
 };
 
@@ -24,6 +27,7 @@ struct sgl_gateway {
     struct sgl_router *router;
     struct sgl_journal *journal;
     uint64_t seed;
+    bool is_paired;
     uint64_t start_ns;
     int64_t next_request;
     struct sgl_retry_options retry;
@@ -45,6 +49,7 @@ int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gatewa
     pthread_mutex_init(&gateway->mutex, NULL);
     gateway->journal = options->journal;
     gateway->seed = options->seed;
+    gateway->is_paired = options->policy[SGL_POOL_PREFILL] != NULL;
     gateway->start_ns = options->start_ns;
     gateway->retry = options->retry;
     gateway->budget = sgl_retry_budget_full(&options->retry);
@@ -58,7 +63,7 @@ int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gatewa
                   &(struct sgl_router_options){
                       .seed = options->seed,
                       .limits = options->limits,
-                      .policy = {[SGL_POOL_REGULAR] = options->policy},
+                      .policy = {options->policy[0], options->policy[1], options->policy[2]},
                       .sink = options->journal != NULL ? sgl_journal_sink(options->journal) : NULL,
                   },
                   failure);
@@ -78,6 +83,7 @@ void sgl_gateway_destroy(struct sgl_gateway *gateway)
     for (uint32_t i = 0; gateway->workers != NULL && i < gateway->worker_max; i++) {
         free(gateway->workers[i].url);
         free(gateway->workers[i].model);
+        curl_free(gateway->workers[i].host);
     }
     free(gateway->workers);
     pthread_mutex_destroy(&gateway->mutex);
@@ -161,10 +167,66 @@ int sgl_gateway_route(struct sgl_gateway *gateway, struct sgl_request *request,
     return status;
 }
 
+/* Feeds a reject or a cancel of one leg. */
+static int feed_end(struct sgl_gateway *gateway, enum sgl_input_kind kind, enum sgl_pool pool,
+                    int64_t request, const char *error)
+{
+    struct sgl_input input = {
+        .kind = kind, .pool = pool, .request = request, .outcome = sgl_outcome_absent()};
+
+    input.outcome.error = error;
+    return feed(gateway, &input, NULL, NULL);
+}
+
+static int route_leg(struct sgl_gateway *gateway, const struct sgl_request *request,
+                     enum sgl_pool pool, struct sgl_decision *decision, struct sgl_failure *failure)
+{
+    struct sgl_result result;
+    struct sgl_input input = {.kind = SGL_INPUT_ROUTE,
+                              .pool = pool,
+                              .request = request->request,
+                              .route = {.request = request}};
+
+    const int status = feed(gateway, &input, &result, failure);
+    if (status != SGL_OK)
+        return status;
+    *decision = result.actions[0].decision;
+    gateway->counts.decisions++;
+    gateway->counts.cache_hits += decision->reason == SGL_REASON_CACHE_HIT;
+    if (decision->worker != SGL_NO_WORKER)
+        return SGL_OK;
+    return feed_end(gateway, SGL_INPUT_REJECT, pool, request->request, "no_worker");
+}
+
+int sgl_gateway_route_pair(struct sgl_gateway *gateway, struct sgl_request *request,
+                           struct sgl_decision *prefill, struct sgl_decision *decode,
+                           struct sgl_failure *failure)
+{
+    *decode = (struct sgl_decision){.worker = SGL_NO_WORKER};
+    pthread_mutex_lock(&gateway->mutex);
+    request->request = gateway->next_request;
+    int status = route_leg(gateway, request, SGL_POOL_PREFILL, prefill, failure);
+    gateway->next_request += status == SGL_OK;
+    if (status == SGL_OK && prefill->worker != SGL_NO_WORKER) {
+        status = route_leg(gateway, request, SGL_POOL_DECODE, decode, failure);
+        if (status != SGL_OK || decode->worker == SGL_NO_WORKER)
+            feed_end(gateway, SGL_INPUT_CANCEL, SGL_POOL_PREFILL, request->request,
+                     SGL_ERROR_PAIR_LOST);
+    }
+    pthread_mutex_unlock(&gateway->mutex);
+    return status;
+}
+
+bool sgl_gateway_is_paired(const struct sgl_gateway *gateway)
+{
+    return gateway->is_paired;
+}
+
 int sgl_gateway_reject(struct sgl_gateway *gateway, struct sgl_request *request, const char *error)
 {
     struct sgl_input input = {.kind = SGL_INPUT_REJECT, .outcome = sgl_outcome_absent()};
 
+    input.pool = gateway->is_paired ? SGL_POOL_PREFILL : SGL_POOL_REGULAR;
     input.outcome.error = error;
     pthread_mutex_lock(&gateway->mutex);
     request->request = gateway->next_request;
@@ -216,7 +278,7 @@ struct sgl_retry_answer sgl_gateway_ask_retry(struct sgl_gateway *gateway,
 
 /* The URL without a trailing slash; NULL when it is none for a worker, or there is no memory. Only
  * http and https, no user, no query: what is sent there is a request of somebody else. */
-static char *worker_url(const char *url, struct sgl_failure *failure)
+static char *worker_url(const char *url, char **host_out, struct sgl_failure *failure)
 {
     CURLU *parts = curl_url();
     char *scheme = NULL;
@@ -240,8 +302,10 @@ static char *worker_url(const char *url, struct sgl_failure *failure)
         if (clean == NULL)
             sgl_fail(failure, SGL_ENOMEM, "out of memory");
     }
+    *host_out = clean != NULL ? host : NULL;
+    if (clean == NULL)
+        curl_free(host);
     curl_free(scheme);
-    curl_free(host);
     curl_free(user);
     curl_free(query);
     curl_url_cleanup(parts);
@@ -262,53 +326,60 @@ static void make_id(char id[static SGL_GATEWAY_ID_SIZE])
              b[15]);
 }
 
-/* Under the mutex. */
-static int add(struct sgl_gateway *gateway, char *url, const char *model, uint32_t *worker_out,
-               bool *is_duplicate_out, struct sgl_failure *failure)
+/* Under the mutex. Takes what `texts` holds when it succeeds. */
+static int add(struct sgl_gateway *gateway, const struct worker_texts *texts, enum sgl_pool pool,
+               uint32_t *worker_out, bool *is_duplicate_out, struct sgl_failure *failure)
 {
     const struct sgl_fleet *fleet = sgl_router_fleet(gateway->router);
 
-    *is_duplicate_out = false;
     for (uint32_t i = 0; i < fleet->worker_count; i++)
-        if (!fleet->workers[i].is_removed && strcmp(gateway->workers[i].url, url) == 0) {
+        if (!fleet->workers[i].is_removed && strcmp(gateway->workers[i].url, texts->url) == 0) {
             *is_duplicate_out = true;
             *worker_out = i;
-            free(url);
-            return sgl_fail(failure, SGL_EINVAL, "worker %.200s is there already",
-                            gateway->workers[i].url);
+            return sgl_fail(failure, SGL_EINVAL, "worker %.200s is there already", texts->url);
         }
-    char *model_copy = model != NULL ? strdup(model) : NULL;
-    if (model != NULL && model_copy == NULL) {
-        free(url);
-        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    }
-    struct sgl_input input = {.kind = SGL_INPUT_ADD_WORKER, .added = {.url = url, .model = model}};
+    struct sgl_input input = {.kind = SGL_INPUT_ADD_WORKER,
+                              .pool = pool,
+                              .added = {.url = texts->url, .model = texts->model}};
     const uint32_t worker = fleet->worker_count;
     const int status = feed(gateway, &input, NULL, failure);
-    if (status != SGL_OK) {
-        free(url);
-        free(model_copy);
+    if (status != SGL_OK)
         return status;
-    }
-    struct worker_texts *texts = &gateway->workers[worker];
-    texts->url = url;
-    texts->model = model_copy;
-    make_id(texts->id);
+    gateway->workers[worker] = *texts;
+    make_id(gateway->workers[worker].id);
     *worker_out = worker;
     return SGL_OK;
 }
 
-int sgl_gateway_add(struct sgl_gateway *gateway, const char *url, const char *model,
+int sgl_gateway_add(struct sgl_gateway *gateway, const struct sgl_gateway_newcomer *newcomer,
                     uint32_t *worker_out, bool *is_duplicate_out, struct sgl_failure *failure)
 {
-    char *clean = worker_url(url, failure);
+    struct worker_texts texts = {.bootstrap_port = newcomer->bootstrap_port};
+    const char *model = newcomer->model;
 
     *is_duplicate_out = false;
-    if (clean == NULL)
+    if ((newcomer->pool == SGL_POOL_REGULAR) == gateway->is_paired)
+        return sgl_fail(failure, SGL_EINVAL,
+                        gateway->is_paired
+                            ? "this router routes pairs, expected worker_type prefill or decode"
+                            : "this router does not route pairs, expected worker_type regular");
+    texts.url = worker_url(newcomer->url, &texts.host, failure);
+    if (texts.url == NULL)
         return SGL_EINVAL;
-    pthread_mutex_lock(&gateway->mutex);
-    const int status = add(gateway, clean, model, worker_out, is_duplicate_out, failure);
-    pthread_mutex_unlock(&gateway->mutex);
+    texts.model = model != NULL ? strdup(model) : NULL;
+    int status = model != NULL && texts.model == NULL
+                     ? sgl_fail(failure, SGL_ENOMEM, "out of memory")
+                     : SGL_OK;
+    if (status == SGL_OK) {
+        pthread_mutex_lock(&gateway->mutex);
+        status = add(gateway, &texts, newcomer->pool, worker_out, is_duplicate_out, failure);
+        pthread_mutex_unlock(&gateway->mutex);
+    }
+    if (status != SGL_OK) {
+        free(texts.url);
+        free(texts.model);
+        curl_free(texts.host);
+    }
     return status;
 }
 
@@ -338,6 +409,9 @@ struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32
         .url = texts->url,
         .id = texts->id,
         .model = texts->model,
+        .pool = known->pool,
+        .host = texts->host,
+        .bootstrap_port = texts->bootstrap_port,
         .is_healthy = known->is_healthy,
         .is_draining = known->is_draining,
         .is_removed = known->is_removed,
@@ -352,6 +426,16 @@ struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32
 const char *sgl_gateway_url(const struct sgl_gateway *gateway, uint32_t worker)
 {
     return gateway->workers[worker].url;
+}
+
+const char *sgl_gateway_host(const struct sgl_gateway *gateway, uint32_t worker)
+{
+    return gateway->workers[worker].host;
+}
+
+int32_t sgl_gateway_bootstrap_port(const struct sgl_gateway *gateway, uint32_t worker)
+{
+    return gateway->workers[worker].bootstrap_port;
 }
 
 /* ---- numbers ---- */

@@ -21,6 +21,7 @@
 
 #include "core/retry.h"
 #include "core/router.h"
+#include "bootstrap.h"
 #include "journal.h"
 
 #define SGL_GATEWAY_STATUS_MAX 600
@@ -32,9 +33,10 @@ struct sgl_gateway_options {
     uint64_t seed; /* of the policy's draws and of the jitter of retries */
     struct sgl_router_limits limits;
     struct sgl_retry_options retry;
-    const struct sgl_policy_spec *policy; /* borrowed, outlives the gateway */
-    struct sgl_journal *journal;          /* borrowed; NULL: no log */
-    uint64_t start_ns;                    /* uv_hrtime at now_ns = 0 */
+    const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* borrowed, outlive the gateway;
+                                                             NULL: the pool is not used */
+    struct sgl_journal *journal;                          /* borrowed; NULL: no log */
+    uint64_t start_ns;                                    /* uv_hrtime at now_ns = 0 */
 };
 
 int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gateway_options *options,
@@ -56,10 +58,20 @@ int sgl_gateway_route(struct sgl_gateway *gateway, struct sgl_request *request,
                       const struct sgl_gateway_past *past, struct sgl_decision *decision,
                       struct sgl_failure *failure);
 
+/* The two workers of a pair: of the pool prefill, then of the pool decode. On SGL_OK without a
+ * candidate in either, that decision's worker is SGL_NO_WORKER, its reject has been fed, and the
+ * other one, if there was one, was taken back: the words are those of a simulated run. */
+int sgl_gateway_route_pair(struct sgl_gateway *gateway, struct sgl_request *request,
+                           struct sgl_decision *prefill, struct sgl_decision *decode,
+                           struct sgl_failure *failure);
+
+/* Does it route pairs? */
+bool sgl_gateway_is_paired(const struct sgl_gateway *gateway);
+
 /* A request that is not to be routed at all: gets its number, and an outcome with that word. */
 int sgl_gateway_reject(struct sgl_gateway *gateway, struct sgl_request *request, const char *error);
 
-/* Any other input but add_worker: now_ns and the pool are filled in here. */
+/* Any other input but add_worker; now_ns is filled in here. */
 int sgl_gateway_feed(struct sgl_gateway *gateway, struct sgl_input *input,
                      struct sgl_failure *failure);
 
@@ -85,6 +97,9 @@ struct sgl_gateway_worker {
     const char *url;
     const char *id;    /* a UUID */
     const char *model; /* NULL: not said */
+    enum sgl_pool pool;
+    const char *host;       /* of its URL, as bootstrap_host says it */
+    int32_t bootstrap_port; /* of a prefill worker; SGL_BOOTSTRAP_NO_PORT: none */
     bool is_healthy;
     bool is_draining;
     bool is_removed;
@@ -93,9 +108,17 @@ struct sgl_gateway_worker {
     uint64_t assigned;
 };
 
-/* SGL_EINVAL: no URL for a worker, or it is there already (*is_duplicate_out). The index goes to
- * *worker_out. A trailing slash is dropped. */
-int sgl_gateway_add(struct sgl_gateway *gateway, const char *url, const char *model,
+/* A worker that is to be added; texts are copied. */
+struct sgl_gateway_newcomer {
+    const char *url;
+    const char *model; /* NULL: not said */
+    enum sgl_pool pool;
+    int32_t bootstrap_port;
+};
+
+/* SGL_EINVAL: no URL for a worker, a pool that is not used, or it is there already
+ * (*is_duplicate_out). The index goes to *worker_out. A trailing slash is dropped. */
+int sgl_gateway_add(struct sgl_gateway *gateway, const struct sgl_gateway_newcomer *newcomer,
                     uint32_t *worker_out, bool *is_duplicate_out, struct sgl_failure *failure);
 
 /* No new requests; those it has are answered. SGL_EINVAL: there is no such worker. */
@@ -106,8 +129,10 @@ uint32_t sgl_gateway_worker_count(struct sgl_gateway *gateway);
 
 struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32_t worker);
 
-/* Text that does not change, without the mutex. */
+/* What does not change, without the mutex. */
 const char *sgl_gateway_url(const struct sgl_gateway *gateway, uint32_t worker);
+const char *sgl_gateway_host(const struct sgl_gateway *gateway, uint32_t worker);
+int32_t sgl_gateway_bootstrap_port(const struct sgl_gateway *gateway, uint32_t worker);
 
 /* ---- numbers ---- */
 

@@ -284,8 +284,9 @@ static void raise_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
-static void state_facts(const struct sgl_proxy_options *options, struct sgl_log *log)
+static void state_facts(const struct sgl_proxy *proxy, struct sgl_log *log)
 {
+    const struct sgl_proxy_options *options = proxy->options;
     char text[32];
 
     sgl_log_fact(log, "command", "serve");
@@ -298,6 +299,10 @@ static void state_facts(const struct sgl_proxy_options *options, struct sgl_log 
                  "absent for answers that are not streams");
     sgl_log_fact(log, "queue_time_ns", "as the worker said; absent when it did not");
     sgl_log_fact(log, "tokens", "as the worker said in meta_info or usage; absent when it did not");
+    if (options->policy[SGL_POOL_PREFILL] != NULL) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)proxy->room_key);
+        sgl_log_fact(log, "room_key", text);
+    }
     sgl_log_fact(log, "prompts", options->reads_prompts ? "hash" : "none");
 }
 
@@ -313,14 +318,14 @@ static int open_journal(struct sgl_proxy *proxy, struct sgl_failure *failure)
                      &(struct sgl_log_options){
                          .seed = options->seed,
                          .limits = options->limits,
-                         .policy = {[SGL_POOL_REGULAR] = options->policy},
+                         .policy = {options->policy[0], options->policy[1], options->policy[2]},
                          .epoch_ns = (int64_t)now.tv_sec * SGL_NANOSECONDS_PER_SECOND + now.tv_nsec,
                          .candidates = options->log_candidates,
                          .is_durable = true},
                      failure);
     if (status != SGL_OK)
         return status;
-    state_facts(options, log);
+    state_facts(proxy, log);
     return sgl_journal_create(&proxy->journal, log, options->log_buffer, failure);
 }
 
@@ -358,19 +363,24 @@ static int start(struct sgl_proxy *proxy, struct sgl_failure *failure)
     if (status == SGL_OK && options->log != NULL)
         status = open_journal(proxy, failure);
     if (status == SGL_OK)
-        status = sgl_gateway_create(&proxy->gateway,
-                                    &(struct sgl_gateway_options){.seed = options->seed,
-                                                                  .limits = options->limits,
-                                                                  .retry = options->retry,
-                                                                  .policy = options->policy,
-                                                                  .journal = proxy->journal,
-                                                                  .start_ns = proxy->start_ns},
-                                    failure);
-    for (size_t i = 0; i < options->worker_url_count && status == SGL_OK; i++) {
+        status = sgl_gateway_create(
+            &proxy->gateway,
+            &(struct sgl_gateway_options){
+                .seed = options->seed,
+                .limits = options->limits,
+                .retry = options->retry,
+                .policy = {options->policy[0], options->policy[1], options->policy[2]},
+                .journal = proxy->journal,
+                .start_ns = proxy->start_ns},
+            failure);
+    for (size_t i = 0; i < options->worker_count && status == SGL_OK; i++) {
+        const struct sgl_gateway_newcomer newcomer = {.url = options->workers[i].url,
+                                                      .pool = options->workers[i].pool,
+                                                      .bootstrap_port =
+                                                          options->workers[i].bootstrap_port};
         uint32_t worker;
         bool is_duplicate;
-        status = sgl_gateway_add(proxy->gateway, options->worker_urls[i], NULL, &worker,
-                                 &is_duplicate, failure);
+        status = sgl_gateway_add(proxy->gateway, &newcomer, &worker, &is_duplicate, failure);
     }
     for (uint32_t i = 0; i < options->threads && status == SGL_OK; i++) {
         status = thread_create(&proxy->threads[i], proxy, failure);
@@ -419,6 +429,7 @@ int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_tota
     if (proxy.threads == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     uv_random(NULL, NULL, &proxy.prompt_key, sizeof proxy.prompt_key, 0, NULL);
+    uv_random(NULL, NULL, &proxy.room_key, sizeof proxy.room_key, 0, NULL);
     int status = start(&proxy, failure);
     if (status == SGL_OK)
         status = serve(&proxy, failure);

@@ -24,14 +24,19 @@
 #define SGL_PROXY_THREADS_MAX 64
 #define SGL_PROXY_ID_HEADERS_MAX 8
 
+struct sgl_proxy_worker {
+    const char *url;
+    enum sgl_pool pool;
+    int32_t bootstrap_port; /* of a prefill worker; -1: none */
+};
+
 struct sgl_proxy_options {
     const char *host;
     uint16_t port; /* 0: a free one */
     uint32_t threads;
-    const char *const *worker_urls;
-    size_t worker_url_count;
-    const struct sgl_policy_spec *policy;
-    const char *policy_text; /* as resolved, for answers */
+    const struct sgl_proxy_worker *workers; /* in the order of their indices */
+    size_t worker_count;
+    const struct sgl_policy_spec *policy[SGL_POOL_COUNT]; /* regular; or prefill and decode */
     uint64_t seed;
     struct sgl_router_limits limits;
     struct sgl_retry_options retry;

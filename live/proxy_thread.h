@@ -5,6 +5,7 @@
  *      relay.c        one request, from its arrival to its end
  *      relay_admission.c  whether and when it is let in
  *      relay_answer.c what its client gets
+ *      pairs.c        the two legs of a request to a pair of workers
  *      fields.c       which header fields pass
  *      admin.c        the router's own endpoints; metrics.c
  *      ask.c          small questions to workers: probes, loads, what admin endpoints pass on
@@ -30,6 +31,7 @@ struct sgl_proxy {
     struct sgl_journal *journal; /* NULL: no log */
     struct sgl_gate *gate;       /* NULL: everybody is let in */
     struct sgl_prompt_key prompt_key;
+    uint64_t room_key; /* of pairs; random, for two routers may share their workers */
     struct sgl_proxy_thread *threads;
     uint32_t thread_count;
     uint16_t port;

@@ -2,6 +2,7 @@
 
 #include "core/absent.h"
 #include "core/error_word.h"
+#include "pairs.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -12,7 +13,6 @@
 
 #define SPARE_MAX 1024
 #define KEPT_MAX ((size_t)16 * 1024) /* of each buffer, for the next request */
-#define ERROR_STATUS_LEAST 400
 
 /* ---- life ---- */
 
@@ -63,6 +63,8 @@ static void relay_end(struct sgl_relay *relay)
         relay->previous->next = relay->next;
     else
         thread->relays = relay->next;
+    sgl_pair_free(relay->pair);
+    relay->pair = NULL;
     if (thread->spare_count >= SPARE_MAX || relay->held.status != 0 ||
         relay->gathered.capacity > KEPT_MAX || relay->cut_body.capacity > KEPT_MAX ||
         relay->learner.end.capacity > KEPT_MAX || relay->prompt.capacity > KEPT_MAX / 8) {
@@ -96,10 +98,10 @@ void sgl_relay_finish(struct sgl_relay *relay, int status)
 
 /* ---- what the router hears ---- */
 
-/* The attempt is over. `error` NULL: well. */
-static void tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error)
+void sgl_relay_tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error)
 {
     struct sgl_input input = {.kind = kind,
+                              .pool = relay->pool,
                               .request = relay->request.request,
                               .attempt = relay->attempt,
                               .outcome = sgl_outcome_absent()};
@@ -112,9 +114,10 @@ static void tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const ch
     sgl_gateway_end(relay->thread->gateway, &input, relay->request.arrival_ns, relay->first_ns);
 }
 
-static void tell_first_token(struct sgl_relay *relay)
+void sgl_relay_tell_first_token(struct sgl_relay *relay)
 {
     struct sgl_input input = {.kind = SGL_INPUT_FIRST_TOKEN,
+                              .pool = relay->pool,
                               .request = relay->request.request,
                               .attempt = relay->attempt};
 
@@ -139,7 +142,8 @@ static void answer_failure(struct sgl_relay *relay, int status, const char *type
     sgl_relay_finish(relay, status);
 }
 
-void sgl_relay_send(struct sgl_relay *relay)
+/* To one worker that answers alone. */
+static void send_alone(struct sgl_relay *relay)
 {
     struct sgl_proxy_thread *thread = relay->thread;
     const struct sgl_gateway_past past = {
@@ -172,9 +176,17 @@ void sgl_relay_send(struct sgl_relay *relay)
     relay->call.worker = relay->decision.worker;
     relay->call.worker_url = sgl_gateway_url(thread->gateway, relay->decision.worker);
     if (sgl_call_start(thread->upstream, &relay->call) != SGL_OK) {
-        tell_end(relay, SGL_INPUT_COMPLETE, "connection_refused");
+        sgl_relay_tell_end(relay, SGL_INPUT_COMPLETE, "connection_refused");
         answer_failure(relay, 503, "server_error", "the request could not be sent");
     }
+}
+
+void sgl_relay_send(struct sgl_relay *relay)
+{
+    if (sgl_gateway_is_paired(relay->thread->gateway))
+        sgl_pair_send(relay);
+    else
+        send_alone(relay);
 }
 
 /* A word of the thread's own making: 32 hexadecimal digits, from a random start. */
@@ -263,6 +275,7 @@ void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *
     }
     exchange->context = relay;
     relay->exchange = exchange;
+    relay->pool = SGL_POOL_REGULAR;
     relay->state = SGL_RELAY_WAITING;
     relay->decision = (struct sgl_decision){.worker = SGL_NO_WORKER};
     relay->deadline_ns = exchange->complete_ns + (uint64_t)thread->options->timeout_ns;
@@ -295,13 +308,13 @@ void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *
 
 static const char *status_error(struct sgl_relay *relay, int status)
 {
-    if (status < ERROR_STATUS_LEAST)
+    if (status < SGL_RELAY_ERROR_LEAST)
         return NULL;
     snprintf(relay->error_text, sizeof relay->error_text, "http_%03d", status);
     return relay->error_text;
 }
 
-static bool is_event_stream(const struct sgl_call *call)
+bool sgl_relay_is_event_stream(const struct sgl_call *call)
 {
     static const char type[] = "text/event-stream";
 
@@ -318,7 +331,7 @@ static void on_head(struct sgl_call *call)
     struct sgl_relay *relay = (struct sgl_relay *)(void *)call;
 
     relay->last_ns = uv_hrtime();
-    relay->is_stream = is_event_stream(call);
+    relay->is_stream = sgl_relay_is_event_stream(call);
     sgl_learner_begin(&relay->learner, relay->is_stream);
     relay->is_gathered = (call->length != SGL_HTTP_CHUNKED &&
                           call->length <= (int64_t)SGL_RELAY_GATHER_MAX && !relay->is_stream) ||
@@ -351,7 +364,7 @@ static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
         relay->is_line_end = size > 0 && bytes[size - 1] == '\n';
         if (relay->first_ns == 0) {
             relay->first_ns = now_ns;
-            tell_first_token(relay);
+            sgl_relay_tell_first_token(relay);
         }
     }
     sgl_learner_take(&relay->learner, bytes, size);
@@ -413,7 +426,7 @@ static void on_done(struct sgl_call *call)
         error = "connection_lost";
     if (error == NULL)
         error = status_error(relay, call->status);
-    tell_end(relay, SGL_INPUT_COMPLETE, error);
+    sgl_relay_tell_end(relay, SGL_INPUT_COMPLETE, error);
     if (relay->has_answer) {
         if (call->error == NULL)
             sgl_http_end(relay->exchange);
@@ -436,6 +449,16 @@ static void on_done(struct sgl_call *call)
 
 /* ---- from the client's side, and from the clock's ---- */
 
+static void end_attempt(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error)
+{
+    if (relay->pair != NULL) {
+        sgl_pair_cut(relay, kind, error);
+        return;
+    }
+    sgl_call_cancel(&relay->call);
+    sgl_relay_tell_end(relay, kind, error);
+}
+
 void sgl_relay_gone(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
 {
     struct sgl_relay *relay = exchange->context;
@@ -444,8 +467,7 @@ void sgl_relay_gone(struct sgl_proxy_thread *thread, struct sgl_http_exchange *e
     if (relay == NULL)
         return;
     if (relay->state == SGL_RELAY_UNDER_WAY) {
-        sgl_call_cancel(&relay->call);
-        tell_end(relay, SGL_INPUT_CANCEL, "client_abort");
+        end_attempt(relay, SGL_INPUT_CANCEL, "client_abort");
     } else if (relay->state == SGL_RELAY_QUEUED) {
         sgl_gateway_reject(relay->thread->gateway, &relay->request, "client_abort");
     }
@@ -466,8 +488,7 @@ void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange
 static void give_up(struct sgl_relay *relay, const char *error, const char *message)
 {
     if (relay->state == SGL_RELAY_UNDER_WAY) {
-        sgl_call_cancel(&relay->call);
-        tell_end(relay, SGL_INPUT_COMPLETE, error);
+        end_attempt(relay, SGL_INPUT_COMPLETE, error);
     } else if (relay->state == SGL_RELAY_QUEUED) {
         sgl_gateway_reject(relay->thread->gateway, &relay->request, "queue_timeout");
     }
@@ -485,8 +506,7 @@ static void cut(struct sgl_relay *relay)
     static const char message[] = "the router is being stopped";
 
     if (relay->state == SGL_RELAY_UNDER_WAY) {
-        sgl_call_cancel(&relay->call);
-        tell_end(relay, SGL_INPUT_CANCEL, "shutdown");
+        end_attempt(relay, SGL_INPUT_CANCEL, "shutdown");
     } else if (relay->state == SGL_RELAY_QUEUED) {
         sgl_gateway_reject(relay->thread->gateway, &relay->request, "shutdown");
     }

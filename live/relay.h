@@ -25,6 +25,7 @@
 #define SGL_RELAY_GATHER_MAX ((size_t)64 * 1024)
 #define SGL_RELAY_ATTEMPTS_MAX 64
 #define SGL_RELAY_OWN_FIELDS 8
+#define SGL_RELAY_ERROR_LEAST 400 /* statuses from here on are failures */
 
 enum sgl_relay_state {
     SGL_RELAY_UNDER_WAY,
@@ -42,8 +43,12 @@ struct sgl_relay_held {
     struct sgl_buffer body;
 };
 
+struct sgl_pair;
+
 struct sgl_relay {
-    struct sgl_call call; /* first: the upstream's pointer is ours */
+    struct sgl_call call;  /* first: the upstream's pointer is ours */
+    struct sgl_pair *pair; /* pairs.h; NULL: one worker answers alone */
+    enum sgl_pool pool;    /* of `call` */
     struct sgl_proxy_thread *thread;
     struct sgl_http_exchange *exchange;
     struct sgl_relay *next; /* of the thread's */
@@ -88,6 +93,11 @@ struct sgl_relay {
 void sgl_relay_send(struct sgl_relay *relay);
 /* The client has its answer, or left: counts it, and the relay is over. */
 void sgl_relay_finish(struct sgl_relay *relay, int status);
+
+/* The attempt of `call` is over. `error` NULL: well. */
+void sgl_relay_tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error);
+void sgl_relay_tell_first_token(struct sgl_relay *relay);
+bool sgl_relay_is_event_stream(const struct sgl_call *call);
 
 /* relay_admission.c: true when it may be sent now; else it waits in the queue, or is over. */
 bool sgl_relay_admit(struct sgl_relay *relay);

@@ -1,4 +1,4 @@
-#include "relay.h"
+#include "pairs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +33,10 @@ static size_t own_fields(const struct sgl_relay *relay, char number[static 24],
             "x-sglsim-worker", sgl_gateway_url(relay->thread->gateway, relay->decision.worker));
         out[count++] = sgl_http_field("x-sglsim-reason", sgl_reason_name(relay->decision.reason));
         out[count++] = sgl_http_field("x-sglsim-decision", number);
+        if (relay->pair != NULL)
+            out[count++] = sgl_http_field(
+                "x-sglsim-prefill-worker",
+                sgl_gateway_url(relay->thread->gateway, relay->pair->decision.worker));
     }
     out[count++] = sgl_http_field("x-request-id", relay->request_id);
     return count;
