@@ -3,6 +3,7 @@
 
 #include "csv_table.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct composition {
     struct curve curves[KERNEL_COUNT];
     struct sgl_step_samples *samples;
     double layer_count;
+    double context_max;
     double kv_tokens; /* 0: unlimited */
     double max_tokens;
     double max_requests;
@@ -106,6 +108,7 @@ static int take_attention(void *context, const struct sgl_csv_table_row *row,
     double step_us = composition->layer_count * n[TIME];
 
     if (tokens == 0 || tokens > composition->max_tokens || requests > composition->max_requests ||
+        fmax(n[PREFIX], n[DECODE_CONTEXT]) > composition->context_max ||
         (composition->kv_tokens > 0 && kv > composition->kv_tokens)) {
         composition->samples->skipped_count++;
         return SGL_OK;
@@ -177,17 +180,17 @@ static double parameter(const struct sgl_worker_model_spec *spec, const char *na
 }
 
 int sgl_step_samples_load_kernels(struct sgl_step_samples *samples, const char *path,
-                                  uint32_t layer_count, const struct sgl_worker_model_spec *worker,
-                                  struct sgl_failure *failure)
+                                  const struct sgl_kernel_scope *scope, struct sgl_failure *failure)
 {
     static const char *const names[] = {"prefill_chunk", "kv_prefill", "n_decode",
                                         "kv_decode",     "time_us",    NULL};
     struct composition composition = {
         .samples = samples,
-        .layer_count = layer_count,
-        .kv_tokens = parameter(worker, "kv_tokens"),
-        .max_tokens = parameter(worker, "max_batch_tokens"),
-        .max_requests = parameter(worker, "max_running_requests"),
+        .layer_count = scope->layer_count,
+        .context_max = scope->context_max > 0 ? (double)scope->context_max : (double)INFINITY,
+        .kv_tokens = parameter(scope->worker, "kv_tokens"),
+        .max_tokens = parameter(scope->worker, "max_batch_tokens"),
+        .max_requests = parameter(scope->worker, "max_running_requests"),
     };
 
     *samples = (struct sgl_step_samples){0};

@@ -15,7 +15,9 @@
  *
  * with straight lines between the tokens that were measured; kv_decode is the context of each of
  * the n_decode sequences, kv_prefill what stands before the chunk. Rows beyond what the worker can
- * hold (kv_tokens, max_batch_tokens, max_running_requests) are left out and counted.
+ * hold (kv_tokens, max_batch_tokens, max_running_requests), or of contexts that no request has
+ * (context_max), are left out and counted: attention is no straight line over four decades, and
+ * what is measured there would bend the fit where the requests are.
  *
  * Fit: least squares on relative errors (weights 1/measured^2) of the step's formula
  * (sim/models/step_cost.h), all phases at once, for c_request is in each. A mixed step takes the
@@ -66,9 +68,16 @@ struct sgl_step_samples {
 int sgl_step_samples_load_table(struct sgl_step_samples *samples, const char *path,
                                 const char *where, struct sgl_failure *failure);
 
+/* What a step of kernels is composed for. */
+struct sgl_kernel_scope {
+    const struct sgl_worker_model_spec *worker;
+    uint32_t layer_count;
+    uint64_t context_max; /* tokens before a chunk, or of a decoding request; 0: any */
+};
+
 /* `path` is X_attention.csv or .csv.gz; the other two lie beside it, packed or not. */
 int sgl_step_samples_load_kernels(struct sgl_step_samples *samples, const char *path,
-                                  uint32_t layer_count, const struct sgl_worker_model_spec *worker,
+                                  const struct sgl_kernel_scope *scope,
                                   struct sgl_failure *failure);
 
 int sgl_step_samples_add(struct sgl_step_samples *samples, const struct sgl_step_sample *sample);

@@ -63,6 +63,7 @@ struct command {
     uint64_t starts;
     const char *from; /* requests | steps | kernels */
     uint64_t layers;
+    uint64_t context_max;
     bool json;
     bool quiet;
 
@@ -83,6 +84,10 @@ static int parse_options(struct command *command, int argument_count, char **arg
          "what MEASURED is (default requests)", 0},
         {"layers", 0, SGL_OPTION_NATURAL, "N", &command->layers,
          "kernels: layers of the model (32 for Llama-3.1-8B)", 1},
+        {"context-max", 0, SGL_OPTION_NATURAL, "N", &command->context_max,
+         "kernels: leave out what was measured at longer contexts than\nrequests have (default: "
+         "none)",
+         1},
         {"profile", 0, SGL_OPTION_TEXT, "NAME|FILE", &command->profile,
          "where the fit starts, and what cannot be told (default\n" SGL_PROFILE_STANDARD ")", 0},
         {"worker", 'w', SGL_OPTION_TEXT, "k=v,...", &command->worker,
@@ -213,8 +218,9 @@ static void print_step_errors(FILE *out, const struct command *command)
                     fit->count[p], 100 * fit->mape[p], 100 * fit->worst[p]);
     fprintf(out, "condition %.3g, %zu rows left out (%s)\n", fit->condition,
             command->steps.skipped_count,
-            strcmp(command->from, "steps") == 0 ? "mixes whose parts they do not tell"
-                                                : "beyond what the worker can hold");
+            strcmp(command->from, "steps") == 0
+                ? "mixes whose parts they do not tell"
+                : "beyond what the worker can hold, or --context-max");
 }
 
 static void print_fit(FILE *out, const struct command *command)
@@ -407,8 +413,12 @@ static int fit_steps(struct command *command, struct sgl_failure *failure)
         return sgl_fail(failure, SGL_EINVAL,
                         "--from kernels needs --layers N (32 for Llama-3.1-8B)");
     if (has_kernels)
-        status = sgl_step_samples_load_kernels(&command->steps, command->path,
-                                               (uint32_t)command->layers, &command->spec, failure);
+        status = sgl_step_samples_load_kernels(
+            &command->steps, command->path,
+            &(struct sgl_kernel_scope){.worker = &command->spec,
+                                       .layer_count = (uint32_t)command->layers,
+                                       .context_max = command->context_max},
+            failure);
     else
         status = sgl_step_samples_load_table(&command->steps, command->path,
                                              command->flags.trace.where, failure);

@@ -9,6 +9,7 @@
 #define PS_PER_US 1e6
 #define PS_PER_NS 1000
 #define NS_PER_US 1000
+#define OWN_BLOCK_TOKENS 16 /* vLLM's block_size; whole pages, at least that */
 
 static int64_t fold(double us, double scale)
 {
@@ -124,6 +125,52 @@ static void reject(const struct sgl_engine *self, const struct sgl_job *job, con
     self->emit(self->emit_context, &event);
 }
 
+/* Gives a job these ids, which become its own. */
+static int hold_ids(struct sgl_engine *self, uint32_t job, uint64_t *ids, uint64_t count,
+                    uint64_t block)
+{
+    if (ids == NULL || sgl_engine_add_prompts(self) != SGL_OK ||
+        sgl_kv_cache_reserve(&self->kv, (uint32_t)count) != SGL_OK) {
+        free(ids);
+        return SGL_ENOMEM;
+    }
+    self->jobs[job].has_ids = true;
+    self->prompts[job] = (struct sgl_engine_prompt){
+        .prompt = {.ids = ids,
+                   .count = (uint32_t)count,
+                   .block = (int64_t)block,
+                   .tokens = (int64_t)self->jobs[job].prompt_tokens},
+        .hold = {.node = SGL_KV_ROOT},
+    };
+    return SGL_OK;
+}
+
+/*
+ * vLLM names every full block of a prompt by its hash, so one that is preempted finds what has not
+ * been evicted meanwhile (vllm/v1/core/kv_cache_manager.py: free leaves blocks cached, the last one
+ * first to be evicted; get_computed_blocks). A prompt of which nothing is known shares with nobody
+ * but itself: ids that no other has. The mix is a bijection (Steele, Lea and Flood, Fast splittable
+ * pseudorandom number generators, 2014), so they differ from one another.
+ */
+static int make_own_ids(struct sgl_engine *self, uint32_t job)
+{
+    const uint64_t page = (uint64_t)self->kv.page_size;
+    const uint64_t block = page * ((OWN_BLOCK_TOKENS + page - 1) / page);
+    const uint64_t count = (self->jobs[job].prompt_tokens + block - 1) / block;
+    uint64_t *ids = malloc(count * sizeof *ids);
+
+    for (uint64_t i = 0; ids != NULL && i < count; i++) {
+        uint64_t id = ++self->own_ids * UINT64_C(0x9e3779b97f4a7c15);
+        id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        id = (id ^ id >> 27) * UINT64_C(0x94d049bb133111eb);
+        ids[i] = id ^ id >> 31;
+    }
+    const int status = hold_ids(self, job, ids, count, block);
+    if (status == SGL_OK)
+        self->prompts[job].cached_tokens = SGL_ABSENT;
+    return status;
+}
+
 /* Copies the ids of the blocks that begin within the prompt. */
 static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_request *request)
 {
@@ -137,21 +184,23 @@ static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_requ
     if (count > (tokens + block - 1) / block)
         count = (tokens + block - 1) / block;
     uint64_t *ids = malloc(count * sizeof *ids);
-    if (ids == NULL || sgl_engine_add_prompts(self) != SGL_OK ||
-        sgl_kv_cache_reserve(&self->kv, (uint32_t)count) != SGL_OK) {
-        free(ids);
-        return SGL_ENOMEM;
-    }
-    memcpy(ids, request->prefix_ids, count * sizeof *ids);
-    self->jobs[job].has_ids = true;
-    self->prompts[job] = (struct sgl_engine_prompt){
-        .prompt = {.ids = ids,
-                   .count = (uint32_t)count,
-                   .block = (int64_t)block,
-                   .tokens = (int64_t)tokens},
-        .hold = {.node = SGL_KV_ROOT},
-    };
-    return SGL_OK;
+    if (ids != NULL)
+        memcpy(ids, request->prefix_ids, count * sizeof *ids);
+    return hold_ids(self, job, ids, count, block);
+}
+
+/* What the cache may know of a job. */
+static int know_prompt(struct sgl_engine *self, uint32_t job, const struct sgl_request *request)
+{
+    if (!self->has_cache || self->jobs[job].leg == SGL_LEG_DECODE)
+        return SGL_OK;
+    if (request->prefix_count > 0)
+        return take_ids(self, job, request);
+    /* Without a bound on memory nobody is preempted. */
+    return self->scheduler == &sgl_engine_vllm && self->kv.pages_total > 0 &&
+                   self->jobs[job].leg == SGL_LEG_WHOLE
+               ? make_own_ids(self, job)
+               : SGL_OK;
 }
 
 static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *failure)
@@ -188,8 +237,7 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
     };
     if (job->leg == SGL_LEG_DECODE && self->jobs[index].output_tokens > 0)
         self->jobs[index].emitted = 1;
-    if (self->has_cache && request->prefix_count > 0 && job->leg != SGL_LEG_DECODE &&
-        take_ids(self, index, request) != SGL_OK) {
+    if (know_prompt(self, index, request) != SGL_OK) {
         sgl_slots_give(&self->slots, index);
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     }

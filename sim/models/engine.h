@@ -89,7 +89,7 @@ struct sgl_engine_job {
 struct sgl_engine_prompt {
     struct sgl_kv_prompt prompt; /* its ids are the job's own */
     struct sgl_kv_hold hold;     /* .pages is what it was when the prompt was done */
-    int64_t cached_tokens;       /* at the first admission */
+    int64_t cached_tokens;       /* at the first admission; SGL_ABSENT: the ids are made up */
 };
 
 /* What a prefill step does for one job. */
@@ -134,6 +134,7 @@ struct sgl_engine {
 
     struct sgl_engine_job *jobs;       /* by slot */
     struct sgl_engine_prompt *prompts; /* by slot; NULL until a job has ids */
+    uint64_t own_ids;                  /* made up for prompts without ids */
     struct sgl_slots slots;
     struct sgl_slot_list waiting[SGL_PRIORITY_COUNT]; /* one after the other */
     int64_t waiting_count;

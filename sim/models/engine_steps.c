@@ -97,7 +97,7 @@ void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *matc
     if (self->has_ids) {
         struct sgl_engine_prompt *prompt = &engine->prompts[job];
         sgl_kv_cache_take(&engine->kv, match, pages, &prompt->hold);
-        if (self->started_ns == SGL_ABSENT)
+        if (self->started_ns == SGL_ABSENT && prompt->cached_tokens != SGL_ABSENT)
             prompt->cached_tokens = self->prefilled;
     } else {
         sgl_kv_cache_hold(&engine->kv, pages);

@@ -145,7 +145,7 @@ static void admit(struct sgl_reference_world *world, struct sgl_reference *self,
 
     if (self->started_ns == SGL_ABSENT) {
         self->started_ns = now_ns;
-        self->cached = self->id_count > 0 ? known : SGL_ABSENT;
+        self->cached = self->id_count > 0 && !self->has_own_ids ? known : SGL_ABSENT;
         world->events->hits += known > 0;
     }
     self->is_admitted = true;
@@ -497,14 +497,23 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
 
 /* Blocks that begin within the prompt; their length, when nobody states it, is an even share. */
 static void know_ids(const struct sgl_reference_setting *it, const struct sgl_request *request,
-                     struct sgl_reference *self)
+                     int64_t number, struct sgl_reference *self)
 {
     const int64_t count = it->has_cache ? (int64_t)request->prefix_count : 0;
 
     self->cached = SGL_ABSENT;
     self->ids = request->prefix_ids;
-    if (count == 0)
+    if (count == 0) {
+        /* vllm remembers it for when it is computed again: blocks of 16 tokens, in whole pages */
+        self->has_own_ids = it->is_vllm && it->has_cache && it->kv_tokens > 0;
+        self->block = (15 + it->page) / it->page * it->page;
+        while (self->has_own_ids && self->id_count * self->block < self->prompt) {
+            self->own_ids[self->id_count] = (uint64_t)(1000000 + 1000 * number + self->id_count);
+            self->id_count++;
+        }
+        self->ids = self->has_own_ids ? self->own_ids : NULL;
         return;
+    }
     self->block =
         request->prefix_block > 0 ? request->prefix_block : (self->prompt + count - 1) / count;
     while (self->id_count < count && self->id_count * self->block < self->prompt)
@@ -530,7 +539,7 @@ void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_
             .max = max_tokens,
             .priority = rows[i].request.priority,
         };
-        know_ids(it, &rows[i].request, &all[i]);
+        know_ids(it, &rows[i].request, (int64_t)i, &all[i]);
         all[i].is_rejected =
             it->kv_tokens > 0 &&
             sgl_reference_pages_of(&world, all[i].prompt + max_tokens) > it->kv_tokens / it->page;

@@ -34,6 +34,8 @@ struct sgl_reference {
     bool is_rejected, is_queued, is_admitted, is_finished;
 
     const uint64_t *ids;
+    uint64_t own_ids[SGL_REFERENCE_BLOCK_MAX]; /* of a prompt that nothing is known of */
+    bool has_own_ids;
     int64_t id_count, block;
     int64_t path;   /* blocks of it in the cache that it uses */
     int64_t cached; /* tokens at first admission; SGL_ABSENT without ids */

@@ -77,6 +77,24 @@ static void preemption(void)
     CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 240 * US);
 }
 
+/*
+ * 52 us for both prompts. 8 decode steps later all memory is held; the second makes room, and the
+ * first ends with the next step, at 142 us. Then 32 of the 41 tokens that the second needs are
+ * still cached: 10 + 9 us, and 10 more tokens.
+ */
+static void preempted_finds_its_prompt(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 10, 10), sgl_row(1, 0, 32, 20, 20)};
+    struct sgl_seen seen[2];
+
+    run("scheduler=vllm,kv_tokens=58,c_prefill_token_us=1", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 142 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (142 + 19 + 100) * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.cached_tokens, SGL_ABSENT); /* of other requests */
+    run("scheduler=vllm,kv_tokens=58,c_prefill_token_us=1,prefix_cache=off", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (142 + 51 + 100) * US);
+}
+
 /* One at a time, and a step each. The known prompt overtakes, but only when at most 128 wait. */
 static void longest_prefix_first(void)
 {
@@ -233,6 +251,8 @@ static void contradictions_are_refused(void)
 SGL_SUITE(sim_rules) = {
     {"sglang takes back who gave least when memory is out, and computes it again", retraction},
     {"vllm takes back the youngest, who waits in front", preemption},
+    {"vllm computes again only what the cache lost of a preempted prompt",
+     preempted_finds_its_prompt},
     {"lpm lets the longest known prompt overtake, unless more than 128 wait", longest_prefix_first},
     {"priority: high, normal, low, each in order", high_before_low},
     {"mixed chunks let running requests decode, and are shorter by a token each", mixed_chunks},

@@ -205,6 +205,7 @@ static void refuses_bad_rows(void)
 static void composes_kernels(void)
 {
     struct sgl_worker_model_spec worker;
+    struct sgl_kernel_scope scope = {.worker = &worker, .layer_count = 2};
     struct sgl_step_samples samples;
     struct sgl_failure failure = {.text = ""};
 
@@ -216,8 +217,7 @@ static void composes_kernels(void)
                                             "0,0,1,64,10\n50,100,1,200,30\n0,0,1,5000,10\n");
     CU_ASSERT_EQUAL_FATAL(sgl_worker_model_parse(&worker, "batching:kv_tokens=1000", &failure),
                           SGL_OK);
-    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_load_kernels(&samples, path, 2, &worker, &failure),
-                          SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_load_kernels(&samples, path, &scope, &failure), SGL_OK);
     CU_ASSERT_EQUAL_FATAL(samples.count, 2);
     CU_ASSERT_EQUAL(samples.skipped_count, 1); /* 5,000 tokens do not fit */
     CU_ASSERT_DOUBLE_EQUAL(samples.samples[0].step_us, 18 * 1.0 + 10 + 2 * 10, 1e-9);
@@ -227,14 +227,17 @@ static void composes_kernels(void)
     CU_ASSERT_EQUAL(samples.samples[1].pairs, 50 * (100 + 25));
     CU_ASSERT_EQUAL(samples.samples[1].context, 200);
     sgl_step_samples_release(&samples);
+    scope.context_max = 100; /* 200 before a chunk or of a decoding request is beyond */
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_load_kernels(&samples, path, &scope, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(samples.count, 1);
+    CU_ASSERT_EQUAL(samples.skipped_count, 2);
+    sgl_step_samples_release(&samples);
 
     sgl_scratch_text("k_per_sequence.csv", "layer,sequences,time_us\nlm_hed,1,5\n");
-    CU_ASSERT_EQUAL(sgl_step_samples_load_kernels(&samples, path, 2, &worker, &failure),
-                    SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_step_samples_load_kernels(&samples, path, &scope, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "unknown layer 'lm_hed'");
-    CU_ASSERT_EQUAL(
-        sgl_step_samples_load_kernels(&samples, sgl_scratch("k.csv"), 2, &worker, &failure),
-        SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_step_samples_load_kernels(&samples, sgl_scratch("k.csv"), &scope, &failure),
+                    SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "expected such a name");
     sgl_worker_model_release(&worker);
 }
