@@ -229,15 +229,16 @@ static void vllm_on_rtx_pro_6000(void)
     struct sgl_worker_model_spec spec;
 
     fit(&spec, file, NULL,
-        "batching:profile=llama31-8b-rtxpro6000,scheduler=vllm,max_running_requests=128", ":100",
-        1);
+        "batching:profile=llama31-8b-rtxpro6000,scheduler=vllm,max_running_requests=128,"
+        "host_overhead_us=33000",
+        ":100", 1);
     const struct sgl_worker_model_spec *const specs[] = {&spec};
     struct sgl_accuracy accuracy = judge(specs, file, "100:", 1);
     CU_ASSERT_EQUAL(accuracy.scored, 200);
-    within(&accuracy, SGL_METRIC_E2E, 0.02, 0.02);
-    within(&accuracy, SGL_METRIC_TTFT, 0.04, 0.04);
-    within(&accuracy, SGL_METRIC_TPOT, 0.02, 0.02);
-    CU_ASSERT(accuracy.metrics[SGL_METRIC_E2E].wape < 0.0196); /* the peer's */
+    within(&accuracy, SGL_METRIC_E2E, 0.01, 0.01);
+    within(&accuracy, SGL_METRIC_TTFT, 0.01, 0.01);
+    within(&accuracy, SGL_METRIC_TPOT, 0.015, 0.015);
+    CU_ASSERT(accuracy.metrics[SGL_METRIC_E2E].wape < 0.01); /* the peer's: 0.0196 */
     sgl_accuracy_release(&accuracy);
     sgl_worker_model_release(&spec);
 }
@@ -255,8 +256,8 @@ static void vllm_from_kernels(const char *attention, const char *file, const cha
     struct sgl_accuracy accuracy = judge(specs, file, "100:", 1);
     CU_ASSERT_EQUAL(accuracy.scored, 200);
     within(&accuracy, SGL_METRIC_E2E, 0.02, 0.02);
-    within(&accuracy, SGL_METRIC_TTFT, 0.02, 0.02);
-    within(&accuracy, SGL_METRIC_TPOT, 0.02, 0.02);
+    within(&accuracy, SGL_METRIC_TTFT, 0.03, 0.04);
+    within(&accuracy, SGL_METRIC_TPOT, 0.02, 0.03);
     CU_ASSERT(accuracy.metrics[SGL_METRIC_E2E].wape < wape);
     sgl_accuracy_release(&accuracy);
     sgl_worker_model_release(&spec);
