@@ -446,14 +446,14 @@ static int run(struct sgl_simulation *self)
     return SGL_OK;
 }
 
-/* Every request must have come out again but for those that were cut, and without these every
- * worker must be empty. */
+/* Every request must have come out again but for those that were cut, and when nothing is under way
+ * any more, ghosts included, every worker must be empty. */
 static int check_conservation(const struct sgl_simulation *self)
 {
     const struct sgl_simulation_totals *totals = self->totals;
     bool is_empty = sgl_router_outstanding(self->router) == self->cut_flights;
 
-    for (uint32_t i = 0; i < self->options->worker_count && totals->cut_in_flight == 0; i++) {
+    for (uint32_t i = 0; i < self->options->worker_count && self->slots.used == 0; i++) {
         struct sgl_worker_load load;
         self->workers[i].ops->load(self->workers[i].state, &load);
         is_empty = is_empty && load.queue_length == 0 && load.running == 0 &&

@@ -210,6 +210,31 @@ static void a_lost_leg_cancels_the_other(void)
     }
 }
 
+/* The run is cut while the prefill worker still computes for a client who has had the failure of the
+ * other leg: a worker that is busy, and no request that is missing. */
+static void a_cut_finds_a_cancelled_leg_under_way(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 400, 5, 10)};
+    struct sgl_memory_source source;
+    struct sgl_simulation_totals totals;
+    struct sgl_failure failure = {""};
+    struct sgl_fault_plan plan = {0};
+    struct sgl_test_fleet fleet;
+
+    sgl_test_fleet_init(&fleet, "round_robin", FLAT_STEPS ",kv_tokens=1000", 2);
+    pair_up(&fleet, 1);
+    must_add(&plan, 1, 500 * US, 10 * MS);
+    fleet.options.faults = &plan;
+    fleet.options.until_ns = 700 * US;
+    sgl_memory_source_init(&source, rows, 1);
+    CU_ASSERT_EQUAL(sgl_simulate(&fleet.options, &source.source, &totals, &failure), SGL_OK);
+    SGL_ASSERT_TEXT(failure.text, "");
+    CU_ASSERT_EQUAL(totals.failed, 1);
+    CU_ASSERT_EQUAL(totals.cut_in_flight, 0);
+    sgl_test_fleet_release(&fleet);
+    sgl_fault_plan_release(&plan);
+}
+
 static const char *const models[] = {
     "batching:c_step_us=500,c_request_us=0,c_prefill_token_us=0,c_prefill_context_us=0,"
     "c_kv_token_us=0,kv_tokens=600",
@@ -331,6 +356,7 @@ SGL_SUITE(pairs) = {
      legs_follow_each_other},
     {"a prefill worker holds memory until it has arrived", memory_is_held_until_it_has_arrived},
     {"a lost leg cancels the other and is blamed alone", a_lost_leg_cancels_the_other},
+    {"a cut run may leave a cancelled leg under way", a_cut_finds_a_cancelled_leg_under_way},
     {"in random worlds with faults every request ends once, and leaps change nothing",
      random_worlds},
     {"impossible fleets are refused", impossible_fleets_are_refused},
