@@ -115,7 +115,7 @@ double sgl_bootstrap_block_length(const double *values, uint32_t count)
         curvature += weighted * lag;
     }
     const double length = cbrt(2 * curvature * curvature / (2 * spectrum * spectrum)) * cbrt(n);
-    return fmin(fmax(length, 1), ceil(fmin(3 * sqrt(n), n / 3)) + 1);
+    return fmin(fmax(length, 1), ceil(fmin(3 * sqrt(n), n / 3)));
 }
 
 void sgl_bootstrap_draw(struct sgl_rng *draws, double block_length, uint32_t *counts,

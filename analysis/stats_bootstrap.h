@@ -10,7 +10,7 @@
  * bootstrap", JASA 89, 1994). The mean length of a block is chosen from the autocovariances
  * (Politis and White, "Automatic block-length selection for the dependent bootstrap", Econometric
  * Reviews 23, 2004; the constant corrected by Patton, Politis and White, 28, 2009), at most 3
- * sqrt(n).
+ * sqrt(n) and a third of n.
  *
  * A replicate is kept as how often each request was drawn, so that several series of the same
  * requests, two policies on one trace, are resampled alike, and quantiles of a replicate need no

@@ -209,6 +209,11 @@ static void blocks_of_independent_values(void)
     for (int i = 0; i < SERIES; i++)
         values[i] = 1;
     CU_ASSERT_TRUE(sgl_bootstrap_block_length(values, SERIES) == 1);
+    /* Values that alternate ask for more than there may be: the least of 3 sqrt(n) and n / 3. */
+    for (int i = 0; i < 20; i++)
+        values[i] = i % 2;
+    CU_ASSERT_TRUE(sgl_bootstrap_block_length(values, 12) == 4);
+    CU_ASSERT_TRUE(sgl_bootstrap_block_length(values, 20) == 7);
 }
 
 /* A replicate's statistics are those of its requests written out. */
