@@ -190,6 +190,9 @@ int sgl_log_file_open(struct sgl_log_file *file, const char *path, struct sgl_fa
 {
     int status;
 
+    *file = (struct sgl_log_file){.lock = -1};
+    if (path[0] == '\0')
+        return sgl_fail(failure, SGL_EINVAL, "the log has an empty name, expected a path");
     *file = (struct sgl_log_file){.path = join(path, ""),
                                   .partial = join(path, ".partial"),
                                   .folder = folder_of(path),

@@ -111,6 +111,7 @@ static void places_where_no_log_can_be_are_refused(void)
     SGL_ASSERT_CONTAINS(path, "/place-");
     assert_refused(sgl_scratch("."), "is a folder, expected a file name");
     assert_refused("/dev/null", "exists and is not an sglsim log");
+    assert_refused("", "empty name");
 
     /* Side files of SQLite would be taken for the new file's. */
     sgl_test_log(path, &small);
