@@ -106,6 +106,13 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
                      "cannot stand beside it (write them into the file)");
         return SGL_EXIT_USAGE;
     }
+    if (flags->fleet == NULL && flags->pairs == NULL &&
+        (flags->prefill_policy != NULL || flags->decode_policy != NULL ||
+         flags->kv_transfer != NULL)) {
+        sgl_complain("--prefill-policy, --decode-policy and --kv-transfer are of pairs, and the "
+                     "fleet has none (see --pairs)");
+        return SGL_EXIT_USAGE;
+    }
     if (flags->concurrency > UINT32_MAX) {
         sgl_complain("--concurrency %llu, expected at most %u",
                      (unsigned long long)flags->concurrency, UINT32_MAX);
