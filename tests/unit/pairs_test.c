@@ -210,8 +210,8 @@ static void a_lost_leg_cancels_the_other(void)
     }
 }
 
-/* The run is cut while the prefill worker still computes for a client who has had the failure of the
- * other leg: a worker that is busy, and no request that is missing. */
+/* The run is cut while the prefill worker still computes for a client who has had the failure of
+ * the other leg: a worker that is busy, and no request that is missing. */
 static void a_cut_finds_a_cancelled_leg_under_way(void)
 {
     const struct sgl_trace_row rows[] = {sgl_row(0, 0, 400, 5, 10)};
