@@ -28,7 +28,9 @@ static const char description[] =
     "routed anew: what would that policy have made of it?\n"
     "\n"
     "RECORDED is a trace with what a recorder measures (queue_time_start, queue_time_end,\n"
-    "server_first_token_time, finish_time, ttft, host), or vLLM's event times as JSON lines.\n";
+    "server_first_token_time, finish_time, ttft, host), or vLLM's event times as JSON lines.\n"
+    "\n"
+    "exit status: 0 done, 1 failed, 2 usage, 4 nothing of the scored rows was measured\n";
 
 static const char examples[] =
     "  sglsim validate recorded.csv --profile fitted.profile\n"
@@ -59,6 +61,7 @@ struct validation {
     uint32_t *workers; /* NULL: the recorded ones */
     struct sgl_accuracy accuracy;
     bool is_misused;
+    bool is_unmeasured;
 };
 
 static int parse_options(struct validation *validation, int argument_count, char **arguments)
@@ -288,6 +291,19 @@ static int write_html(const struct validation *validation, struct sgl_failure *f
     return sgl_new_file_publish(&file, failure);
 }
 
+/* Without a measured figure there is no answer, and silence would pass for a good one. Requests
+ * that the simulated workers refuse are a finding. */
+static int check_measured(struct validation *validation, struct sgl_failure *failure)
+{
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        if (validation->accuracy.metrics[m].count > 0 || validation->accuracy.unserved > 0)
+            return SGL_OK;
+    validation->is_unmeasured = true;
+    return sgl_fail(failure, SGL_EINVAL,
+                    "no scored request has a measured time that can be compared (queue_time_end, "
+                    "server_first_token_time, finish_time or ttft)");
+}
+
 static int run(struct validation *validation, struct sgl_failure *failure)
 {
     struct sgl_recording *recording = &validation->recording;
@@ -323,6 +339,8 @@ static int run(struct validation *validation, struct sgl_failure *failure)
                                      .first_token_is = (int64_t)validation->flags.first_token_is,
                                      .workers = validation->workers},
                                  failure);
+    if (status == SGL_OK)
+        status = check_measured(validation, failure);
     if (status == SGL_OK && validation->html != NULL)
         status = write_html(validation, failure);
     return status;
@@ -394,7 +412,9 @@ int sgl_command_validate(int argument_count, char **arguments)
     exit_code = SGL_EXIT_DONE;
     if (run(&validation, &failure) != SGL_OK) {
         sgl_complain_of(validation.path, failure.text);
-        exit_code = validation.is_misused ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
+        exit_code = validation.is_unmeasured ? SGL_EXIT_NOT_IDENTIFIABLE
+                    : validation.is_misused  ? SGL_EXIT_USAGE
+                                             : SGL_EXIT_FAILED;
     } else if (!validation.json) {
         print_text(&validation);
     } else if (print_json(&validation) != SGL_OK) {
