@@ -45,6 +45,14 @@ static const char trace_text[] =
     "0.2,48,6,fourth,1 2 9,16,other,a,http://two\n"
     "0.3,64,3,fifth,1 2 3 4,16,talk,a,http://one\n";
 
+static const char recorded_text[] =
+    "arrival_time,prompt_tokens,output_tokens,worker_url,router_send_time,finish_time,ttft\n"
+    "0.0,640,50,http://one,0.0,0.38,0.021\n"
+    "0.1,1280,60,http://two,0.1,0.58,0.03\n"
+    "0.2,320,40,http://one,0.2,0.49,0.016\n"
+    "0.2,480,60,http://two,0.2,0.66,0.02\n"
+    "0.3,640,30,http://one,0.3,0.53,0.022\n";
+
 /* What is there before: a log of another policy in both media, under every name that is written. */
 static char *const preparations[][ARGUMENTS_MOST] = {
     {"sglsim", "replay", "trace.csv", "--policy", "round_robin", "--log", "old.db"},
@@ -70,6 +78,8 @@ static char *const commands[][ARGUMENTS_MOST] = {
      "-oout.html", "--rate-scale=1,2", "--slo=ttft:500ms"},
     {"sglsim", "compare", "old.db", "new.db", "--json"},
     {"sglsim", "policies", "cache_aware"},
+    {"sglsim", "calibrate", "recorded.csv", "--fit", "scale", "--starts=0", "-oout.profile", "-q"},
+    {"sglsim", "validate", "recorded.csv", "--html", "page.html", "--json"},
 };
 
 struct torture {
@@ -257,14 +267,21 @@ static unsigned long sweep(const struct torture *torture, char *const *arguments
     return whole.count == 0 ? SKIPPED : faults;
 }
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
+        die(path);
+}
+
 /* EXIT_SUCCESS, or what the test shall end with. */
 static int prepare(const struct torture *torture)
 {
     static struct result result;
-    FILE *file = fopen("trace.csv", "w");
 
-    if (file == NULL || fputs(trace_text, file) < 0 || fclose(file) != 0)
-        die("trace.csv");
+    write_text("trace.csv", trace_text);
+    write_text("recorded.csv", recorded_text);
     for (size_t i = 0; i < sizeof preparations / sizeof preparations[0]; i++) {
         run(torture, preparations[i], 0, &result);
         if (result.status != 0) {
