@@ -74,7 +74,9 @@ int64_t sgl_transfers_end_ns(struct sgl_transfers *transfers, uint32_t from, uin
     const int64_t start_ns =
         later(ready_ns, later(transfers->out_free_ns[from], transfers->in_free_ns[to]));
     const int64_t duration_ps = transfers->latency_ps + tokens * transfers->token_ps;
-    const int64_t end_ns = start_ns + (duration_ps + PS_PER_NS - 1) / PS_PER_NS;
+    const int64_t duration_ns = (duration_ps + PS_PER_NS - 1) / PS_PER_NS;
+    /* Many long ones in a row add up to more than there is time: they end never. */
+    const int64_t end_ns = start_ns > INT64_MAX - duration_ns ? INT64_MAX : start_ns + duration_ns;
 
     transfers->out_free_ns[from] = end_ns;
     transfers->in_free_ns[to] = end_ns;

@@ -57,7 +57,8 @@ int sgl_transfers_init(struct sgl_transfers *transfers, const struct sgl_transfe
                        uint32_t worker_count, struct sgl_failure *failure);
 void sgl_transfers_release(struct sgl_transfers *transfers);
 
-/* Puts a transfer on the wires and says when it ends, in whole nanoseconds, rounded up. */
+/* Puts a transfer on the wires and says when it ends, in whole nanoseconds, rounded up; INT64_MAX
+ * when that is past all time. */
 int64_t sgl_transfers_end_ns(struct sgl_transfers *transfers, uint32_t from, uint32_t to,
                              int64_t tokens, int64_t ready_ns);
 

@@ -90,11 +90,31 @@ static void impossible_wires_are_refused(void)
     }
 }
 
+/* A millisecond a token, 2^30 tokens: 12 days each. */
+static void a_queue_longer_than_time_ends_never(void)
+{
+    const struct sgl_transfer_options slow = {
+        .latency_us = 0, .bandwidth_gbps = 0.001, .bytes_per_token = 1000};
+    struct sgl_transfers transfers;
+    struct sgl_failure failure;
+    int64_t end_ns = 0;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_transfers_init(&transfers, &slow, 2, &failure), SGL_OK);
+    for (int i = 0; i < 10000; i++) {
+        const int64_t later_ns = sgl_transfers_end_ns(&transfers, 0, 1, INT64_C(1) << 30, 0);
+        CU_ASSERT_TRUE_FATAL(later_ns >= end_ns);
+        end_ns = later_ns;
+    }
+    CU_ASSERT_EQUAL(end_ns, INT64_MAX);
+    sgl_transfers_release(&transfers);
+}
+
 SGL_SUITE(transfer) = {
     {"alone, a transfer takes its latency and its bytes over the bandwidth",
      alone_it_takes_latency_and_bytes_over_bandwidth},
     {"others wait for the wires", others_wait_for_the_wires},
     {"a wire carries one transfer at a time", a_wire_carries_one_at_a_time},
+    {"a queue that is longer than time ends never", a_queue_longer_than_time_ends_never},
     {"impossible wires are refused", impossible_wires_are_refused},
     CU_TEST_INFO_NULL,
 };
