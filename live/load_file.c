@@ -323,6 +323,17 @@ static int check_header(const char *path, struct sgl_failure *failure)
                     path);
 }
 
+/* Can a CSV be written there? Said before requests are sent, for afterwards it would cost them. */
+static int check_place(const char *path, struct sgl_failure *failure)
+{
+    struct sgl_new_file file;
+    int status = check_header(path, failure);
+
+    if (status == SGL_OK && (status = sgl_new_file_open(&file, path, failure)) == SGL_OK)
+        sgl_new_file_discard(&file);
+    return status;
+}
+
 int sgl_load_file_check(const char *path, struct sgl_failure *failure)
 {
     if (sgl_trace_writer_format(path) == NULL)
@@ -331,7 +342,7 @@ int sgl_load_file_check(const char *path, struct sgl_failure *failure)
                         ".sqlite3",
                         path);
     if (is_csv(path))
-        return check_header(path, failure);
+        return check_place(path, failure);
     /* The trace writer looks at what is there before anything else. */
     struct sgl_trace_writer *writer = NULL;
     const int status =

@@ -3,9 +3,11 @@
 #include "partial.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SUFFIX ".partial"
@@ -35,11 +37,25 @@ static int try_lock(struct sgl_new_file *file, struct sgl_failure *failure)
     return status;
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 int sgl_new_file_open(struct sgl_new_file *file, const char *path, struct sgl_failure *failure)
 {
     const size_t length = strlen(path);
     int status = 0;
 
+    *file = (struct sgl_new_file){.descriptor = -1};
+    /* A partial name beside these would do, and only the renaming would fail, when all is done. */
+    if (length == 0)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "the file to write has an empty name, expected a path");
+    if (is_folder(path))
+        return sgl_fail(failure, SGL_EINVAL, "%s: is a folder, expected a file name", path);
     *file = (struct sgl_new_file){
         .path = malloc(length + 1), .partial = malloc(length + sizeof SUFFIX), .descriptor = -1};
     if (file->path == NULL || file->partial == NULL) {

@@ -26,7 +26,8 @@ struct sgl_new_file {
     int descriptor; /* of the partial file; -1: not open */
 };
 
-/* The struct need not be initialised. On failure nothing is left open or behind. */
+/* The struct need not be initialised. On failure nothing is left open or behind. An empty name
+ * and a folder are refused here, not when all is written. */
 int sgl_new_file_open(struct sgl_new_file *file, const char *path, struct sgl_failure *failure);
 
 /* Everything must have been written. Releases the struct either way. On failure the partial file is
