@@ -1,5 +1,7 @@
 #include "trace_file.h"
 
+#include "unfolded.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,11 +46,12 @@ static int refuse_foreign(const struct sgl_bytes *bytes, struct sgl_failure *fai
     return 0;
 }
 
-int sgl_trace_file_open(struct sgl_trace_file *file, const struct sgl_trace_options *options,
-                        struct sgl_failure *failure)
+/* `path` is where the bytes are; the file's name is set. */
+static int open_at(struct sgl_trace_file *file, const char *path,
+                   const struct sgl_trace_options *options, struct sgl_failure *failure)
 {
     struct sgl_format_input input = {
-        .path = options->path,
+        .path = path,
         .name = file->name,
         .bytes = &file->bytes,
         .table = options->table != NULL ? options->table : "requests",
@@ -57,15 +60,13 @@ int sgl_trace_file_open(struct sgl_trace_file *file, const struct sgl_trace_opti
     struct stat info;
     char names[128];
 
-    *file = (struct sgl_trace_file){0};
-    set_name(file->name, options->path);
     if (options->memory != NULL) {
         sgl_bytes_of_memory(&file->bytes, options->memory, options->memory_size, file->name);
     } else {
-        const int code = sgl_bytes_open(&file->bytes, options->path, file->name, failure);
+        const int code = sgl_bytes_open(&file->bytes, path, file->name, failure);
         if (code < 0)
             return code;
-        input.is_file = stat(options->path, &info) == 0 && S_ISREG(info.st_mode);
+        input.is_file = stat(path, &info) == 0 && S_ISREG(info.st_mode);
     }
     int code = sgl_bytes_unpack(&file->bytes, failure);
     if (code == 0 && options->format == NULL)
@@ -89,6 +90,23 @@ int sgl_trace_file_open(struct sgl_trace_file *file, const struct sgl_trace_opti
                         "%s: --table is for a SQLite trace, and this is format %s", file->name,
                         format->name);
     return format->open(&file->reader, &input, failure);
+}
+
+int sgl_trace_file_open(struct sgl_trace_file *file, const struct sgl_trace_options *options,
+                        struct sgl_failure *failure)
+{
+    struct sgl_unfolded unfolded;
+
+    *file = (struct sgl_trace_file){0};
+    set_name(file->name, options->path);
+    if (options->memory != NULL || !sgl_is_folder(options->path))
+        return open_at(file, options->path, options, failure);
+    int status = sgl_unfold(&unfolded, options->path, failure);
+    if (status != SGL_OK)
+        return status;
+    status = open_at(file, unfolded.path, options, failure);
+    sgl_unfolded_remove(&unfolded);
+    return status;
 }
 
 const char *sgl_trace_format_names(char *out, size_t size)

@@ -96,7 +96,8 @@ int sgl_trace_workers(char ***urls_out, uint32_t *count_out,
     struct stat info;
 
     /* To be asked before the first byte is taken. */
-    if (options->memory == NULL && stat(options->path, &info) == 0 && !S_ISREG(info.st_mode))
+    if (options->memory == NULL && stat(options->path, &info) == 0 && !S_ISREG(info.st_mode) &&
+        !S_ISDIR(info.st_mode))
         return sgl_fail(failure, SGL_EINVAL,
                         "%s: cannot be read a second time, expected a regular file", options->path);
     int code = sgl_trace_file_open(&file, options, failure);

@@ -2,7 +2,7 @@
 # injection.sh PROGRAM - a replay whose n-th system call on its log fails, or never returns.
 #
 # For a log in SQLite and one in CSV, for each call that writes (below), for n = 1, 2, ... up to POINTS
-# or the last: ENOSPC, EIO and SIGKILL at the n-th (strace --inject). An old log is at the path. Then
+# or the last: ENOSPC, EIO and SIGKILL at the n-th up to ALL, then one of them (strace --inject). An old log is at the path. Then
 #
 #     exit 0     the log is the one of an undisturbed run
 #     exit 1     one line on stderr; the log is the old one or that of an undisturbed run
@@ -14,6 +14,7 @@ set -euo pipefail
 
 program=$1
 POINTS=30
+ALL=10 # up to there each n meets each fault; beyond, the faults take turns
 calls=(pwrite64 write fsync fdatasync ftruncate rename)
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" # the leak check is a ptrace of its own
 
@@ -82,6 +83,9 @@ sweep()
     local call=$1 fault=$2 n status
 
     for ((n = 1; n <= POINTS; n++)); do
+        if ((n > ALL && n % 3 != turn)); then
+            continue
+        fi
         rm -rf -- "$scratch/run/"*
         cp -r -- "$scratch/old.$kind" "$log"
         what="$log, $fault at $call number $n"
@@ -110,8 +114,10 @@ for kind in db folder; do
         "$program" verify "$scratch/$name.$kind" >/dev/null
     done
     for call in "${calls[@]}"; do
+        turn=0
         for injected in error=ENOSPC error=EIO signal=SIGKILL; do
             sweep "$call" "$injected"
+            turn=$((turn + 1))
         done
     done
 done

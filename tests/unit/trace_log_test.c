@@ -7,12 +7,14 @@
 #include "log_support.h"
 #include "sim_support.h"
 #include "trace_reading.h"
+#include "traces/log_copy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define REQUESTS 300
+#define PATH_SIZE 1024
 #define EPOCH_NS INT64_C(1700158546680590000)
 
 static char *write_trace(void)
@@ -150,6 +152,49 @@ static void a_replayed_log_gives_the_same_log(void)
     trace_reading_release(&second);
 }
 
+/* Both media give the same rows; a folder that is no log, or is damaged, is told in one line. */
+static void a_log_in_csv_is_a_trace_too(void)
+{
+    const char *path = make_log("both.log", EPOCH_NS);
+    char folder[PATH_SIZE];
+    struct sgl_failure failure = {""};
+    char **urls = NULL;
+    uint32_t count = 0;
+
+    snprintf(folder, sizeof folder, "%s/", sgl_scratch("both"));
+    CU_ASSERT_EQUAL_FATAL(sgl_log_copy_file(path, folder, &failure), 0);
+    struct trace_reading first = read_log(path);
+    struct trace_reading second = read_log(folder);
+    SGL_ASSERT_TEXT(second.failure.text, "");
+    CU_ASSERT_EQUAL(second.row_count, REQUESTS);
+    CU_ASSERT_EQUAL(second.facts.epoch_ns, EPOCH_NS);
+    CU_ASSERT_EQUAL(second.facts.digest, first.facts.digest);
+    SGL_ASSERT_TEXT(second.rows, first.rows);
+    trace_reading_release(&first);
+    trace_reading_release(&second);
+    const struct sgl_trace_options options = {.path = folder};
+    CU_ASSERT_EQUAL(sgl_trace_workers(&urls, &count, &options, &failure), 0);
+    CU_ASSERT_EQUAL(count, 3);
+    free(urls);
+
+    char file[PATH_SIZE + 16];
+    snprintf(file, sizeof file, "%soutcome.csv", folder);
+    FILE *out = fopen(file, "a");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    fputs("1,2", out);
+    fclose(out);
+    second = read_log(folder);
+    CU_ASSERT_EQUAL(second.code, SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(second.failure.text, "outcome.csv:");
+    trace_reading_release(&second);
+    snprintf(file, sizeof file, "%slog.txt", folder);
+    CU_ASSERT_EQUAL(remove(file), 0);
+    second = read_log(folder);
+    CU_ASSERT_EQUAL(second.code, SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(second.failure.text, ": is a folder, expected a file or a decision log");
+    trace_reading_release(&second);
+}
+
 static void workers_of_a_log_are_known(void)
 {
     const struct sgl_trace_options options = {.path = make_log("first.log", SGL_ABSENT)};
@@ -208,6 +253,7 @@ static void logs_that_cannot_be_understood_are_refused(void)
 SGL_SUITE(trace_log) = {
     {"what was logged comes back", what_was_logged_comes_back},
     {"a replayed log gives the same log", a_replayed_log_gives_the_same_log},
+    {"a log in CSV is a trace too", a_log_in_csv_is_a_trace_too},
     {"workers of a log are known", workers_of_a_log_are_known},
     {"requests without output are left out", requests_without_output_are_left_out},
     {"logs that cannot be understood are refused", logs_that_cannot_be_understood_are_refused},
