@@ -2,6 +2,7 @@
 #include "replay.h"
 
 #include "analysis/after_warm_up.h"
+#include "analysis/two_passes.h"
 #include "cli.h"
 #include "core/text.h"
 #include "core/version.h"
@@ -79,6 +80,10 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, e2e)", 0},
         {"warm-up", 0, SGL_OPTION_TEXT, "N|TIME", &o->warm_up,
          "leave the first N requests, or those before TIME, out of figures", 0},
+        {"warm-cache", 0, SGL_OPTION_FLAG, NULL, &o->warm_cache,
+         "send the whole trace once before: caches are full when counting\n"
+         "begins (cache hits are then the most there can be)",
+         0},
         SGL_SIMULATION_ROWS(o->simulation),
         SGL_TRACE_ROWS("TRACE", o->trace, o->prefix_block),
         {"json", 'j', SGL_OPTION_FLAG, NULL, &o->json, "print the figures as JSON", 0},
@@ -111,6 +116,11 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
         sgl_complain("--warm-up '%.60s', expected a number of requests, or a duration such as 30s "
                      "(units ns us ms s)",
                      o->warm_up);
+        return SGL_EXIT_USAGE;
+    }
+    if (o->warm_cache && (o->warm_up != NULL || o->simulation.until_ns != SGL_ABSENT)) {
+        sgl_complain("--warm-cache counts from the second pass on: --warm-up and --until cannot "
+                     "stand beside it");
         return SGL_EXIT_USAGE;
     }
     o->trace.path = replay->path;
@@ -146,6 +156,11 @@ static int make_workers(struct sgl_replay *replay, struct sgl_failure *failure)
     if (status != SGL_OK)
         return status;
     status = sgl_simulated_fleet_fits(&replay->fleet, &replay->policy, failure);
+    if (status == SGL_OK && replay->options.warm_cache &&
+        sgl_simulated_fleet_faults(&replay->fleet) != NULL)
+        status = sgl_fail(failure, SGL_EINVAL,
+                          "--warm-cache with faults: they would be of the first pass, which is not "
+                          "counted (leave one of them out)");
     replay->is_misused = status != SGL_OK;
     return status;
 }
@@ -185,6 +200,10 @@ static void state_facts(struct sgl_replay *replay)
         snprintf(text, sizeof text, "%llu", (unsigned long long)replay->warm_up);
         sgl_log_fact(replay->log, "warm_up_requests", text);
     }
+    if (o->warm_cache) {
+        snprintf(text, sizeof text, "%llu", (unsigned long long)replay->warm_up);
+        sgl_log_fact(replay->log, "warm_cache_requests", text);
+    }
     sgl_log_fact(replay->log, "trace_format", facts->format);
     if (o->trace.where != NULL)
         sgl_log_fact(replay->log, "trace_where", o->trace.where);
@@ -214,6 +233,36 @@ static int describe_workers(const struct sgl_replay *replay, struct sgl_failure 
     return status;
 }
 
+/* The trace; for a warm cache it is read into memory and sent twice, the first pass uncounted. */
+static int run_passes(struct sgl_replay *replay, struct sgl_simulation_options *options,
+                      struct sgl_after_warm_up *after, struct sgl_failure *failure)
+{
+    struct sgl_source *first = NULL;
+    struct sgl_source *second = NULL;
+    struct sgl_two_passes passes;
+
+    if (!replay->options.warm_cache)
+        return sgl_simulate(options, sgl_trace_source(replay->trace), &replay->totals, failure);
+    int status = sgl_population_load(&replay->population, sgl_trace_source(replay->trace),
+                                     SGL_POPULATION_BLOCK_NS, failure);
+
+    if (status == SGL_OK)
+        status = sgl_population_replay(replay->population, &first, failure);
+    if (status == SGL_OK)
+        status = sgl_population_replay(replay->population, &second, failure);
+    if (status == SGL_OK) {
+        sgl_two_passes_init(&passes, first, second);
+        options->pause_before = (int64_t)sgl_population_facts(replay->population)->requests;
+        after->first = options->pause_before;
+        status = sgl_simulate(options, &passes.source, &replay->totals, failure);
+    }
+    if (second != NULL)
+        sgl_population_close(second);
+    if (first != NULL)
+        sgl_population_close(first);
+    return status;
+}
+
 static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
 {
     const struct sgl_replay_options *o = &replay->options;
@@ -236,8 +285,7 @@ static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
     };
     sgl_simulated_fleet_apply(&replay->fleet, &replay->policy, &options);
     sgl_simulation_flags_apply(&o->simulation, &options);
-    const int status =
-        sgl_simulate(&options, sgl_trace_source(replay->trace), &replay->totals, failure);
+    const int status = run_passes(replay, &options, &after, failure);
     sgl_progress_end(&replay->progress);
     replay->warm_up = (uint64_t)after.first < replay->totals.arrived ? (uint64_t)after.first
                                                                      : replay->totals.arrived;
@@ -286,6 +334,7 @@ static void release(struct sgl_replay *replay)
 {
     sgl_log_discard(replay->log);
     sgl_summary_destroy(replay->summary);
+    sgl_population_destroy(replay->population);
     sgl_trace_close(replay->trace);
     free(replay->policy_text);
     sgl_policy_release(&replay->policy);

@@ -7,6 +7,7 @@
 #ifndef SGL_CLI_REPLAY_H
 #define SGL_CLI_REPLAY_H
 
+#include "analysis/population.h"
 #include "analysis/summary.h"
 #include "cli/progress.h"
 #include "cli/simulated_fleet.h"
@@ -23,6 +24,7 @@ struct sgl_replay_options {
     const char *warm_up; /* "N" or a duration; NULL: none */
     uint64_t warm_up_requests;
     int64_t warm_up_ns;
+    bool warm_cache; /* the trace is sent twice, and counted once */
     struct sgl_trace_options trace;
     uint64_t prefix_block;
     bool json;
@@ -39,6 +41,7 @@ struct sgl_replay {
     struct sgl_simulated_fleet fleet;
     struct sgl_objectives objectives;
     struct sgl_trace *trace;
+    struct sgl_population *population; /* of a warm cache: the trace in memory */
     struct sgl_log *log;
     struct sgl_summary *summary;
     struct sgl_progress progress;

@@ -145,6 +145,17 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
             replay->options.warm_up);
         return out;
     }
+    if (replay->options.warm_cache && own++ == index) {
+        snprintf(out, size,
+                 "warm caches (--warm-cache): all %llu requests were sent once before and are left "
+                 "out of the figures; other counts here are of both passes; every prompt has been "
+                 "seen%s",
+                 (unsigned long long)replay->warm_up,
+                 sgl_population_facts(replay->population)->prefix_ids > 0
+                     ? ", so cache hits are the most there can be"
+                     : ", but the trace names no prefixes: no cache knows it again");
+        return out;
+    }
     if (flags->concurrency > 0 && own++ == index) {
         snprintf(
             out, size,

@@ -116,7 +116,9 @@ void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns)
     int64_t watched_ns = self->has_row ? self->arrival_ns : SGL_ABSENT;
 
     /* What a worker said before it fell silent is what the next arrival will know of it. */
-    if (self->has_row && fault_ns <= self->arrival_ns)
+    if (self->has_row && self->is_paused)
+        watched_ns = now_ns;
+    else if (self->has_row && fault_ns <= self->arrival_ns)
         watched_ns = fault_ns - 1 + self->reports.delay_ns;
     const struct sgl_event event = {
         .time = sgl_reports_next_poll_ns(&self->reports, now_ns, self->slots.used == 0, watched_ns),
@@ -181,51 +183,6 @@ static int deliver_report(struct sgl_simulation *self)
 }
 
 /* ---- arrivals --------------------------------------------------------------------------- */
-
-static int64_t scale_time(int64_t time_ns, double rate_scale)
-{
-    if (rate_scale == 1)
-        return time_ns;
-    const double scaled = round((double)time_ns / rate_scale);
-    return scaled < (double)SGL_SIMULATION_NS_MAX ? (int64_t)scaled : SGL_SIMULATION_NS_MAX;
-}
-
-/* In a closed loop: may one more request be sent? */
-static bool has_room(const struct sgl_simulation *self)
-{
-    const struct sgl_simulation_totals *totals = self->totals;
-
-    return totals->arrived - totals->succeeded - totals->failed < self->options->concurrency;
-}
-
-static int read_row(struct sgl_simulation *self)
-{
-    const int status = self->source->ops->next(self->source, &self->row, self->failure);
-
-    if (status < 0)
-        return status;
-    self->has_row = status == 1;
-    if (!self->has_row)
-        return SGL_OK;
-    if (self->options->concurrency > 0) {
-        self->arrival_ns = has_room(self) ? self->now_ns : SGL_NEVER;
-        return SGL_OK;
-    }
-    const struct sgl_request *request = &self->row.request;
-    const int64_t arrival_ns =
-        request->arrival_ns < 0 ? -1 : scale_time(request->arrival_ns, self->options->rate_scale);
-    if (arrival_ns < self->arrival_ns)
-        return sgl_fail(self->failure, SGL_EINVAL,
-                        "request %lld arrives before the one before it, expected rows in order",
-                        (long long)request->request);
-    if (arrival_ns >= SGL_SIMULATION_NS_MAX)
-        return sgl_fail(
-            self->failure, SGL_EINVAL,
-            "request %lld arrives too long after the first, expected less than 146 years",
-            (long long)request->request);
-    self->arrival_ns = arrival_ns;
-    return SGL_OK;
-}
 
 int sgl_simulation_place(struct sgl_simulation *self, const struct sgl_job *job)
 {
@@ -307,6 +264,7 @@ static int arrive(struct sgl_simulation *self)
 {
     struct sgl_request request = self->row.request;
 
+    sgl_simulation_end_pause(self);
     self->totals->arrived++;
     request.arrival_ns = self->now_ns;
     if (request.max_tokens == SGL_ABSENT) {
@@ -315,7 +273,7 @@ static int arrive(struct sgl_simulation *self)
     }
     const int status =
         self->has_pairs ? sgl_simulation_arrive_pair(self, &request) : arrive_whole(self, &request);
-    return status == SGL_OK ? read_row(self) : status;
+    return status == SGL_OK ? sgl_simulation_read_row(self) : status;
 }
 
 /* ---- the run ---------------------------------------------------------------------------- */
@@ -379,7 +337,7 @@ static int run_instant(struct sgl_simulation *self)
             status = handle(self, top);
         else if (self->due_count > 0)
             status = deliver_due(self);
-        else if (self->has_row && (self->arrival_ns == self->now_ns || has_room(self)))
+        else if (self->has_row && sgl_simulation_is_due(self))
             status = arrive(self);
         else
             break;
@@ -407,14 +365,14 @@ static int cut(struct sgl_simulation *self)
         self->totals->cut_arrivals++;
         if (self->source->ops->finished != NULL)
             self->source->ops->finished(self->source, self->row.request.request);
-        status = read_row(self);
+        status = sgl_simulation_read_row(self);
     }
     return status;
 }
 
 static int run(struct sgl_simulation *self)
 {
-    int status = read_row(self);
+    int status = sgl_simulation_read_row(self);
 
     if (status != SGL_OK)
         return status;

@@ -99,6 +99,10 @@ struct sgl_simulation_options {
     int64_t until_ns; /* the run is cut after this instant; 0: it goes on to the last answer. What
                          was cut is counted, and the rest of the source is read */
 
+    int64_t pause_before; /* 0: none. The request of this number, and those behind it, are of a new
+                             beginning: it arrives in the instant in which nothing is in flight any
+                             more, they so long after it as the source says */
+
     bool stepwise; /* one engine step at a time, for proof: the same results, slower */
 
     struct sgl_sink *sink; /* NULL: nobody listens */

@@ -1,8 +1,9 @@
 /*
  * simulation_state.h - the inside of a simulation, shared by its files: simulation.c (the clock,
- * the workers, arrivals), simulation_answers.c (requests in flight, and what the router hears of
- * them), simulation_faults.c (workers that fail, and probes) and simulation_pairs.c (requests of
- * two legs); simulation_check.c looks at the options before anything happens.
+ * the workers, routing), simulation_arrivals.c (rows of the source), simulation_answers.c (requests
+ * in flight, and what the router hears of them), simulation_faults.c (workers that fail, and
+ * probes) and simulation_pairs.c (requests of two legs); simulation_check.c looks at the options
+ * before anything happens.
  */
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
@@ -108,6 +109,8 @@ struct sgl_simulation {
     struct sgl_trace_row row; /* the next to arrive, when has_row */
     bool has_row;
     int64_t arrival_ns; /* of that row, scaled */
+    bool is_paused;     /* that row arrives when nothing is in flight */
+    int64_t origin_ns;  /* when the source's time 0 is: after a pause, not 0 */
 };
 
 uint32_t sgl_simulation_poll_item(const struct sgl_simulation *self);
@@ -115,6 +118,14 @@ uint32_t sgl_simulation_report_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker);
 uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t slot, bool is_last);
+
+/* Reads the next row of the source, if there is one, and says when it arrives. */
+int sgl_simulation_read_row(struct sgl_simulation *self);
+
+/* Is the row that was read to arrive now? Then, if there was a pause, it ends: the rows behind it
+ * count from now. */
+bool sgl_simulation_is_due(const struct sgl_simulation *self);
+void sgl_simulation_end_pause(struct sgl_simulation *self);
 
 /* Gives the router an input of this instant. The result may be NULL. */
 int sgl_simulation_feed(struct sgl_simulation *self, struct sgl_input *input,
