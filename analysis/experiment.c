@@ -107,6 +107,8 @@ static int gather(const struct study *study, uint32_t number, struct sgl_run *ru
         run->seed = experiment->seed + task.seed;
         run->without_max_tokens = totals.without_max_tokens;
         run->cut_to_max_tokens = totals.cut_to_max_tokens;
+        run->cut_in_flight = totals.cut_in_flight;
+        run->cut_arrivals = totals.cut_arrivals;
     }
     if (status == SGL_OK && experiment->keep != NULL && !task.is_recorded)
         status = experiment->keep(experiment->keep_context, number, &result, &totals, failure);

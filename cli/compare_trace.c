@@ -116,6 +116,7 @@ static bool state_notes(struct sgl_compare *compare)
     const struct sgl_experiment_result *result = &compare->result;
     const struct sgl_population_facts *population = sgl_population_facts(compare->population);
     const struct sgl_run *run = &result->recorded[0];
+    const struct sgl_simulation_flags *flags = &compare->options.simulation;
     struct sgl_report *report = &compare->report;
     char text[256];
     bool is_stated = true;
@@ -141,6 +142,22 @@ static bool state_notes(struct sgl_compare *compare)
                                    (unsigned long long)report->warm_up)
                  : sgl_report_note(report, "warm-up: not stationary, some run has no MSER-5 "
                                            "cut in its first half: nothing was left out"));
+    if (flags->concurrency > 0)
+        is_stated =
+            is_stated &&
+            sgl_report_note(report,
+                            "closed loop (--concurrency %llu): arrival times are not used, and a "
+                            "slow policy is sent fewer requests a second",
+                            (unsigned long long)flags->concurrency);
+    if (run->cut_in_flight + run->cut_arrivals > 0)
+        is_stated =
+            is_stated &&
+            sgl_report_note(report,
+                            "cut after %g s (--until): of the trace as recorded, at the first load "
+                            "under A, %llu requests had no answer yet and %llu had not arrived; "
+                            "latencies are of those answered",
+                            (double)flags->until_ns / 1e9, (unsigned long long)run->cut_in_flight,
+                            (unsigned long long)run->cut_arrivals);
     if (run->without_max_tokens > 0)
         is_stated = is_stated &&
                     sgl_report_note(report,
