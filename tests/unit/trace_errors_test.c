@@ -201,7 +201,8 @@ static void files_that_cannot_be_read_are_named(void)
     reading = trace_read(&options);
     CU_ASSERT_EQUAL(reading.code, SGL_EINVAL);
     SGL_ASSERT_TEXT(reading.failure.text,
-                    "/: is a folder, expected a file or a decision log in CSV (which has a log.txt)");
+                    "/: is a folder, expected a file or a decision log in CSV (which has "
+                    "a log.txt)");
     trace_reading_release(&reading);
     options = (struct sgl_trace_options){
         .path = "t.csv", .memory = HEADER, .memory_size = strlen(HEADER), .format = "xls"};
