@@ -282,6 +282,20 @@ static void check_totals(struct verification *self)
                             "a row was changed, added or taken away: its digest differs");
 }
 
+/* A log that was told to keep nothing of prompts cannot say again what was decided by them. */
+static bool lacks_prompts(struct verification *self)
+{
+    const char *prompts = sgl_log_reader_fact(self->reader, "prompts");
+
+    if (prompts == NULL || strcmp(prompts, "left out") != 0)
+        return false;
+    self->report->status = SGL_VERIFY_INCOMPLETE;
+    snprintf(self->report->text, sizeof self->report->text,
+             "nothing can be verified: the policy decides by prompts, and the log was told to keep "
+             "no prefix ids (--log-prompts none)");
+    return true;
+}
+
 int sgl_verify(const char *path, struct sgl_verify_report *report, struct sgl_failure *failure)
 {
     struct verification self = {
@@ -291,7 +305,7 @@ int sgl_verify(const char *path, struct sgl_verify_report *report, struct sgl_fa
 
     *report = (struct sgl_verify_report){.status = SGL_VERIFY_IDENTICAL};
     int status = begin(&self, path, failure);
-    if (status == SGL_OK) {
+    if (status == SGL_OK && !lacks_prompts(&self)) {
         if (re_execute(&self))
             check_totals(&self);
         if (self.comparer.status != SGL_OK)

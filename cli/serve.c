@@ -111,7 +111,7 @@ static void print_config(const struct sgl_option *rows, const struct sgl_serve_s
     }
 }
 
-static void say_ready(void *context, uint16_t port)
+static void say_ready(void *context, uint16_t port, uint16_t control_port)
 {
     const struct sgl_serve_setup *setup = context;
     const struct sgl_proxy_options *proxy = &setup->proxy;
@@ -121,6 +121,9 @@ static void say_ready(void *context, uint16_t port)
     fprintf(stderr, "sglsim: listening on http://%s:%u (%u thread%s, %s, log %s)\n", proxy->host,
             port, proxy->threads, proxy->threads == 1 ? "" : "s", fleet,
             proxy->log != NULL ? proxy->log : "none");
+    if (proxy->has_control_listener)
+        fprintf(stderr, "sglsim: workers and metrics on http://%s:%u\n", proxy->access.control_host,
+                control_port);
 }
 
 static int serve(struct sgl_serve_setup *setup, bool is_quiet)

@@ -15,6 +15,11 @@ void sgl_serve_guard_init(struct sgl_serve_guard *guard)
         .rate_limit = NAN,
         .tenant_rate_limit = NAN,
         .tenant_header = "",
+        .api_key = "",
+        .admin_api_key = "",
+        .admin_host = "",
+        .admin_port = UINT64_MAX,
+        .log_prompts = "hash",
     };
 }
 
@@ -35,6 +40,21 @@ size_t sgl_serve_guard_rows(struct sgl_serve_guard *g,
          "field that names the tenant of a request, for the log and for", 0},
         {"tenant-rate-limit-tokens-per-second", 0, SGL_OPTION_POSITIVE, "X",
          &g->tenant_rate_limit, "requests per second of each tenant, then 429", 0},
+        {"api-key", 0, SGL_OPTION_TEXT, "KEY", &g->api_key,
+         "clients must say it: Authorization: Bearer KEY (default: none)", 0},
+        {"admin-api-key", 0, SGL_OPTION_TEXT, "KEY", &g->admin_api_key,
+         "for /workers, /metrics and the like (default: that of clients)", 0},
+        {"admin-port", 0, SGL_OPTION_NATURAL, "N", &g->admin_port,
+         "these are at this port, and not at --port; 0: any free one", 0},
+        {"admin-host", 0, SGL_OPTION_TEXT, "ADDRESS", &g->admin_host,
+         "and at this address (default: --host)", 0},
+        {"allowed-workers", 0, SGL_OPTION_LIST, "HOST[:PORT]", &g->allowed_workers,
+         "workers that requests may add, repeatable (default: any, with a\n"
+         "key or on loopback; else none)", 0},
+        {"forward-authorization", 0, SGL_OPTION_FLAG, NULL, &g->forward_authorization,
+         "send the client's Authorization field on to workers", 0},
+        {"log-prompts", 0, SGL_OPTION_CHOICE, "hash|none", &g->log_prompts,
+         "prefix ids in the log, or nothing of prompts; never their text", 0},
         {"priority-forward", 0, SGL_OPTION_FLAG, NULL, &g->priority_forward,
          "leave \"priority\": \"high\"|\"normal\"|\"low\" in bodies for the workers", 0},
     };
@@ -89,7 +109,36 @@ static bool resolve_admission(struct sgl_proxy_options *proxy, const struct sgl_
     return true;
 }
 
-bool sgl_serve_guard_resolve(struct sgl_proxy_options *proxy, const struct sgl_serve_guard *guard)
+static bool resolve_access(struct sgl_proxy_options *proxy, const struct sgl_serve_guard *guard,
+                           const char *host)
 {
-    return resolve_admission(proxy, guard);
+    struct sgl_access *access = &proxy->access;
+
+    proxy->has_control_listener = guard->admin_port != UINT64_MAX;
+    if (guard->admin_host[0] != '\0' && !proxy->has_control_listener) {
+        sgl_complain("--admin-host needs --admin-port N (a listener of its own)");
+        return false;
+    }
+    if (proxy->has_control_listener && guard->admin_port > 65535) {
+        sgl_complain("--admin-port %llu, expected 0 to 65535",
+                     (unsigned long long)guard->admin_port);
+        return false;
+    }
+    proxy->control_port = (uint16_t)guard->admin_port;
+    access->control_host = guard->admin_host[0] != '\0' ? guard->admin_host : host;
+    access->api_key = guard->api_key[0] != '\0' ? guard->api_key : NULL;
+    access->admin_key = guard->admin_api_key[0] != '\0' ? guard->admin_api_key : NULL;
+    for (uint32_t i = 0; i < guard->allowed_workers.count; i++)
+        access->hosts[i] = guard->allowed_workers.items[i];
+    proxy->forwards_authorization = guard->forward_authorization;
+    proxy->hides_prompts = strcmp(guard->log_prompts, "none") == 0;
+    return true;
+}
+
+_Static_assert(SGL_OPTION_LIST_MAX < SGL_ACCESS_HOSTS_MAX, "room for all, and for the end");
+
+bool sgl_serve_guard_resolve(struct sgl_proxy_options *proxy, const struct sgl_serve_guard *guard,
+                             const char *host)
+{
+    return resolve_admission(proxy, guard) && resolve_access(proxy, guard, host);
 }

@@ -16,6 +16,13 @@ struct sgl_serve_guard {
     double tenant_rate_limit;
     const char *tenant_header;
     bool priority_forward;
+    const char *api_key; /* "": none; so the next */
+    const char *admin_api_key;
+    const char *admin_host;
+    uint64_t admin_port; /* UINT64_MAX: not given */
+    struct sgl_option_list allowed_workers;
+    bool forward_authorization;
+    const char *log_prompts;
 };
 
 void sgl_serve_guard_init(struct sgl_serve_guard *guard);
@@ -25,7 +32,8 @@ void sgl_serve_guard_init(struct sgl_serve_guard *guard);
 size_t sgl_serve_guard_rows(struct sgl_serve_guard *guard,
                             struct sgl_option rows[static SGL_SERVE_GUARD_ROWS_MAX]);
 
-/* False after a complaint. */
-bool sgl_serve_guard_resolve(struct sgl_proxy_options *proxy, const struct sgl_serve_guard *guard);
+/* False after a complaint. `host`: where clients are listened to. */
+bool sgl_serve_guard_resolve(struct sgl_proxy_options *proxy, const struct sgl_serve_guard *guard,
+                             const char *host);
 
 #endif

@@ -185,7 +185,6 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
 static const char *const later[] = {
     "prefill-selector",
     "decode-selector",
-    "api-key",
     "prometheus-port",
     "prometheus-host",
     "worker-startup-timeout-secs",
@@ -199,7 +198,6 @@ static const char *const later[] = {
     "dp-aware",
     "metrics-enabled",
     "metrics-port",
-    "log-prompts",
 };
 
 bool sgl_serve_refuses(int argument_count, char **arguments)
@@ -432,7 +430,7 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
         !is_in_range("retry-budget-percent", o->retry_budget_percent, 0, 10000) ||
         !resolve_urls(setup, o, urls, url_count) || !resolve_policies(setup, o) ||
         !resolve_names(setup, o) || !resolve_retry(setup, o) || !resolve_limits(setup, o) ||
-        !sgl_serve_guard_resolve(proxy, &o->guard))
+        !sgl_serve_guard_resolve(proxy, &o->guard, o->host))
         return false;
     proxy->host = o->host;
     proxy->port = (uint16_t)o->port;

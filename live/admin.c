@@ -225,7 +225,8 @@ static void add_worker(struct sgl_proxy_thread *thread, struct sgl_http_exchange
     }
     const struct sgl_gateway_newcomer newcomer = {.url = url,
                                                   .bootstrap_port = SGL_BOOTSTRAP_NO_PORT};
-    if (sgl_gateway_add(thread->gateway, &newcomer, &worker, &is_duplicate, &failure) != SGL_OK) {
+    if (sgl_access_may_add(&thread->options->access, url, &failure) != SGL_OK ||
+        sgl_gateway_add(thread->gateway, &newcomer, &worker, &is_duplicate, &failure) != SGL_OK) {
         respond_error(exchange, 400, "invalid_request_error", failure.text);
     } else {
         snprintf(text, sizeof text, "Successfully added worker: %.500s", url);
@@ -277,7 +278,7 @@ static void post_worker(struct sgl_proxy_thread *thread, struct sgl_http_exchang
     struct sgl_failure failure;
     char location[64];
     uint32_t index;
-    bool is_duplicate;
+    bool is_duplicate = false;
 
     if (root == NULL) {
         respond_error(exchange, 400, "invalid_request_error", "the body is not JSON");
@@ -287,8 +288,9 @@ static void post_worker(struct sgl_proxy_thread *thread, struct sgl_http_exchang
                       "65535 or null");
     } else if (newcomer.url == NULL) {
         respond_error(exchange, 422, "invalid_request_error", "the body has no text \"url\"");
-    } else if (sgl_gateway_add(thread->gateway, &newcomer, &index, &is_duplicate, &failure) !=
-               SGL_OK) {
+    } else if (sgl_access_may_add(&thread->options->access, newcomer.url, &failure) != SGL_OK ||
+               sgl_gateway_add(thread->gateway, &newcomer, &index, &is_duplicate, &failure) !=
+                   SGL_OK) {
         respond_error(exchange, is_duplicate ? 409 : 400, "invalid_request_error", failure.text);
     } else {
         const struct sgl_gateway_worker worker = sgl_gateway_worker(thread->gateway, index);

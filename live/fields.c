@@ -13,6 +13,9 @@ static const char *const hops[] = {
 /* Host is that of the worker; the wish to be asked to continue was met here. */
 static const char *const request_hops[] = {"host", "expect"};
 
+/* Meant for this router, not for who serves behind it. */
+static const char *const secrets[] = {"authorization", "proxy-authorization"};
+
 static bool is_one_of(const struct sgl_http_field *field, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -55,5 +58,15 @@ size_t sgl_fields_pass(const struct sgl_http_field *fields, size_t field_count, 
             !(is_request &&
               is_one_of(&fields[i], request_hops, sizeof request_hops / sizeof request_hops[0])))
             out[count++] = fields[i];
+    return count;
+}
+
+size_t sgl_fields_drop_secrets(struct sgl_http_field *fields, size_t field_count)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < field_count; i++)
+        if (!is_one_of(&fields[i], secrets, sizeof secrets / sizeof secrets[0]))
+            fields[count++] = fields[i];
     return count;
 }

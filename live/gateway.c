@@ -11,15 +11,13 @@
 #include <string.h>
 #include <uv.h>
 
-const double sgl_gateway_bucket_s[SGL_GATEWAY_BUCKETS] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
-                                                          0.5,   1,    2.5,   5,    10,  60};
-
 struct worker_texts {
     char *url;
     char *model;
     char *host;
     int32_t bootstrap_port;
     char id[SGL_GATEWAY_ID_SIZE];
+    struct sgl_candidate seen; /* by the policy, after the worker's last answer */
 };
 
 struct sgl_gateway {
@@ -34,8 +32,33 @@ struct sgl_gateway {
     struct sgl_retry_budget budget;
     struct worker_texts *workers; /* worker_max of them */
     uint32_t worker_max;
-    struct sgl_gateway_counts counts;
+    struct sgl_sink tap; /* hears how the policy sees workers */
+    struct sgl_sink *sinks[2];
+    struct sgl_tee tee; /* the journal and the tap */
 };
+
+static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record *record)
+{
+    struct sgl_gateway *gateway =
+        (struct sgl_gateway *)(void *)((char *)self - offsetof(struct sgl_gateway, tap));
+
+    if (record->worker != SGL_NO_WORKER)
+        gateway->workers[record->worker].seen = record->after;
+}
+
+static const struct sgl_sink_ops tap_ops = {.outcome = hear_outcome};
+
+/* NULL without a journal: then nobody makes the router compute what the tap would hear. */
+static struct sgl_sink *sink_of(struct sgl_gateway *gateway)
+{
+    if (gateway->journal == NULL)
+        return NULL;
+    gateway->tap.ops = &tap_ops;
+    gateway->sinks[0] = sgl_journal_sink(gateway->journal);
+    gateway->sinks[1] = &gateway->tap;
+    sgl_tee_init(&gateway->tee, gateway->sinks, 2);
+    return &gateway->tee.sink;
+}
 
 int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gateway_options *options,
                        struct sgl_failure *failure)
@@ -55,18 +78,17 @@ int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gatewa
     gateway->budget = sgl_retry_budget_full(&options->retry);
     gateway->worker_max = (uint32_t)limits.worker_max;
     gateway->workers = calloc(gateway->worker_max, sizeof *gateway->workers);
-    int status =
-        gateway->workers == NULL
-            ? sgl_fail(failure, SGL_ENOMEM, "router: out of memory")
-            : sgl_router_create(
-                  &gateway->router,
-                  &(struct sgl_router_options){
-                      .seed = options->seed,
-                      .limits = options->limits,
-                      .policy = {options->policy[0], options->policy[1], options->policy[2]},
-                      .sink = options->journal != NULL ? sgl_journal_sink(options->journal) : NULL,
-                  },
-                  failure);
+    int status = gateway->workers == NULL
+                     ? sgl_fail(failure, SGL_ENOMEM, "router: out of memory")
+                     : sgl_router_create(&gateway->router,
+                                         &(struct sgl_router_options){
+                                             .seed = options->seed,
+                                             .limits = options->limits,
+                                             .policy = {options->policy[0], options->policy[1],
+                                                        options->policy[2]},
+                                             .sink = sink_of(gateway),
+                                         },
+                                         failure);
     if (status != SGL_OK) {
         sgl_gateway_destroy(gateway);
         return status;
@@ -149,9 +171,6 @@ int sgl_gateway_route(struct sgl_gateway *gateway, struct sgl_request *request,
     if (status == SGL_OK) {
         *decision = result.actions[0].decision;
         gateway->next_request += attempt == 0;
-        gateway->counts.decisions++;
-        gateway->counts.retries += attempt > 0;
-        gateway->counts.cache_hits += decision->reason == SGL_REASON_CACHE_HIT;
         if (attempt == 0)
             sgl_retry_budget_earn(&gateway->budget, &gateway->retry);
         if (decision->worker == SGL_NO_WORKER) {
@@ -191,8 +210,6 @@ static int route_leg(struct sgl_gateway *gateway, const struct sgl_request *requ
     if (status != SGL_OK)
         return status;
     *decision = result.actions[0].decision;
-    gateway->counts.decisions++;
-    gateway->counts.cache_hits += decision->reason == SGL_REASON_CACHE_HIT;
     if (decision->worker != SGL_NO_WORKER)
         return SGL_OK;
     return feed_end(gateway, SGL_INPUT_REJECT, pool, request->request, "no_worker");
@@ -347,6 +364,7 @@ static int add(struct sgl_gateway *gateway, const struct worker_texts *texts, en
         return status;
     gateway->workers[worker] = *texts;
     make_id(gateway->workers[worker].id);
+    gateway->workers[worker].seen = sgl_candidate_absent(worker);
     *worker_out = worker;
     return SGL_OK;
 }
@@ -404,6 +422,7 @@ struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32
     const struct sgl_fleet *fleet = sgl_router_fleet(gateway->router);
     const struct sgl_worker *known = &fleet->workers[worker];
     const struct worker_texts *texts = &gateway->workers[worker];
+    const int64_t now_ns = sgl_gateway_time(gateway, uv_hrtime());
     const struct sgl_gateway_worker seen = {
         .worker = worker,
         .url = texts->url,
@@ -415,9 +434,14 @@ struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32
         .is_healthy = known->is_healthy,
         .is_draining = known->is_draining,
         .is_removed = known->is_removed,
-        .breaker = sgl_breaker_state(&known->breaker, sgl_gateway_time(gateway, uv_hrtime())),
+        .breaker = sgl_breaker_state(&known->breaker, now_ns),
         .outstanding = fleet->outstanding[worker],
         .assigned = fleet->assigned[worker],
+        .queue_length = known->reported_ns == SGL_ABSENT ? SGL_ABSENT : known->queue_length,
+        .signal_age_ns = sgl_fleet_report_age_ns(fleet, worker, now_ns),
+        .score = texts->seen.score,
+        .throughput_gradient = texts->seen.throughput_gradient,
+        .latency_gradient = texts->seen.latency_gradient,
     };
     pthread_mutex_unlock(&gateway->mutex);
     return seen;
@@ -436,28 +460,4 @@ const char *sgl_gateway_host(const struct sgl_gateway *gateway, uint32_t worker)
 int32_t sgl_gateway_bootstrap_port(const struct sgl_gateway *gateway, uint32_t worker)
 {
     return gateway->workers[worker].bootstrap_port;
-}
-
-/* ---- numbers ---- */
-
-void sgl_gateway_count(struct sgl_gateway *gateway, int status, double duration_s)
-{
-    int bucket = 0;
-
-    while (bucket < SGL_GATEWAY_BUCKETS && duration_s > sgl_gateway_bucket_s[bucket])
-        bucket++;
-    pthread_mutex_lock(&gateway->mutex);
-    if (status > 0 && status < SGL_GATEWAY_STATUS_MAX)
-        gateway->counts.requests[status]++;
-    gateway->counts.buckets[bucket]++;
-    gateway->counts.duration_s += duration_s;
-    pthread_mutex_unlock(&gateway->mutex);
-}
-
-struct sgl_gateway_counts sgl_gateway_counts(struct sgl_gateway *gateway)
-{
-    pthread_mutex_lock(&gateway->mutex);
-    const struct sgl_gateway_counts counts = gateway->counts;
-    pthread_mutex_unlock(&gateway->mutex);
-    return counts;
 }

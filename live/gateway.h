@@ -13,8 +13,6 @@
  *
  * Workers: index = the router's. Their texts (url, id) never change and live as long as the
  * gateway, so a thread that was told an index may read them without the mutex.
- *
- * Numbers for /metrics are counted here, for every request passes here anyway.
  */
 #ifndef SGL_LIVE_GATEWAY_H
 #define SGL_LIVE_GATEWAY_H
@@ -23,9 +21,6 @@
 #include "core/router.h"
 #include "bootstrap.h"
 #include "journal.h"
-
-#define SGL_GATEWAY_STATUS_MAX 600
-#define SGL_GATEWAY_BUCKETS 12
 
 struct sgl_gateway;
 
@@ -106,6 +101,11 @@ struct sgl_gateway_worker {
     enum sgl_breaker_state breaker;
     uint32_t outstanding;
     uint64_t assigned;
+    int64_t queue_length;       /* as it said last; SGL_ABSENT: it never did; so the next */
+    int64_t signal_age_ns;      /* since then */
+    double score;               /* the policy's view after its last answer; NaN: none; so below. */
+    double throughput_gradient; /* Only with a journal, for which they are computed */
+    double latency_gradient;
 };
 
 /* A worker that is to be added; texts are copied. */
@@ -133,24 +133,5 @@ struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32
 const char *sgl_gateway_url(const struct sgl_gateway *gateway, uint32_t worker);
 const char *sgl_gateway_host(const struct sgl_gateway *gateway, uint32_t worker);
 int32_t sgl_gateway_bootstrap_port(const struct sgl_gateway *gateway, uint32_t worker);
-
-/* ---- numbers ---- */
-
-struct sgl_gateway_counts {
-    uint64_t requests[SGL_GATEWAY_STATUS_MAX]; /* by status of the answer; 499: the client left */
-    uint64_t retries;
-    uint64_t decisions;
-    uint64_t cache_hits;                       /* decisions with that reason */
-    uint64_t buckets[SGL_GATEWAY_BUCKETS + 1]; /* requests by duration; the last: longer ones */
-    double duration_s;                         /* sum */
-};
-
-/* Upper ends of the buckets, in s. */
-extern const double sgl_gateway_bucket_s[SGL_GATEWAY_BUCKETS];
-
-/* A request was answered, or its client left. */
-void sgl_gateway_count(struct sgl_gateway *gateway, int status, double duration_s);
-
-struct sgl_gateway_counts sgl_gateway_counts(struct sgl_gateway *gateway);
 
 #endif

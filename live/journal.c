@@ -58,6 +58,7 @@ struct sgl_journal {
     _Atomic uint64_t dropped;
     _Atomic bool has_failed;
     _Atomic bool is_closing;
+    bool hides_prompts;
     pthread_t writer;
 };
 
@@ -91,8 +92,8 @@ static void keep_request(struct sgl_journal *journal, const struct sgl_input *in
     const struct sgl_request *request = input->route.request;
     const size_t excluded = keep(journal, input->route.excluded,
                                  input->route.excluded_count * sizeof *input->route.excluded);
-    const size_t ids =
-        keep(journal, request->prefix_ids, request->prefix_count * sizeof *request->prefix_ids);
+    const size_t id_count = journal->hides_prompts ? 0 : request->prefix_count;
+    const size_t ids = keep(journal, request->prefix_ids, id_count * sizeof *request->prefix_ids);
     const size_t request_id = keep_text(journal, request->request_id);
     const size_t tenant = keep_text(journal, request->tenant);
     const size_t session = keep_text(journal, request->session);
@@ -102,6 +103,9 @@ static void keep_request(struct sgl_journal *journal, const struct sgl_input *in
         return;
     struct record *record = record_of(journal);
     record->request = *request;
+    record->request.prefix_count = id_count;
+    if (id_count == 0)
+        record->request.prefix_block = 0;
     record->excluded = excluded;
     record->prefix_ids = ids;
     record->request_id = request_id;
@@ -335,7 +339,7 @@ static void *write_all(void *context)
 /* ---- life ---- */
 
 int sgl_journal_create(struct sgl_journal **journal_out, struct sgl_log *log, size_t ring_size,
-                       struct sgl_failure *failure)
+                       bool hides_prompts, struct sgl_failure *failure)
 {
     struct sgl_journal *journal = calloc(1, sizeof *journal);
 
@@ -343,6 +347,7 @@ int sgl_journal_create(struct sgl_journal **journal_out, struct sgl_log *log, si
     if (journal != NULL) {
         journal->sink = (struct sgl_sink){.ops = &sink_ops, .wants_candidates = true};
         journal->log = log;
+        journal->hides_prompts = hides_prompts;
         journal->ring_size = (ring_size < RING_LEAST ? RING_LEAST : ring_size) / 16 * 16;
         journal->ring = malloc(journal->ring_size);
     }

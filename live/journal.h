@@ -27,9 +27,9 @@
 struct sgl_journal;
 
 /* Starts the writer thread. Takes over the log, also on failure. `ring_size` bytes, at least 1 MiB.
- */
+ * With hides_prompts, prefix ids are left out of the log. */
 int sgl_journal_create(struct sgl_journal **journal_out, struct sgl_log *log, size_t ring_size,
-                       struct sgl_failure *failure);
+                       bool hides_prompts, struct sgl_failure *failure);
 
 /* For the router. */
 struct sgl_sink *sgl_journal_sink(struct sgl_journal *journal);

@@ -1,8 +1,14 @@
-/* GET /metrics: Prometheus' text format, under the names that SGLang's documentation queries. */
+/* GET /metrics: Prometheus' text format. Names with sglang_router_ are those that SGLang's
+ * documentation queries; the rest is ours. Labels are worker URLs (as many as were ever added), and
+ * words from fixed lists: nothing that a client sends becomes a label. */
 #include "http_buffer.h"
 #include "proxy_thread.h"
 
+#include "core/absent.h"
+
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void head(struct sgl_buffer *out, const char *name, const char *kind, const char *help)
 {
@@ -22,39 +28,126 @@ static void label(struct sgl_buffer *out, const char *value)
     }
 }
 
-static void put_requests(struct sgl_buffer *out, const struct sgl_gateway_counts *counts)
+static void put_plain(struct sgl_buffer *out, const char *name, const char *kind, const char *help,
+                      uint64_t value)
 {
-    uint64_t below = 0;
-
-    head(out, "sglang_router_requests_total", "counter",
-         "requests by status of their answer (499: the client left)");
-    for (int status = 0; status < SGL_GATEWAY_STATUS_MAX; status++)
-        if (counts->requests[status] > 0)
-            sgl_buffer_format(out, "sglang_router_requests_total{status=\"%d\"} %llu\n", status,
-                              (unsigned long long)counts->requests[status]);
-    head(out, "sglang_router_request_duration_seconds", "histogram",
-         "from the whole request to the end of its answer");
-    for (int i = 0; i < SGL_GATEWAY_BUCKETS; i++) {
-        below += counts->buckets[i];
-        sgl_buffer_format(out, "sglang_router_request_duration_seconds_bucket{le=\"%g\"} %llu\n",
-                          sgl_gateway_bucket_s[i], (unsigned long long)below);
-    }
-    below += counts->buckets[SGL_GATEWAY_BUCKETS];
-    sgl_buffer_format(out,
-                      "sglang_router_request_duration_seconds_bucket{le=\"+Inf\"} %llu\n"
-                      "sglang_router_request_duration_seconds_sum %.9g\n"
-                      "sglang_router_request_duration_seconds_count %llu\n",
-                      (unsigned long long)below, counts->duration_s, (unsigned long long)below);
+    head(out, name, kind, help);
+    sgl_buffer_format(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
+/* ---- requests and decisions ---- */
+
+static void put_requests(struct sgl_buffer *out, const struct sgl_counters *counters)
+{
+    static const char name[] = "sglang_router_requests_total";
+
+    head(out, name, "counter", "requests by status of their answer (499: the client left)");
+    for (int status = 0; status < SGL_COUNTERS_STATUS_MAX; status++)
+        if (counters->statuses[status] > 0)
+            sgl_buffer_format(out, "%s{status=\"%d\"} %llu\n", name, status,
+                              (unsigned long long)counters->statuses[status]);
+}
+
+static void put_decisions(struct sgl_buffer *out, const struct sgl_counters *counters,
+                          const char *policy)
+{
+    static const char name[] = "sglsim_decisions_total";
+
+    head(out, name, "counter", "decisions of the policy, by their reason");
+    for (int reason = 0; reason < SGL_REASON_COUNT; reason++)
+        if (counters->reasons[reason] > 0)
+            sgl_buffer_format(out, "%s{policy=\"%s\",reason=\"%s\"} %llu\n", name, policy,
+                              sgl_reason_name((enum sgl_reason)reason),
+                              (unsigned long long)counters->reasons[reason]);
+}
+
+static void put_ends(struct sgl_buffer *out, const struct sgl_counters *counters)
+{
+    static const char name[] = "sglsim_attempts_total";
+
+    head(out, name, "counter", "attempts at workers by how they ended (empty error: well)");
+    for (int end = 0; end < SGL_COUNTED_END_COUNT; end++)
+        if (counters->ends[end] > 0)
+            sgl_buffer_format(out, "%s{error=\"%s\"} %llu\n", name,
+                              sgl_counted_end_name((enum sgl_counted_end)end),
+                              (unsigned long long)counters->ends[end]);
+}
+
+static void put_cache(struct sgl_buffer *out, const struct sgl_counters *counters)
+{
+    static const char name[] = "sglsim_cache_predictions_total";
+    static const char *const words[] = {"hit", "miss", "unknown"};
+
+    head(out, name, "counter",
+         "what cache_aware expected of a prefix, and what the worker found (cached_tokens)");
+    for (int i = 0; i < SGL_COUNTED_CACHE_COUNT; i++)
+        sgl_buffer_format(out, "%s{predicted=\"%s\",found=\"%s\"} %llu\n", name, words[i / 3],
+                          words[i % 3], (unsigned long long)counters->caches[i]);
+    put_plain(out, "sglang_router_cache_hits_total", "counter", "decisions for a known prefix",
+              counters->reasons[SGL_REASON_CACHE_HIT]);
+    put_plain(out, "sglang_router_cache_misses_total", "counter",
+              "decisions without one long enough", counters->reasons[SGL_REASON_CACHE_MISS]);
+    put_plain(out, "sglsim_prompt_tokens_total", "counter",
+              "prompt tokens, where the worker counted them and those it had cached",
+              counters->prompt_tokens);
+    put_plain(out, "sglsim_cached_tokens_total", "counter", "of these, found in its cache",
+              counters->cached_tokens);
+    put_plain(out, "sglsim_output_tokens_total", "counter", "output tokens, as workers counted",
+              counters->output_tokens);
+}
+
+static void put_histogram(struct sgl_buffer *out, const char *name, const char *help,
+                          const struct sgl_counters *counters, enum sgl_histogram_kind kind)
+{
+    const struct sgl_histogram *histogram = &counters->histograms[kind];
+    const double *ends = sgl_histogram_ends[kind];
+    uint64_t below = 0;
+    int bucket = 0;
+
+    head(out, name, "histogram", help);
+    for (; ends[bucket] > 0; bucket++) {
+        below += histogram->buckets[bucket];
+        sgl_buffer_format(out, "%s_bucket{le=\"%g\"} %llu\n", name, ends[bucket],
+                          (unsigned long long)below);
+    }
+    below += histogram->buckets[bucket];
+    sgl_buffer_format(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9g\n%s_count %llu\n", name,
+                      (unsigned long long)below, name, (double)histogram->sum_ns / 1e9, name,
+                      (unsigned long long)below);
+}
+
+static void put_times(struct sgl_buffer *out, const struct sgl_counters *counters)
+{
+    put_histogram(out, "sglang_router_request_duration_seconds",
+                  "from the whole request to the end of its answer", counters, SGL_HISTOGRAM_E2E);
+    put_histogram(out, "sglsim_time_to_first_token_seconds",
+                  "from the whole request to the first byte of a stream's body", counters,
+                  SGL_HISTOGRAM_TTFT);
+    put_histogram(out, "sglsim_time_per_output_token_seconds",
+                  "the rest of a stream over its tokens but one", counters, SGL_HISTOGRAM_TPOT);
+    put_histogram(out, "sglsim_router_wait_seconds", "from the whole request to its first decision",
+                  counters, SGL_HISTOGRAM_WAIT);
+}
+
+/* ---- workers ---- */
+
+/* NaN: nothing is known, and nothing is said. */
 static void put_worker(struct sgl_buffer *out, const char *name, const char *url, double value)
 {
+    if (isnan(value))
+        return;
     sgl_buffer_format(out, "%s{worker=\"", name);
     label(out, url);
     sgl_buffer_format(out, "\"} %.17g\n", value);
 }
 
-static void put_workers(struct sgl_buffer *out, struct sgl_gateway *gateway)
+static double seconds(int64_t ns)
+{
+    return ns == SGL_ABSENT ? NAN : (double)ns / 1e9;
+}
+
+static void put_workers(struct sgl_buffer *out, const struct sgl_gateway_worker *workers,
+                        uint32_t count)
 {
     static const struct {
         const char *name;
@@ -65,30 +158,45 @@ static void put_workers(struct sgl_buffer *out, struct sgl_gateway *gateway)
         {"sglang_router_worker_requests_total", "counter", "ever sent there"},
         {"sglang_router_worker_health", "gauge", "1: healthy"},
         {"sglang_router_worker_breaker", "gauge", "0 closed, 1 open, 2 half open"},
+        {"sglsim_worker_queue_length", "gauge", "requests waiting there, as it said last"},
+        {"sglsim_worker_signal_age_seconds", "gauge", "since it said so"},
+        {"sglsim_worker_score", "gauge", "the policy's, after its last answer (with a log)"},
+        {"sglsim_worker_throughput_gradient", "gauge", "tokens/s per s (with a log)"},
+        {"sglsim_worker_latency_gradient", "gauge", "s per s (with a log)"},
     };
-    const uint32_t count = sgl_gateway_worker_count(gateway);
 
     for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
         head(out, rows[row].name, rows[row].kind, rows[row].help);
         for (uint32_t i = 0; i < count; i++) {
-            const struct sgl_gateway_worker worker = sgl_gateway_worker(gateway, i);
-            const double values[] = {worker.outstanding, (double)worker.assigned, worker.is_healthy,
-                                     (double)worker.breaker};
-            if (!worker.is_removed)
-                put_worker(out, rows[row].name, worker.url, values[row]);
+            const struct sgl_gateway_worker *w = &workers[i];
+            const double values[] = {
+                w->outstanding,
+                (double)w->assigned,
+                w->is_healthy,
+                (double)w->breaker,
+                w->queue_length == SGL_ABSENT ? NAN : (double)w->queue_length,
+                seconds(w->signal_age_ns),
+                w->score,
+                w->throughput_gradient,
+                w->latency_gradient,
+            };
+            if (!w->is_removed)
+                put_worker(out, rows[row].name, w->url, values[row]);
         }
     }
 }
+
+/* ---- the rest ---- */
 
 static void put_queue(struct sgl_buffer *out, struct sgl_gate *gate)
 {
     const struct sgl_gate_counts counts = sgl_gate_counts(gate);
     static const char rejected[] = "sglsim_rejected_requests_total";
 
-    head(out, "sglsim_queue_running", "gauge", "requests let in and not over");
-    sgl_buffer_format(out, "sglsim_queue_running %lld\n", (long long)counts.running);
-    head(out, "sglsim_queue_waiting", "gauge", "requests that wait to be let in");
-    sgl_buffer_format(out, "sglsim_queue_waiting %u\n", counts.waiting);
+    put_plain(out, "sglsim_queue_running", "gauge", "requests let in and not over",
+              (uint64_t)counts.running);
+    put_plain(out, "sglsim_queue_waiting", "gauge", "requests that wait to be let in",
+              counts.waiting);
     head(out, rejected, "counter", "requests that were not let in, by the word in the log");
     sgl_buffer_format(out, "%s{error=\"queue_full\"} %llu\n", rejected,
                       (unsigned long long)counts.queue_full);
@@ -98,37 +206,76 @@ static void put_queue(struct sgl_buffer *out, struct sgl_gate *gate)
                       (unsigned long long)counts.rate_limited);
 }
 
+static void put_log(struct sgl_buffer *out, const struct sgl_journal *journal)
+{
+    put_plain(out, "sglsim_log_dropped_inputs_total", "counter",
+              "inputs that did not get into the decision log",
+              journal != NULL ? sgl_journal_dropped(journal) : 0);
+    put_plain(out, "sglsim_log_failed", "gauge", "1: the decision log was given up",
+              journal != NULL && sgl_journal_has_failed(journal));
+}
+
+/* The policy; of pairs, those of both pools: "prefill's+decode's" where they differ. */
+static void put_policy(const struct sgl_proxy_options *options, char *out, size_t size)
+{
+    const struct sgl_policy_spec *const *policy = options->policy;
+
+    if (policy[SGL_POOL_REGULAR] != NULL)
+        snprintf(out, size, "%s", policy[SGL_POOL_REGULAR]->ops->name);
+    else if (policy[SGL_POOL_PREFILL]->ops == policy[SGL_POOL_DECODE]->ops)
+        snprintf(out, size, "%s", policy[SGL_POOL_PREFILL]->ops->name);
+    else
+        snprintf(out, size, "%s+%s", policy[SGL_POOL_PREFILL]->ops->name,
+                 policy[SGL_POOL_DECODE]->ops->name);
+}
+
+static void put_all(struct sgl_buffer *out, struct sgl_proxy_thread *thread,
+                    const struct sgl_counters *totals, const struct sgl_gateway_worker *workers,
+                    uint32_t worker_count)
+{
+    uint64_t decisions = 0;
+    char policy[128];
+
+    put_policy(thread->options, policy, sizeof policy);
+    for (int reason = 0; reason < SGL_REASON_COUNT; reason++)
+        decisions += totals->reasons[reason];
+    put_requests(out, totals);
+    put_times(out, totals);
+    put_plain(out, "sglang_router_decisions_total", "counter", "decisions of the policy",
+              decisions);
+    put_decisions(out, totals, policy);
+    put_ends(out, totals);
+    put_plain(out, "sglang_router_retries_total", "counter", "attempts beyond the first",
+              totals->retries);
+    put_cache(out, totals);
+    put_workers(out, workers, worker_count);
+    if (thread->proxy->gate != NULL)
+        put_queue(out, thread->proxy->gate);
+    put_log(out, thread->proxy->journal);
+    sgl_buffer_append(out, "", 1);
+}
+
 char *sgl_metrics_text(struct sgl_proxy_thread *thread)
 {
-    const struct sgl_gateway_counts counts = sgl_gateway_counts(thread->gateway);
-    const struct sgl_journal *journal = thread->proxy->journal;
+    const struct sgl_proxy *proxy = thread->proxy;
+    const uint32_t count = sgl_gateway_worker_count(thread->gateway);
+    struct sgl_counters *totals = calloc(1, sizeof *totals);
+    struct sgl_gateway_worker *workers = calloc(count + 1, sizeof *workers);
     struct sgl_buffer out = {0};
-    const struct {
-        const char *name;
-        const char *help;
-        uint64_t value;
-    } rows[] = {
-        {"sglang_router_decisions_total", "decisions of the policy", counts.decisions},
-        {"sglang_router_cache_hits_total", "decisions for a known prefix", counts.cache_hits},
-        {"sglang_router_retries_total", "attempts beyond the first", counts.retries},
-        {"sglsim_log_dropped_inputs_total", "inputs that did not get into the decision log",
-         journal != NULL ? sgl_journal_dropped(journal) : 0},
-        {"sglsim_log_failed", "1: the decision log was given up",
-         journal != NULL && sgl_journal_has_failed(journal)},
-    };
 
-    put_requests(&out, &counts);
-    put_workers(&out, thread->gateway);
-    if (thread->proxy->gate != NULL)
-        put_queue(&out, thread->proxy->gate);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        head(&out, rows[i].name, "counter", rows[i].help);
-        sgl_buffer_format(&out, "%s %llu\n", rows[i].name, (unsigned long long)rows[i].value);
+    if (totals != NULL && workers != NULL) {
+        for (uint32_t i = 0; i < proxy->thread_count; i++)
+            sgl_counters_add(totals, &proxy->threads[i].counters);
+        for (uint32_t i = 0; i < count; i++)
+            workers[i] = sgl_gateway_worker(thread->gateway, i);
+        put_all(&out, thread, totals, workers, count);
+    } else {
+        out.has_failed = true;
     }
-    sgl_buffer_append(&out, "", 1);
-    if (out.has_failed) {
-        sgl_buffer_release(&out);
-        return NULL;
-    }
-    return out.bytes;
+    free(totals);
+    free(workers);
+    if (!out.has_failed)
+        return out.bytes;
+    sgl_buffer_release(&out);
+    return NULL;
 }

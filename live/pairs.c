@@ -36,6 +36,7 @@ static void tell_prefill(struct sgl_pair *pair, enum sgl_input_kind kind, const 
     input.outcome.success = error == NULL;
     input.outcome.error = error;
     sgl_gateway_end(relay->thread->gateway, &input, relay->request.arrival_ns, 0);
+    sgl_count_end(&relay->thread->counters, pair->decision.reason, false, &input.outcome);
 }
 
 static void tell_decode(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error)
@@ -415,6 +416,17 @@ static void start(struct sgl_relay *relay)
     }
 }
 
+static void count_decisions(const struct sgl_relay *relay)
+{
+    const struct sgl_decision *const decisions[] = {&relay->pair->decision, &relay->decision};
+    struct sgl_counters *counters = &relay->thread->counters;
+
+    for (size_t i = 0; i < sizeof decisions / sizeof decisions[0]; i++)
+        if (decisions[i]->sequence > 0)
+            sgl_count_decision(counters, decisions[i]->reason, 0,
+                               decisions[i]->now_ns - relay->request.arrival_ns);
+}
+
 void sgl_pair_send(struct sgl_relay *relay)
 {
     struct sgl_proxy_thread *thread = relay->thread;
@@ -435,8 +447,10 @@ void sgl_pair_send(struct sgl_relay *relay)
         return;
     }
     pair->merges = sgl_bootstrap_wants_logprobs(relay->call.body, relay->call.body_size);
-    if (sgl_gateway_route_pair(thread->gateway, &relay->request, &pair->decision, &relay->decision,
-                               NULL) != SGL_OK) {
+    const int status = sgl_gateway_route_pair(thread->gateway, &relay->request, &pair->decision,
+                                              &relay->decision, NULL);
+    count_decisions(relay);
+    if (status != SGL_OK) {
         refuse(relay, 503, "server_error", "the router is out of memory");
     } else if (pair->decision.worker == SGL_NO_WORKER) {
         refuse(relay, 503, "no_available_workers", "no prefill worker can take the request now");

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,8 +35,13 @@ static bool is_for_workers(const struct sgl_http_exchange *exchange)
 static void on_request(void *context, struct sgl_http_exchange *exchange)
 {
     struct sgl_proxy_thread *thread = context;
+    const enum sgl_realm realm = sgl_realm_of(exchange->method, exchange->target);
 
-    if (is_for_workers(exchange)) {
+    if (realm == SGL_REALM_CONTROL && thread->options->has_control_listener) {
+        sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
+    } else if (!sgl_access_admits(&thread->options->access, realm, exchange)) {
+        return;
+    } else if (is_for_workers(exchange)) {
         sgl_relay_begin(thread, exchange);
     } else if (!sgl_admin(thread, exchange)) {
         const bool is_method = strncmp(exchange->target, "/v1/", 4) == 0 ||
@@ -46,6 +52,25 @@ static void on_request(void *context, struct sgl_http_exchange *exchange)
         else
             sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
     }
+}
+
+/* At the control listener: nothing goes to workers from there. */
+static void on_control_request(void *context, struct sgl_http_exchange *exchange)
+{
+    struct sgl_proxy_thread *thread = context;
+    const enum sgl_realm realm = sgl_realm_of(exchange->method, exchange->target);
+
+    if (realm == SGL_REALM_DATA)
+        sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
+    else if (sgl_access_admits(&thread->options->access, realm, exchange) &&
+             !sgl_admin(thread, exchange))
+        sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
+}
+
+static void on_control_gone(void *context, struct sgl_http_exchange *exchange)
+{
+    (void)context;
+    sgl_admin_gone(exchange);
 }
 
 static void on_gone(void *context, struct sgl_http_exchange *exchange)
@@ -73,6 +98,12 @@ static const struct sgl_http_handler handler = {
     .request = on_request,
     .gone = on_gone,
     .drained = on_drained,
+    .turn = on_turn,
+};
+
+static const struct sgl_http_handler control_handler = {
+    .request = on_control_request,
+    .gone = on_control_gone,
     .turn = on_turn,
 };
 
@@ -109,6 +140,7 @@ static void thread_stop(struct sgl_proxy_thread *thread)
         return;
     thread->stopped_level = 2;
     sgl_http_server_close(thread->server);
+    sgl_http_server_close(thread->control);
     sgl_ask_cancel_all(thread);
     sgl_upstream_close(thread->upstream);
     uv_close((uv_handle_t *)&thread->sweep, NULL);
@@ -142,6 +174,8 @@ static void on_wake(uv_async_t *wake)
         thread->stopped_level = 1;
         thread->cut_ns = drain_ns > 0 ? uv_hrtime() + (uint64_t)drain_ns : UINT64_MAX;
         sgl_http_server_stop(thread->server);
+        if (thread->control != NULL)
+            sgl_http_server_stop(thread->control);
     }
     if (level >= 2 && thread->stopped_level == 1 && !thread->has_cut)
         thread_cut(thread);
@@ -173,6 +207,23 @@ static struct sgl_http_limits limits_of(const struct sgl_proxy_options *options)
     if (files.rlim_cur > 4 * DESCRIPTORS_KEPT)
         limits.connection_max = (files.rlim_cur - DESCRIPTORS_KEPT) / 2 / options->threads;
     return limits;
+}
+
+static int control_create(struct sgl_proxy_thread *thread, struct sgl_failure *failure)
+{
+    const struct sgl_proxy_options *options = thread->options;
+    const int status = sgl_http_server_create(
+        &thread->control, &thread->loop,
+        &(struct sgl_http_options){.limits = sgl_http_limits_standard(),
+                                   .half_close_answers = options->half_close_answers,
+                                   .handler = &control_handler,
+                                   .context = thread},
+        failure);
+
+    if (status != SGL_OK)
+        return status;
+    return sgl_http_server_listen(thread->control, options->access.control_host,
+                                  options->control_port, &thread->proxy->control_port, failure);
 }
 
 static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *proxy,
@@ -212,6 +263,8 @@ static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *prox
     if (status == SGL_OK)
         status = sgl_http_server_listen(thread->server, options->host, proxy->port, &proxy->port,
                                         failure);
+    if (status == SGL_OK && thread == proxy->threads && options->has_control_listener)
+        status = control_create(thread, failure);
     uv_timer_init(&thread->loop, &thread->sweep);
     thread->sweep.data = thread;
     uv_timer_start(&thread->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
@@ -303,7 +356,10 @@ static void state_facts(const struct sgl_proxy *proxy, struct sgl_log *log)
         snprintf(text, sizeof text, "%llu", (unsigned long long)proxy->room_key);
         sgl_log_fact(log, "room_key", text);
     }
-    sgl_log_fact(log, "prompts", options->reads_prompts ? "hash" : "none");
+    sgl_log_fact(log, "prompts",
+                 !options->reads_prompts  ? "none"
+                 : options->hides_prompts ? "left out"
+                                          : "hash");
 }
 
 static int open_journal(struct sgl_proxy *proxy, struct sgl_failure *failure)
@@ -326,7 +382,8 @@ static int open_journal(struct sgl_proxy *proxy, struct sgl_failure *failure)
     if (status != SGL_OK)
         return status;
     state_facts(proxy, log);
-    return sgl_journal_create(&proxy->journal, log, options->log_buffer, failure);
+    return sgl_journal_create(&proxy->journal, log, options->log_buffer, options->hides_prompts,
+                              failure);
 }
 
 static void wake_thread(void *context, uint32_t lane)
@@ -401,7 +458,7 @@ static int serve(struct sgl_proxy *proxy, struct sgl_failure *failure)
             status = sgl_fail(failure, SGL_EIO, "cannot start thread %u", running);
     if (status == SGL_OK) {
         if (proxy->options->ready != NULL)
-            proxy->options->ready(proxy->options->context, proxy->port);
+            proxy->options->ready(proxy->options->context, proxy->port, proxy->control_port);
         thread_run(&proxy->threads[0]);
     } else {
         running--;
@@ -415,12 +472,21 @@ static int serve(struct sgl_proxy *proxy, struct sgl_failure *failure)
     return status;
 }
 
+static void add_totals(struct sgl_proxy_totals *totals, const struct sgl_counters *counters)
+{
+    for (int status = 0; status < SGL_COUNTERS_STATUS_MAX; status++)
+        totals->requests += counters->statuses[status];
+    for (int reason = 0; reason < SGL_REASON_COUNT; reason++)
+        totals->decisions += counters->reasons[reason];
+}
+
 int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_totals *totals,
                   struct sgl_failure *failure)
 {
     struct sgl_proxy proxy = {.options = options, .port = options->port, .start_ns = uv_hrtime()};
 
     *totals = (struct sgl_proxy_totals){0};
+    umask(S_IRWXG | S_IRWXO); /* what is logged is nobody else's business */
     signal(SIGPIPE, SIG_IGN); /* a client that left is an error of a write, not a death */
     raise_descriptors();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
@@ -436,12 +502,8 @@ int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_tota
     const bool has_started = status == SGL_OK;
     for (uint32_t i = 0; i < proxy.thread_count; i++)
         thread_destroy(&proxy.threads[i]);
-    if (has_started) {
-        const struct sgl_gateway_counts counts = sgl_gateway_counts(proxy.gateway);
-        totals->decisions = counts.decisions;
-        for (int i = 0; i < SGL_GATEWAY_STATUS_MAX; i++)
-            totals->requests += counts.requests[i];
-    }
+    for (uint32_t i = 0; has_started && i < proxy.thread_count; i++)
+        add_totals(totals, &proxy.threads[i].counters);
     if (proxy.journal != NULL && has_started) {
         totals->dropped = sgl_journal_dropped(proxy.journal);
         status = sgl_journal_close(proxy.journal, failure);

@@ -19,6 +19,7 @@
 #include "core/limits.h"
 #include "core/policy.h"
 #include "core/retry.h"
+#include "access.h"
 #include "traces/log_sink.h"
 
 #define SGL_PROXY_THREADS_MAX 64
@@ -46,6 +47,12 @@ struct sgl_proxy_options {
     const char *tenant_header;         /* that names a request's tenant; NULL: none does */
     bool forwards_priority;
 
+    struct sgl_access access;    /* control_host: `host` when there is no control listener */
+    bool has_control_listener;   /* at access.control_host */
+    uint16_t control_port;       /* 0: a free one */
+    bool forwards_authorization; /* the client's, to workers */
+    bool hides_prompts;          /* the log has no prefix ids */
+
     const char *log; /* NULL: none */
     enum sgl_log_candidates log_candidates;
     size_t log_buffer; /* bytes */
@@ -71,7 +78,7 @@ struct sgl_proxy_options {
     const char *key_file;
 
     /* ? It listens, on this port. */
-    void (*ready)(void *context, uint16_t port);
+    void (*ready)(void *context, uint16_t port, uint16_t control_port);
     void *context;
 };
 

@@ -15,6 +15,7 @@
 
 #include "core/rng.h"
 #include "admission_gate.h"
+#include "counters.h"
 #include "gateway.h"
 #include "http_server.h"
 #include "prompt.h"
@@ -35,6 +36,7 @@ struct sgl_proxy {
     struct sgl_proxy_thread *threads;
     uint32_t thread_count;
     uint16_t port;
+    uint16_t control_port;
     uint64_t start_ns;
 };
 
@@ -45,6 +47,7 @@ struct sgl_proxy_thread {
     uv_loop_t loop;
     pthread_t thread;
     struct sgl_http_server *server;
+    struct sgl_http_server *control; /* thread 0, when control has a listener of its own */
     struct sgl_upstream *upstream;
     uv_async_t wake;        /* another thread wants this one to stop */
     _Atomic int stop_level; /* 0 serve, 1 drain, 2 cut */
@@ -60,6 +63,7 @@ struct sgl_proxy_thread {
     size_t spare_count;
     struct sgl_ask *asks;    /* under way */
     struct sgl_rng id_draws; /* of made request ids */
+    struct sgl_counters counters;
 };
 
 /* proxy.c: looks at deadlines and retries in that many ms, if not earlier. */
@@ -128,5 +132,8 @@ bool sgl_field_is_hop(const struct sgl_http_field *field, const struct sgl_http_
 /* The fields that pass: copies those that are not a hop's into `out` (room for all). */
 size_t sgl_fields_pass(const struct sgl_http_field *fields, size_t field_count, bool is_request,
                        struct sgl_http_field *out);
+
+/* Drops the fields by which the client proves who it is; returns how many are left. */
+size_t sgl_fields_drop_secrets(struct sgl_http_field *fields, size_t field_count);
 
 #endif

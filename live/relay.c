@@ -91,8 +91,7 @@ void sgl_relay_finish(struct sgl_relay *relay, int status)
     const int64_t now_ns = sgl_gateway_time(relay->thread->gateway, uv_hrtime());
 
     sgl_relay_leave_gate(relay);
-    sgl_gateway_count(relay->thread->gateway, status,
-                      (double)(now_ns - relay->request.arrival_ns) / 1e9);
+    sgl_count_request(&relay->thread->counters, status, now_ns - relay->request.arrival_ns);
     relay_end(relay);
 }
 
@@ -112,6 +111,8 @@ void sgl_relay_tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const
     input.outcome.success = error == NULL;
     input.outcome.error = error;
     sgl_gateway_end(relay->thread->gateway, &input, relay->request.arrival_ns, relay->first_ns);
+    sgl_count_end(&relay->thread->counters, relay->decision.reason, relay->is_stream,
+                  &input.outcome);
 }
 
 void sgl_relay_tell_first_token(struct sgl_relay *relay)
@@ -160,6 +161,8 @@ static void send_alone(struct sgl_relay *relay)
         answer_failure(relay, 503, "server_error", "the router is out of memory");
         return;
     }
+    sgl_count_decision(&thread->counters, relay->decision.reason, relay->attempt,
+                       sgl_gateway_time(thread->gateway, uv_hrtime()) - relay->request.arrival_ns);
     if (relay->decision.worker == SGL_NO_WORKER) {
         answer_failure(relay, 503, "no_available_workers", "no worker can take the request now");
         return;
@@ -221,6 +224,8 @@ static bool make_fields(struct sgl_relay *relay)
     }
     relay->call.field_count =
         sgl_fields_pass(exchange->fields, exchange->field_count, true, relay->fields);
+    if (!relay->thread->options->forwards_authorization)
+        relay->call.field_count = sgl_fields_drop_secrets(relay->fields, relay->call.field_count);
     relay->request_id = named != NULL ? named->value : relay->made_id;
     if (named == NULL)
         make_id(relay);

@@ -41,8 +41,8 @@ class Proxying(LiveTest):
         self.assertIn(b"\r\nX-Twice: 1\r\nx-twice: 2\r\n", request.head)
         self.assertEqual(request.values(b"x-none"), [b""])
         self.assertEqual(request.values(b"x-spaces"), [b"a b"])
-        self.assertEqual(request.values(b"authorization"), [b"Bearer key"])
-        for name in (b"x-hop", b"te", b"connection", b"accept", b"content-type", b"user-agent"):
+        for name in (b"x-hop", b"te", b"connection", b"accept", b"content-type", b"user-agent",
+                     b"authorization"):
             self.assertEqual(request.values(name), [], name)
         self.assertEqual(answer.values(b"set-cookie"), [b"a=1", b"b=2"])
         self.assertEqual(answer.values(b"date"), [b"today"])

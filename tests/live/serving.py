@@ -152,7 +152,9 @@ class Serve:
             env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1"},
         )
         line = self.process.stderr.readline()
-        found = re.search(r"listening on http://127.0.0.1:(\d+)", line)
+        found = re.search(r"listening on http://[0-9.]+:(\d+)", line)
+        if not found:
+            self.process.kill()
         assert found, line + self.process.stderr.read()
         self.port = int(found[1])
         return self
