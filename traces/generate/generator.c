@@ -27,7 +27,7 @@ const struct sgl_parameter sgl_generator_sessions[] = {
     [SGL_SESSION_TPOT_MS] = {"tpot_ms", SGL_PARAMETER_REAL, 20, 0, 1e4, NULL,
                              "assumed time per output token, ms"},
     [SGL_SESSION_MAX_CONTEXT] = {"max_context", SGL_PARAMETER_INTEGER, 131072, 2, SGL_LENGTH_MOST,
-                                 NULL, "a session ends before prompt + output exceed it, tokens"},
+                                 NULL, "no further turn whose prompt + output exceed it, tokens"},
     {0},
 };
 
