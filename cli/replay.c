@@ -2,6 +2,7 @@
 #include "replay.h"
 
 #include "analysis/after_warm_up.h"
+#include "analysis/turns.h"
 #include "analysis/two_passes.h"
 #include "cli.h"
 #include "core/text.h"
@@ -84,6 +85,10 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "send the whole trace once before: caches are full when counting\n"
          "begins (cache hits are then the most there can be)",
          0},
+        {"sessions", 0, SGL_OPTION_FLAG, NULL, &o->sessions,
+         "a turn of a session_id comes its think time after the answer to\n"
+         "the one before, not at its time in the trace",
+         0},
         SGL_SIMULATION_ROWS(o->simulation),
         SGL_TRACE_ROWS("TRACE", o->trace, o->prefix_block),
         {"json", 'j', SGL_OPTION_FLAG, NULL, &o->json, "print the figures as JSON", 0},
@@ -121,6 +126,12 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
     if (o->warm_cache && (o->warm_up != NULL || o->simulation.until_ns != SGL_ABSENT)) {
         sgl_complain("--warm-cache counts from the second pass on: --warm-up and --until cannot "
                      "stand beside it");
+        return SGL_EXIT_USAGE;
+    }
+    if (o->sessions &&
+        (o->warm_cache || o->simulation.until_ns != SGL_ABSENT || o->simulation.concurrency > 0)) {
+        sgl_complain("--sessions says when requests come: --warm-cache, --until and --concurrency "
+                     "cannot stand beside it");
         return SGL_EXIT_USAGE;
     }
     o->trace.path = replay->path;
@@ -200,6 +211,8 @@ static void state_facts(struct sgl_replay *replay)
         snprintf(text, sizeof text, "%llu", (unsigned long long)replay->warm_up);
         sgl_log_fact(replay->log, "warm_up_requests", text);
     }
+    if (o->sessions)
+        sgl_log_fact(replay->log, "sessions", "on");
     if (o->warm_cache) {
         snprintf(text, sizeof text, "%llu", (unsigned long long)replay->warm_up);
         sgl_log_fact(replay->log, "warm_cache_requests", text);
@@ -233,6 +246,30 @@ static int describe_workers(const struct sgl_replay *replay, struct sgl_failure 
     return status;
 }
 
+/* The trace is read into memory, for its turns come in an order that nobody knows before. */
+static int run_sessions(struct sgl_replay *replay, struct sgl_simulation_options *options,
+                        struct sgl_failure *failure)
+{
+    struct sgl_turns turns = {0};
+    int status = sgl_population_load(&replay->population, sgl_trace_source(replay->trace),
+                                     SGL_POPULATION_BLOCK_NS, failure);
+
+    if (status == SGL_OK && sgl_population_facts(replay->population)->sessions == 0)
+        status =
+            sgl_fail(failure, SGL_EINVAL,
+                     "%.200s: no session_id in the trace, which --sessions needs", replay->path);
+    if (status == SGL_OK)
+        status = sgl_turns_init(&turns, replay->population, options->rate_scale, failure);
+    if (status == SGL_OK) {
+        options->rate_scale = 1; /* the source has scaled */
+        replay->later_turns = turns.later_turns;
+        replay->measured_turns = turns.measured;
+        status = sgl_simulate(options, &turns.source, &replay->totals, failure);
+    }
+    sgl_turns_release(&turns);
+    return status;
+}
+
 /* The trace; for a warm cache it is read into memory and sent twice, the first pass uncounted. */
 static int run_passes(struct sgl_replay *replay, struct sgl_simulation_options *options,
                       struct sgl_after_warm_up *after, struct sgl_failure *failure)
@@ -241,6 +278,8 @@ static int run_passes(struct sgl_replay *replay, struct sgl_simulation_options *
     struct sgl_source *second = NULL;
     struct sgl_two_passes passes;
 
+    if (replay->options.sessions)
+        return run_sessions(replay, options, failure);
     if (!replay->options.warm_cache)
         return sgl_simulate(options, sgl_trace_source(replay->trace), &replay->totals, failure);
     int status = sgl_population_load(&replay->population, sgl_trace_source(replay->trace),

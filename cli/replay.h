@@ -25,6 +25,7 @@ struct sgl_replay_options {
     uint64_t warm_up_requests;
     int64_t warm_up_ns;
     bool warm_cache; /* the trace is sent twice, and counted once */
+    bool sessions;   /* turns wait for answers */
     struct sgl_trace_options trace;
     uint64_t prefix_block;
     bool json;
@@ -41,7 +42,9 @@ struct sgl_replay {
     struct sgl_simulated_fleet fleet;
     struct sgl_objectives objectives;
     struct sgl_trace *trace;
-    struct sgl_population *population; /* of a warm cache: the trace in memory */
+    struct sgl_population *population; /* of a warm cache or sessions: the trace in memory */
+    uint64_t later_turns;              /* of sessions: requests that waited for an answer */
+    uint64_t measured_turns;           /* of these, with a measured think time */
     struct sgl_log *log;
     struct sgl_summary *summary;
     struct sgl_progress progress;

@@ -145,6 +145,15 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
             replay->options.warm_up);
         return out;
     }
+    if (replay->options.sessions && own++ == index) {
+        snprintf(out, size,
+                 "sessions (--sessions): %llu turns came after the answer before them and a think "
+                 "time: the trace's gap less the measured answer for %llu, the whole gap for the "
+                 "rest",
+                 (unsigned long long)replay->later_turns,
+                 (unsigned long long)replay->measured_turns);
+        return out;
+    }
     if (replay->options.warm_cache && own++ == index) {
         snprintf(out, size,
                  "warm caches (--warm-cache): all %llu requests were sent once before and are left "

@@ -264,6 +264,7 @@ static int arrive(struct sgl_simulation *self)
 {
     struct sgl_request request = self->row.request;
 
+    self->has_row = false; /* it is here */
     sgl_simulation_end_pause(self);
     self->totals->arrived++;
     request.arrival_ns = self->now_ns;
@@ -337,6 +338,8 @@ static int run_instant(struct sgl_simulation *self)
             status = handle(self, top);
         else if (self->due_count > 0)
             status = deliver_due(self);
+        else if (self->is_row_stale)
+            status = sgl_simulation_read_row_again(self);
         else if (self->has_row && sgl_simulation_is_due(self))
             status = arrive(self);
         else

@@ -80,6 +80,9 @@ void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool suc
         totals->failed++;
     if (self->source->ops->finished != NULL)
         self->source->ops->finished(self->source, request);
+    if (self->source->ops->answered != NULL &&
+        self->source->ops->answered(self->source, request, self->now_ns))
+        self->is_row_stale = true;
     const uint64_t done = totals->succeeded + totals->failed;
     if (self->options->progress != NULL && done % PROGRESS_EVERY == 0)
         self->options->progress(self->options->progress_context, done, self->now_ns);

@@ -45,6 +45,15 @@ void sgl_simulation_end_pause(struct sgl_simulation *self)
     self->origin_ns = self->now_ns - arrival_of_row(self);
 }
 
+int sgl_simulation_read_row_again(struct sgl_simulation *self)
+{
+    if (self->has_row)
+        self->source->ops->give_back(self->source);
+    self->is_row_stale = false;
+    self->arrival_ns = self->now_ns;
+    return sgl_simulation_read_row(self);
+}
+
 int sgl_simulation_read_row(struct sgl_simulation *self)
 {
     const int status = self->source->ops->next(self->source, &self->row, self->failure);

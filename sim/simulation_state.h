@@ -108,6 +108,7 @@ struct sgl_simulation {
 
     struct sgl_trace_row row; /* the next to arrive, when has_row */
     bool has_row;
+    bool is_row_stale;  /* the source may have one that arrives before it */
     int64_t arrival_ns; /* of that row, scaled */
     bool is_paused;     /* that row arrives when nothing is in flight */
     int64_t origin_ns;  /* when the source's time 0 is: after a pause, not 0 */
@@ -121,6 +122,9 @@ uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t 
 
 /* Reads the next row of the source, if there is one, and says when it arrives. */
 int sgl_simulation_read_row(struct sgl_simulation *self);
+
+/* The same when the source may have one before the row that waits: that is given back first. */
+int sgl_simulation_read_row_again(struct sgl_simulation *self);
 
 /* Is the row that was read to arrive now? Then, if there was a pause, it ends: the rows behind it
  * count from now. */

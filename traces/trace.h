@@ -56,6 +56,12 @@ struct sgl_source_ops {
                 struct sgl_failure *failure);
     /* ? The request of that number has left the system: its request_id may come again later. */
     void (*finished)(struct sgl_source *self, int64_t request);
+    /* ? The request of that number was answered at that time of the run. True: a row came free that
+     * had waited for it, so what the source would give next may have changed. */
+    bool (*answered)(struct sgl_source *self, int64_t request, int64_t now_ns);
+    /* The row given last has not arrived yet: it will be given again in its turn. Present when
+     * answered is. */
+    void (*give_back)(struct sgl_source *self);
 };
 
 #endif
