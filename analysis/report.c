@@ -10,7 +10,7 @@
 
 #define TEXT_MAX 1024
 
-static char *formatted(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static char *formatted(const char *format, va_list arguments)
 {
     char text[TEXT_MAX];
 

@@ -9,8 +9,8 @@
  * scale). Each further turn arrives its think time after the answer to the one before it, whatever
  * became of that: sooner than in the trace when the run is faster, later when it is slower. Think
  * time is the gap between the two turns in the trace less what the answer took there, as far as a
- * recorder measured it (finish_time), and at least 0; where nobody measured, it is the whole gap. It
- * is not scaled: people do not think faster.
+ * recorder measured it (finish_time), and at least 0; where nobody measured, it is the whole gap.
+ * It is not scaled: people do not think faster.
  *
  * Rows keep their numbers, so they do not arrive in the order of these. Memory: the population, and
  * 24 bytes a request. For one simulation at a time, which must not scale arrivals itself.

@@ -91,8 +91,12 @@ static int on_header_field(llhttp_t *parser, const char *bytes, size_t size)
 static int on_header_field_complete(llhttp_t *parser)
 {
     struct sgl_http_connection *connection = of_parser(parser);
-    const int status = append_field(connection, "", 1);
 
+    /* The parser lets a line begin with its colon, and then never told of a name. */
+    if (connection->field_count == connection->span_capacity ||
+        connection->spans[connection->field_count].name_size == 0)
+        return refuse_later(connection, 400);
+    const int status = append_field(connection, "", 1);
     connection->spans[connection->field_count].value = connection->head.size;
     connection->spans[connection->field_count].value_size = 0;
     return status;

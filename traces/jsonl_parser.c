@@ -23,6 +23,8 @@ static int append(struct sgl_jsonl_parser *self, const unsigned char *bytes, siz
         return sgl_fail(failure, SGL_EINVAL, "%s:%llu: line of more than %zu MiB, expected less",
                         self->bytes->name, (unsigned long long)self->line,
                         self->line_size_max / 1024 / 1024);
+    if (size == 0)
+        return 0;
     if (needed > self->capacity) {
         char *grown = realloc(self->text, needed * 2);
         if (grown == NULL)

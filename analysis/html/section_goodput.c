@@ -56,8 +56,8 @@ static void draw_against_limit(struct sgl_page *page, enum sgl_metric metric)
 {
     const struct sgl_comparison *comparison = page->comparison;
     struct sgl_plot plot = {
-        .x = {(double)INFINITY, -(double)INFINITY, false, false, "limit, ms"},
-        .y = {0, 0, false, false, ""},
+        .x = {(double)INFINITY, -(double)INFINITY, false, false, "limit, ms", NULL, NULL},
+        .y = {0, 0, false, false, "", NULL, NULL},
     };
     double rates[SGL_CURVE_POINTS];
     struct sgl_curve curve;
@@ -93,8 +93,8 @@ static void draw_against_load(struct sgl_page *page, const char *title, bool is_
     const struct sgl_comparison *comparison = page->comparison;
     const uint32_t loads = comparison->load_count < LOADS_MAX ? comparison->load_count : LOADS_MAX;
     struct sgl_plot plot = {
-        .x = {(double)INFINITY, -(double)INFINITY, false, false, "requests/s offered"},
-        .y = {(double)INFINITY, -(double)INFINITY, is_log, is_percent, ""},
+        .x = {(double)INFINITY, -(double)INFINITY, false, false, "requests/s offered", NULL, NULL},
+        .y = {(double)INFINITY, -(double)INFINITY, is_log, is_percent, "", NULL, NULL},
     };
     double x[LOADS_MAX] = {0};
     double y[LOADS_MAX] = {0};

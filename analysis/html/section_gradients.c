@@ -61,8 +61,9 @@ static void draw(struct sgl_page *page, uint32_t arm, enum signal signal)
                                          "latency gradient, s/s"};
     const struct sgl_detail *detail = sgl_comparison_arm(page->comparison, 0, arm)->detail;
     struct sgl_plot plot = {
-        .x = {0, BINS * ((double)detail->bin_ns / 1e9), false, false, "s from the first arrival"},
-        .y = {(double)INFINITY, -(double)INFINITY, false, false, ""},
+        .x = {0, BINS * ((double)detail->bin_ns / 1e9), false, false, "s from the first arrival",
+              NULL, NULL},
+        .y = {(double)INFINITY, -(double)INFINITY, false, false, "", NULL, NULL},
     };
     double times[BINS];
     double values[BINS];

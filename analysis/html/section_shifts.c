@@ -54,7 +54,7 @@ static void draw(struct sgl_page *page, enum sgl_metric metric, double *ratios)
     const bool is_paired = baseline->run_count > 1;
     struct sgl_plot plot = {
         .x = {0, POINTS - 1, false, false, "percentile", ticks, tick_texts},
-        .y = {-2 * comparison->margin, 2 * comparison->margin, false, true, ""},
+        .y = {-2 * comparison->margin, 2 * comparison->margin, false, true, "", NULL, NULL},
     };
     double places[POINTS];
     struct shift shift;

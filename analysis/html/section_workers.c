@@ -29,8 +29,9 @@ static void draw_loads(struct sgl_page *page, uint32_t arm, double most)
 {
     const struct sgl_detail *detail = sgl_comparison_arm(page->comparison, 0, arm)->detail;
     struct sgl_plot plot = {
-        .x = {0, BINS * ((double)detail->bin_ns / 1e9), false, false, "s from the first arrival"},
-        .y = {0, most > 0 ? most : 1, false, false, ""},
+        .x = {0, BINS * ((double)detail->bin_ns / 1e9), false, false, "s from the first arrival",
+              NULL, NULL},
+        .y = {0, most > 0 ? most : 1, false, false, "", NULL, NULL},
     };
     double times[BINS];
     double loads[BINS];
@@ -100,8 +101,8 @@ static void draw_imbalance(struct sgl_page *page, enum imbalance kind)
     static const char *const titles[] = {"most − least outstanding", "coefficient of variation",
                                          "Jain index (1 = even)"};
     const struct sgl_comparison *comparison = page->comparison;
-    struct sgl_plot plot = {.x = {0, 1, false, false, "s from the first arrival"},
-                            .y = {0, kind == JAIN ? 1 : 0, false, false, ""}};
+    struct sgl_plot plot = {.x = {0, 1, false, false, "s from the first arrival", NULL, NULL},
+                            .y = {0, kind == JAIN ? 1 : 0, false, false, "", NULL, NULL}};
     double times[BINS];
     double values[BINS];
 

@@ -285,6 +285,8 @@ static void refusals(void)
         {"GET / HTTP/1.1\r\nHost: a\n\r\n", 400},
         {"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\n" HOST "Bad Name: 1\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\n: nameless\r\n" HOST "\r\n", 400},
+        {"GET / HTTP/1.1\r\n" HOST ": nameless\r\n\r\n", 400},
         {"\x16\x03\x01 hello", 400},
         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
         {"FETCH / HTTP/1.1\r\n" HOST "\r\n", 405},

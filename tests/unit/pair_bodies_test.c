@@ -44,7 +44,7 @@ static char *exactly(const char *text, size_t size)
 
 static void check_field(const json_t *value, const char *kind, int batch)
 {
-    const int type = json_typeof(value);
+    const json_type type = json_typeof(value);
 
     if (batch < 0) {
         CU_ASSERT_EQUAL(type, kind[0] == 's' ? JSON_STRING : JSON_INTEGER);
