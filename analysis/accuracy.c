@@ -79,26 +79,13 @@ static int add_pair(struct sgl_accuracy_metric *metric, struct pair_sums *sums, 
     return sgl_samples_add(&sums->errors, error);
 }
 
-static struct sgl_distribution figures_of(const struct sgl_samples *samples)
-{
-    return (struct sgl_distribution){
-        .count = samples->count,
-        .mean = sgl_samples_mean(samples),
-        .p50 = sgl_samples_quantile(samples, 0.5),
-        .p90 = sgl_samples_quantile(samples, 0.9),
-        .p95 = sgl_samples_quantile(samples, 0.95),
-        .p99 = sgl_samples_quantile(samples, 0.99),
-        .max = sgl_samples_quantile(samples, 1),
-    };
-}
-
 static int finish_metric(struct sgl_accuracy_metric *metric, struct pair_sums *sums)
 {
     if (sgl_samples_sort(&metric->recorded) != SGL_OK ||
         sgl_samples_sort(&metric->simulated) != SGL_OK || sgl_samples_sort(&sums->errors) != SGL_OK)
         return SGL_ENOMEM;
-    metric->recorded_figures = figures_of(&metric->recorded);
-    metric->simulated_figures = figures_of(&metric->simulated);
+    metric->recorded_figures = sgl_distribution_of(&metric->recorded);
+    metric->simulated_figures = sgl_distribution_of(&metric->simulated);
     metric->median_error_ns = sgl_samples_quantile(&sums->errors, 0.5);
     metric->wape = sums->recorded_sum > 0 ? sums->error_sum / sums->recorded_sum : (double)NAN;
     metric->mape =

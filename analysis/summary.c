@@ -326,7 +326,7 @@ int sgl_summary_describe(struct sgl_summary *summary, uint32_t worker, const cha
     return SGL_OK;
 }
 
-static struct sgl_distribution distribution_of(const struct sgl_samples *samples)
+struct sgl_distribution sgl_distribution_of(const struct sgl_samples *samples)
 {
     return (struct sgl_distribution){
         .count = samples->count,
@@ -433,7 +433,7 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         if (sgl_samples_sort(&summary->metrics[m]) != SGL_OK)
             summary->is_out_of_memory = true;
         else
-            result->metrics[m] = distribution_of(&summary->metrics[m]);
+            result->metrics[m] = sgl_distribution_of(&summary->metrics[m]);
     }
     result->unmeasured = unmeasured_objective(result);
     if (result->unmeasured != SGL_METRIC_COUNT)

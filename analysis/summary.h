@@ -68,6 +68,9 @@ struct sgl_distribution {
     double max;
 };
 
+/* As sgl_samples_quantile wants the samples. */
+struct sgl_distribution sgl_distribution_of(const struct sgl_samples *samples);
+
 #define SGL_ERROR_WORDS_MAX 8 /* more kinds of error are counted together, as "other" */
 
 struct sgl_error_count {
