@@ -1,48 +1,10 @@
 #include "priority.h"
 
+#include "json_scan.h"
+
 #include <string.h>
 
 static const char name[] = "\"priority\"";
-
-static size_t skip_blank(const char *body, size_t size, size_t at)
-{
-    while (at < size &&
-           (body[at] == ' ' || body[at] == '\t' || body[at] == '\n' || body[at] == '\r'))
-        at++;
-    return at;
-}
-
-/* `at` is a quote; behind its partner, or `size`. */
-static size_t skip_text(const char *body, size_t size, size_t at)
-{
-    for (at++; at < size && body[at] != '"'; at++)
-        at += body[at] == '\\';
-    return at < size ? at + 1 : size;
-}
-
-/* Behind a member's value: at a comma or the closing bracket of the object it is in, or `size`. */
-static size_t skip_value(const char *body, size_t size, size_t at)
-{
-    size_t depth = 0;
-
-    while (at < size) {
-        const char c = body[at];
-        if (depth == 0 && (c == ',' || c == '}'))
-            return at;
-        if (c == '"') {
-            at = skip_text(body, size, at);
-            continue;
-        }
-        depth += c == '{' || c == '[';
-        if (c == '}' || c == ']') {
-            if (depth == 0)
-                return size;
-            depth--;
-        }
-        at++;
-    }
-    return size;
-}
 
 /* `at` and `end`: a text in quotes. */
 static enum sgl_priority word_of(const char *body, size_t at, size_t end)
@@ -88,32 +50,26 @@ static bool may_have_name(const char *body, size_t size)
 
 bool sgl_priority_find(const char *body, size_t size, struct sgl_priority_member *member)
 {
-    const size_t name_size = sizeof name - 1;
-    size_t at = skip_blank(body, size, 0);
+    struct sgl_json_walk walk;
+    struct sgl_json_part part;
 
-    if (at >= size || body[at] != '{' || !may_have_name(body, size))
+    if (!sgl_json_walk_begin(&walk, body, size, 0) || walk.close != '}' ||
+        !may_have_name(body, size))
         return false;
-    while (at < size && (body[at] == '{' || body[at] == ',')) {
-        const size_t comma = at;
-        const size_t begin = skip_blank(body, size, at + 1);
-        if (begin >= size || body[begin] != '"')
+    size_t comma = walk.at - 1; /* before the member: a comma, or the bracket */
+    while (sgl_json_walk_next(&walk, &part)) {
+        const bool is_it = sgl_json_is_named(&walk, &part, "priority");
+        const bool is_ended = body[walk.at] == ',' || body[walk.at] == '}';
+        if (is_it && (!is_ended || body[part.value.begin] != '"'))
             return false;
-        const size_t key_end = skip_text(body, size, begin);
-        const size_t colon = skip_blank(body, size, key_end);
-        if (colon >= size || body[colon] != ':')
-            return false;
-        const size_t value = skip_blank(body, size, colon + 1);
-        at = skip_value(body, size, value);
-        if (key_end - begin != name_size || memcmp(body + begin, name, name_size) != 0)
-            continue;
-        if (at >= size || body[value] != '"')
-            return false;
-        const size_t value_end = skip_text(body, size, value);
-        member->priority = word_of(body, value, value_end);
-        if (member->priority == SGL_PRIORITY_COUNT || skip_blank(body, size, value_end) != at)
-            return false;
-        choose_cut(body, comma, begin, at, member);
-        return true;
+        if (is_it) {
+            member->priority = word_of(body, part.value.begin, part.value.end);
+            if (member->priority == SGL_PRIORITY_COUNT)
+                return false;
+            choose_cut(body, comma, part.name.begin, walk.at, member);
+            return true;
+        }
+        comma = walk.at;
     }
     return false;
 }
