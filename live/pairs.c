@@ -397,14 +397,7 @@ static void start(struct sgl_relay *relay)
     struct sgl_upstream *upstream = relay->thread->upstream;
     struct sgl_pair *pair = relay->pair;
 
-    relay->state = SGL_RELAY_UNDER_WAY;
-    relay->is_stream = false;
-    relay->is_gathered = false;
-    relay->is_line_end = true;
-    relay->first_ns = 0;
-    relay->last_ns = uv_hrtime();
-    sgl_learner_begin(&relay->learner, false);
-    sgl_buffer_clear(&relay->gathered, SGL_RELAY_GATHER_MAX);
+    sgl_relay_start_attempt(relay, SGL_RELAY_GATHER_MAX);
     pair->is_prefill_out = true;
     pair->is_decode_out = true;
     if (sgl_call_start(upstream, &pair->call) != SGL_OK) {

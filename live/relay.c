@@ -144,6 +144,18 @@ static void answer_failure(struct sgl_relay *relay, int status, const char *type
 }
 
 /* To one worker that answers alone. */
+void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max)
+{
+    relay->state = SGL_RELAY_UNDER_WAY;
+    relay->is_stream = false;
+    relay->is_gathered = false;
+    relay->is_line_end = true;
+    relay->first_ns = 0;
+    relay->last_ns = uv_hrtime();
+    sgl_learner_begin(&relay->learner, false);
+    sgl_buffer_clear(&relay->gathered, kept_max);
+}
+
 static void send_alone(struct sgl_relay *relay)
 {
     struct sgl_proxy_thread *thread = relay->thread;
@@ -167,15 +179,8 @@ static void send_alone(struct sgl_relay *relay)
         answer_failure(relay, 503, "no_available_workers", "no worker can take the request now");
         return;
     }
-    relay->state = SGL_RELAY_UNDER_WAY;
+    sgl_relay_start_attempt(relay, KEPT_MAX);
     relay->tried[relay->attempt] = relay->decision.worker;
-    relay->is_stream = false;
-    relay->is_gathered = false;
-    relay->is_line_end = true;
-    relay->first_ns = 0;
-    relay->last_ns = uv_hrtime();
-    sgl_learner_begin(&relay->learner, false);
-    sgl_buffer_clear(&relay->gathered, KEPT_MAX);
     relay->call.worker = relay->decision.worker;
     relay->call.worker_url = sgl_gateway_url(thread->gateway, relay->decision.worker);
     if (sgl_call_start(thread->upstream, &relay->call) != SGL_OK) {

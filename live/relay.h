@@ -91,6 +91,9 @@ struct sgl_relay {
 
 /* relay.c: asks the router for a worker and sends it the request. */
 void sgl_relay_send(struct sgl_relay *relay);
+/* A new attempt: forgets what the one before was answered. Up to `kept_max` bytes of memory of a
+ * gathered answer are kept for the next. */
+void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max);
 /* The client has its answer, or left: counts it, and the relay is over. */
 void sgl_relay_finish(struct sgl_relay *relay, int status);
 
