@@ -358,7 +358,7 @@ static int cut(struct sgl_simulation *self)
 
     self->now_ns = self->options->until_ns;
     for (uint32_t slot = 0; slot < self->slots.capacity; slot++) {
-        const struct sgl_flight *flight = &self->flights[slot];
+        const struct sgl_simulated_flight *flight = &self->flights[slot];
         if (flight->worker == SGL_NO_WORKER || flight->is_ghost)
             continue;
         self->cut_flights++;

@@ -29,11 +29,11 @@ static int grow(struct sgl_simulation *self)
     if (capacity == 0 ||
         capacity > (UINT32_MAX - sgl_simulation_answer_item(self, 0, false)) / 2 - 1)
         return sgl_simulation_no_memory(self);
-    struct sgl_flight *flights = realloc(self->flights, capacity * sizeof *flights);
+    struct sgl_simulated_flight *flights = realloc(self->flights, capacity * sizeof *flights);
     if (flights == NULL)
         return sgl_simulation_no_memory(self);
     for (uint32_t slot = self->slots.capacity; slot < capacity; slot++)
-        flights[slot] = (struct sgl_flight){.worker = SGL_NO_WORKER};
+        flights[slot] = (struct sgl_simulated_flight){.worker = SGL_NO_WORKER};
     self->flights = flights;
     return sgl_slots_grow(&self->slots) == SGL_OK ? SGL_OK : sgl_simulation_no_memory(self);
 }
@@ -46,7 +46,7 @@ int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_reques
     if (status != SGL_OK)
         return status;
     *slot_out = sgl_slots_take(&self->slots);
-    self->flights[*slot_out] = (struct sgl_flight){
+    self->flights[*slot_out] = (struct sgl_simulated_flight){
         .request = request->request,
         .pool = pool,
         .twin = SGL_NO_TWIN,
@@ -88,7 +88,8 @@ void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool suc
         self->options->progress(self->options->progress_context, done, self->now_ns);
 }
 
-static int deliver_first_token(struct sgl_simulation *self, const struct sgl_flight *flight)
+static int deliver_first_token(struct sgl_simulation *self,
+                               const struct sgl_simulated_flight *flight)
 {
     struct sgl_input input = {
         .kind = SGL_INPUT_FIRST_TOKEN,
@@ -101,7 +102,7 @@ static int deliver_first_token(struct sgl_simulation *self, const struct sgl_fli
 
 static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
 {
-    const struct sgl_flight *flight = &self->flights[slot];
+    const struct sgl_simulated_flight *flight = &self->flights[slot];
     struct sgl_input input = {
         .kind = SGL_INPUT_COMPLETE,
         .pool = flight->pool,
@@ -129,7 +130,7 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
 
     if (status != SGL_OK)
         return status;
-    const struct sgl_flight landed = *flight;
+    const struct sgl_simulated_flight landed = *flight;
     if (landed.pool != SGL_POOL_PREFILL && landed.error == NULL &&
         landed.output_tokens < landed.true_output_tokens)
         self->totals->cut_to_max_tokens++;
@@ -190,7 +191,7 @@ void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t d
 
 void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error)
 {
-    struct sgl_flight *flight = &self->flights[slot];
+    struct sgl_simulated_flight *flight = &self->flights[slot];
 
     if (flight->is_sending)
         sgl_event_queue_remove(&self->events, sgl_simulation_answer_item(self, slot, false));
@@ -225,7 +226,7 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
 {
     const struct sgl_simulated_worker *worker = context;
     struct sgl_simulation *self = worker->simulation;
-    struct sgl_flight *flight = &self->flights[event->handle];
+    struct sgl_simulated_flight *flight = &self->flights[event->handle];
     struct sgl_worker_load load;
 
     assert(event->time_ns == self->now_ns);
@@ -261,7 +262,7 @@ int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
 {
     const uint32_t answer = item - sgl_simulation_answer_item(self, 0, false);
     const uint32_t slot = answer / 2;
-    const struct sgl_flight *flight = &self->flights[slot];
+    const struct sgl_simulated_flight *flight = &self->flights[slot];
 
     sgl_event_queue_remove(&self->events, item);
     if (answer % 2 == 1)

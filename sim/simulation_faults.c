@@ -68,7 +68,7 @@ static int lose_requests(struct sgl_simulation *self, uint32_t index)
     if (lost == NULL)
         return sgl_simulation_no_memory(self);
     for (uint32_t slot = 0; slot < self->slots.capacity; slot++) {
-        const struct sgl_flight *flight = &self->flights[slot];
+        const struct sgl_simulated_flight *flight = &self->flights[slot];
         if (flight->worker == index && !flight->is_answered)
             lost[count++] = (struct lost){flight->request, slot};
     }

@@ -71,13 +71,13 @@ int sgl_simulation_arrive_pair(struct sgl_simulation *self, const struct sgl_req
 
 void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot)
 {
-    struct sgl_flight *flight = &self->flights[slot];
+    struct sgl_simulated_flight *flight = &self->flights[slot];
     int64_t end_ns = self->now_ns;
 
     /* Nobody waits for the memory of a ghost: it is let go at once, when its worker has ended the
      * step. */
     if (!flight->is_ghost) {
-        const struct sgl_flight *twin = &self->flights[flight->twin];
+        const struct sgl_simulated_flight *twin = &self->flights[flight->twin];
         end_ns = sgl_transfers_end_ns(&self->transfers, flight->worker, twin->worker,
                                       flight->prompt_tokens, self->now_ns);
     }
@@ -91,7 +91,8 @@ void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot)
     sgl_simulation_set_event(self, &event);
 }
 
-static void let_go(struct sgl_simulation *self, const struct sgl_flight *flight, uint32_t slot)
+static void let_go(struct sgl_simulation *self, const struct sgl_simulated_flight *flight,
+                   uint32_t slot)
 {
     struct sgl_simulated_worker *worker = &self->workers[flight->worker];
     const bool is_gone = worker->ops->cancel(worker->state, self->now_ns, slot);
@@ -103,7 +104,7 @@ static void let_go(struct sgl_simulation *self, const struct sgl_flight *flight,
 
 int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot)
 {
-    struct sgl_flight *flight = &self->flights[slot];
+    struct sgl_simulated_flight *flight = &self->flights[slot];
 
     flight->is_sending = false;
     let_go(self, flight, slot);
@@ -112,7 +113,7 @@ int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot)
         return SGL_OK;
     }
     sgl_simulation_answer(self, slot, 0);
-    struct sgl_flight *twin = &self->flights[flight->twin];
+    struct sgl_simulated_flight *twin = &self->flights[flight->twin];
     if (twin->is_answered)
         return SGL_OK; /* its worker died meanwhile, which the router is about to hear */
     twin->reached_ns = self->now_ns;
@@ -135,7 +136,7 @@ int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot)
 
 static int cancel(struct sgl_simulation *self, uint32_t slot)
 {
-    struct sgl_flight *flight = &self->flights[slot];
+    struct sgl_simulated_flight *flight = &self->flights[slot];
     struct sgl_simulated_worker *worker = &self->workers[flight->worker];
     struct sgl_input input = {
         .kind = SGL_INPUT_CANCEL,
@@ -159,7 +160,7 @@ static int cancel(struct sgl_simulation *self, uint32_t slot)
     return SGL_OK;
 }
 
-int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_flight *leg)
+int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simulated_flight *leg)
 {
     const bool success = leg->error == NULL;
     const uint32_t slot = leg->twin;

@@ -30,7 +30,7 @@ enum {
 
 /* A request, or a leg of one, between its arrival and its outcome. Its slot number is its handle at
  * the worker. */
-struct sgl_flight {
+struct sgl_simulated_flight {
     int64_t request;
     enum sgl_pool pool;
     uint32_t twin;    /* slot of the other leg; SGL_NO_TWIN: none, or it has ended */
@@ -93,7 +93,7 @@ struct sgl_simulation {
     uint32_t *touched;
     uint32_t touched_count;
 
-    struct sgl_flight *flights; /* by slot */
+    struct sgl_simulated_flight *flights; /* by slot */
     struct sgl_slots slots;
     uint64_t answers;     /* sent so far: their order */
     uint64_t cut_flights; /* out when the run was cut; of pairs each leg is one */
@@ -189,7 +189,7 @@ void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot);
 int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot);
 
 /* A leg's outcome is with the router; its slot is free. */
-int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_flight *leg);
+int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simulated_flight *leg);
 
 /* The first change of each worker's condition goes into the queue. */
 void sgl_simulation_plan_faults(struct sgl_simulation *self);
