@@ -37,6 +37,27 @@ static int try_lock(struct sgl_new_file *file, struct sgl_failure *failure)
     return status;
 }
 
+int sgl_refuse_side_files(const char *path, struct sgl_failure *failure)
+{
+    static const char *const suffixes[] = {"-wal", "-journal"};
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        const size_t size = strlen(path) + strlen(suffixes[i]) + 1;
+        char *side = malloc(size);
+        if (side == NULL)
+            return sgl_fail(failure, SGL_ENOMEM, "%.200s: no memory to write it", path);
+        snprintf(side, size, "%s%s", path, suffixes[i]);
+        const bool is_there = access(side, F_OK) == 0;
+        free(side);
+        if (is_there)
+            return sgl_fail(failure, SGL_EINVAL,
+                            "%.200s: a -wal or -journal stands beside it, so a program is writing "
+                            "to it or was killed (close it, or open it once with sqlite3)",
+                            path);
+    }
+    return SGL_OK;
+}
+
 static bool is_folder(const char *path)
 {
     struct stat info;

@@ -26,6 +26,10 @@ struct sgl_new_file {
     int descriptor; /* of the partial file; -1: not open */
 };
 
+/* Is a program at work on the database at that path, or was one killed? Its -wal or -journal would
+ * be taken for that of the new file. SGL_OK: no; SGL_EINVAL, SGL_ENOMEM. */
+int sgl_refuse_side_files(const char *path, struct sgl_failure *failure);
+
 /* The struct need not be initialised. On failure nothing is left open or behind. An empty name
  * and a folder are refused here, not when all is written. */
 int sgl_new_file_open(struct sgl_new_file *file, const char *path, struct sgl_failure *failure);

@@ -35,32 +35,15 @@ static int kind_at(const char *path, int64_t *application_id_out)
     return code == SQLITE_NOMEM ? SGL_ENOMEM : SGL_OK;
 }
 
-/* A journal beside the path would be taken for that of the new file. 1, 0, or no memory. */
-static int has_side_file(const char *path)
-{
-    static const char *const suffixes[] = {"-wal", "-journal"};
-    int found = 0;
-
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && found == 0; i++) {
-        char *side = sqlite3_mprintf("%s%s", path, suffixes[i]);
-        found = side == NULL ? SGL_ENOMEM : access(side, F_OK) == 0;
-        sqlite3_free(side);
-    }
-    return found;
-}
-
 int sgl_table_file_check(const char *path, const struct sgl_table_file_kind *kind,
                          struct sgl_failure *failure)
 {
-    const int has_side = has_side_file(path);
+    const int status = sgl_refuse_side_files(path, failure);
     int64_t application_id = 0;
 
-    if (has_side > 0)
-        return sgl_fail(failure, SGL_EINVAL,
-                        "%.200s: a -wal or -journal stands beside it, so a program is writing to "
-                        "it or was killed (close it, or open it once with sqlite3)",
-                        path);
-    if (has_side < 0 || kind_at(path, &application_id) != SGL_OK)
+    if (status != SGL_OK)
+        return status;
+    if (kind_at(path, &application_id) != SGL_OK)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory for %.200s", path);
     if (access(path, F_OK) == 0 && application_id != kind->application_id)
         return sgl_fail(failure, SGL_EINVAL,

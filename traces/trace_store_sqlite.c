@@ -32,21 +32,6 @@ static int fail(const struct sqlite_store *self, struct sgl_failure *failure)
                     sqlite3_errmsg(self->database));
 }
 
-/* Is a program at work on the database, or was one killed? Its journal would be taken for that of
- * the new file. 1, 0, or no memory. */
-static int has_side_file(const char *path)
-{
-    static const char *const suffixes[] = {"-wal", "-journal"};
-    int found = 0;
-
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && found == 0; i++) {
-        char *side = sqlite3_mprintf("%s%s", path, suffixes[i]);
-        found = side == NULL ? SGL_ENOMEM : access(side, F_OK) == 0;
-        sqlite3_free(side);
-    }
-    return found;
-}
-
 static int is_ours(const char *path, struct sgl_failure *failure)
 {
     static const char sql[] = "SELECT group_concat(name, ',') FROM pragma_table_info('requests')"
@@ -56,15 +41,10 @@ static int is_ours(const char *path, struct sgl_failure *failure)
                               "  FROM pragma_table_info('generated')) = 'key,value'";
     sqlite3 *database = NULL;
     sqlite3_stmt *statement = NULL;
-    int found = has_side_file(path);
+    int found = sgl_refuse_side_files(path, failure);
 
-    if (found < 0)
-        return sgl_fail(failure, SGL_ENOMEM, "%s: no memory to write it", path);
-    if (found > 0)
-        return sgl_fail(failure, SGL_EINVAL,
-                        "%s: a -wal or -journal stands beside it, so a program is writing to it or "
-                        "was killed (close it, or open it once with sqlite3)",
-                        path);
+    if (found != SGL_OK)
+        return found;
     if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
         sqlite3_prepare_v2(database, sql, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW) {
