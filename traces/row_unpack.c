@@ -14,14 +14,7 @@ static const struct sgl_trace_row nothing = {
                 .max_tokens = SGL_ABSENT,
                 .priority = SGL_PRIORITY_NORMAL},
     .output_tokens = SGL_ABSENT,
-    .recorded = {.router_send_ns = SGL_ABSENT,
-                 .queue_start_ns = SGL_ABSENT,
-                 .queue_end_ns = SGL_ABSENT,
-                 .first_token_ns = SGL_ABSENT,
-                 .finish_ns = SGL_ABSENT,
-                 .server_latency_ns = SGL_ABSENT,
-                 .ttft_ns = SGL_ABSENT,
-                 .cached_tokens = SGL_ABSENT},
+    .recorded = SGL_RECORDED_ABSENT,
 };
 
 /* Puts one column into the row; returns the words it took. */

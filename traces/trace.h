@@ -39,6 +39,14 @@ struct sgl_recorded {
     const char *error;
 };
 
+/* Of which nothing was measured: an initializer. */
+#define SGL_RECORDED_ABSENT                                                                        \
+    {                                                                                              \
+        .router_send_ns = SGL_ABSENT, .queue_start_ns = SGL_ABSENT, .queue_end_ns = SGL_ABSENT,    \
+        .first_token_ns = SGL_ABSENT, .finish_ns = SGL_ABSENT, .server_latency_ns = SGL_ABSENT,    \
+        .ttft_ns = SGL_ABSENT, .cached_tokens = SGL_ABSENT                                         \
+    }
+
 /* Borrowed from the source until its next call. */
 struct sgl_trace_row {
     struct sgl_request request; /* max_tokens is SGL_ABSENT when the trace has none */

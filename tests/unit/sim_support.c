@@ -40,17 +40,7 @@ struct sgl_trace_row sgl_row(int64_t request, int64_t arrival_ns, int64_t prompt
                 .priority = SGL_PRIORITY_NORMAL,
             },
         .output_tokens = output_tokens,
-        .recorded =
-            {
-                .router_send_ns = SGL_ABSENT,
-                .queue_start_ns = SGL_ABSENT,
-                .queue_end_ns = SGL_ABSENT,
-                .first_token_ns = SGL_ABSENT,
-                .finish_ns = SGL_ABSENT,
-                .server_latency_ns = SGL_ABSENT,
-                .ttft_ns = SGL_ABSENT,
-                .cached_tokens = SGL_ABSENT,
-            },
+        .recorded = SGL_RECORDED_ABSENT,
     };
 }
 

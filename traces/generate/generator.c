@@ -264,14 +264,7 @@ static int make_row(struct sgl_generator *self, const struct turn *turn,
                     .prefix_count = id_count,
                     .prefix_block = has_ids ? options->prefix_block : 0},
         .output_tokens = turn->output_tokens,
-        .recorded = {.router_send_ns = SGL_ABSENT,
-                     .queue_start_ns = SGL_ABSENT,
-                     .queue_end_ns = SGL_ABSENT,
-                     .first_token_ns = SGL_ABSENT,
-                     .finish_ns = SGL_ABSENT,
-                     .server_latency_ns = SGL_ABSENT,
-                     .ttft_ns = SGL_ABSENT,
-                     .cached_tokens = SGL_ABSENT},
+        .recorded = SGL_RECORDED_ABSENT,
     };
     self->facts.new_tokens = turn->new_tokens;
     self->facts.is_first_turn = turn->turn == 0;
