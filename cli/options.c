@@ -376,3 +376,12 @@ void sgl_usage_print(const struct sgl_usage *usage)
     if (usage->examples != NULL)
         printf("\nexamples:\n%s", usage->examples);
 }
+
+void sgl_options_replace(struct sgl_option *table, const struct sgl_option *row)
+{
+    while (table->name != NULL && strcmp(table->name, row->name) != 0)
+        table++;
+    assert(table->name != NULL);
+    if (table->name != NULL)
+        *table = *row;
+}

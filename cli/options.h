@@ -70,6 +70,10 @@ struct sgl_usage {
 int sgl_options_parse(const struct sgl_usage *usage, int argument_count, char **arguments,
                       size_t *operand_count_out);
 
+/* Puts `row` in the place of the row of that name: a command that reads an option in its own way.
+ * The table must have it. */
+void sgl_options_replace(struct sgl_option *table, const struct sgl_option *row);
+
 void sgl_usage_print(const struct sgl_usage *usage);
 
 #endif

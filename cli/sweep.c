@@ -68,10 +68,8 @@ static void take_over(struct sgl_option *table, struct sgl_sweep_options *option
     };
     /* clang-format on */
 
-    for (struct sgl_option *row = table; row->name != NULL; row++)
-        for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++)
-            if (strcmp(row->name, axes[i].name) == 0)
-                *row = axes[i];
+    for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++)
+        sgl_options_replace(table, &axes[i]);
 }
 
 static int parse_options(struct sgl_sweep_command *command, int argument_count, char **arguments)
