@@ -1,5 +1,7 @@
 #include "accuracy_html.h"
 
+#include "html_text.h"
+
 #include <math.h>
 
 #define MS 1e6 /* ns */
@@ -32,28 +34,6 @@ static const char style[] =
     ".curve{fill:none;stroke-width:2}.b.curve{stroke-dasharray:6 4}"
     ".dot{fill:var(--a);fill-opacity:.45;stroke:none}.one{stroke:var(--b);stroke-width:1.5}"
     ".wide{overflow-x:auto}";
-
-static void escape(FILE *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        switch (*text) {
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default:
-            fputc(*text, out);
-        }
-    }
-}
 
 /* From values to places, by the logarithm or straight. */
 struct scale {
@@ -290,7 +270,7 @@ static void write_workers(FILE *out, const struct sgl_accuracy_page *page)
     for (uint32_t w = 0; w < page->accuracy->worker_count; w++) {
         const struct sgl_accuracy_worker *worker = &page->accuracy->workers[w];
         fputs("<tr><td>", out);
-        escape(out, page->recording->urls[w]);
+        sgl_html_text(out, page->recording->urls[w]);
         fprintf(out, "</td><td>%llu</td><td>%llu</td>", (unsigned long long)worker->recorded_count,
                 (unsigned long long)worker->simulated_count);
         write_cell(out, worker->recorded_e2e_ns / MS, false);
@@ -305,13 +285,13 @@ void sgl_accuracy_write_html(FILE *out, const struct sgl_accuracy_page *page)
     fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
           "<meta name=\"viewport\" content=\"width=device-width\"><title>",
           out);
-    escape(out, page->title);
+    sgl_html_text(out, page->title);
     fprintf(out, "</title><style>%s</style></head>\n<body><h1>", style);
-    escape(out, page->title);
+    sgl_html_text(out, page->title);
     fputs("</h1>\n", out);
     for (size_t i = 0; i < page->line_count; i++) {
         fputs("<p>", out);
-        escape(out, page->lines[i]);
+        sgl_html_text(out, page->lines[i]);
         fputs("</p>\n", out);
     }
     for (int m = 0; m < SGL_METRIC_COUNT; m++)

@@ -1,6 +1,6 @@
 #include "accuracy_text.h"
 
-#include "json.h"
+#include "traces/json.h"
 
 #include <math.h>
 

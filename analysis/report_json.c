@@ -1,6 +1,6 @@
 #include "report_json.h"
 
-#include "analysis/json.h"
+#include "traces/json.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -279,11 +279,7 @@ json_t *sgl_report_to_json(const struct sgl_report *report)
 
 int sgl_report_json(FILE *out, const struct sgl_report *report)
 {
-    char *text = sgl_json_format(sgl_report_to_json(report));
-
-    if (text == NULL)
+    if (!sgl_json_print(out, sgl_report_to_json(report)))
         return SGL_ENOMEM;
-    fputs(text, out);
-    free(text);
     return ferror(out) == 0 ? SGL_OK : SGL_EIO;
 }

@@ -1,6 +1,6 @@
 #include "summary_json.h"
 
-#include "json.h"
+#include "traces/json.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* The table of a sweep as JSON: facts, and a cell for each fleet, load and policy. */
-#include "analysis/json.h"
+#include "traces/json.h"
 #include "analysis/sweep.h"
 
 #include "core/version.h"
@@ -60,21 +60,18 @@ int sgl_sweep_print_json(FILE *out, const struct sgl_sweep_result *result, int f
     const struct sgl_sweep *sweep = result->sweep;
     struct sgl_sweep_cell *column = calloc((size_t)sweep->policy_count + 1, sizeof *column);
     char name[SGL_FIGURE_NAME_MAX];
-    char *text = NULL;
+    bool is_printed = false;
 
     if (column != NULL)
-        text = sgl_json_format(json_pack(
-            "{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:o, s:{s:s, s:s, s:b}, s:o}",
-            "schema_version", SCHEMA_VERSION, "version", SGL_VERSION, "command", "sweep", "kind",
-            "sim", "runs", (json_int_t)result->run_count, "seed", (json_int_t)sweep->seed, "seeds",
-            (json_int_t)sweep->seed_count, "resampled", (int)sweep->resamples, "facts",
-            facts_json(sweep), "metric", "name", sgl_figure_name(figure, name), "unit",
-            sgl_figure_unit(figure), "more_is_better", (int)sgl_figure_more_is_better(figure),
-            "cells", cells_json(result, figure, column)));
+        is_printed = sgl_json_print(
+            out, json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:o, s:{s:s, s:s, s:b}, s:o}",
+                           "schema_version", SCHEMA_VERSION, "version", SGL_VERSION, "command",
+                           "sweep", "kind", "sim", "runs", (json_int_t)result->run_count, "seed",
+                           (json_int_t)sweep->seed, "seeds", (json_int_t)sweep->seed_count,
+                           "resampled", (int)sweep->resamples, "facts", facts_json(sweep), "metric",
+                           "name", sgl_figure_name(figure, name), "unit", sgl_figure_unit(figure),
+                           "more_is_better", (int)sgl_figure_more_is_better(figure), "cells",
+                           cells_json(result, figure, column)));
     free(column);
-    if (text == NULL)
-        return SGL_ENOMEM;
-    fputs(text, out);
-    free(text);
-    return SGL_OK;
+    return is_printed ? SGL_OK : SGL_ENOMEM;
 }

@@ -2,7 +2,7 @@
 #include "analysis/calibrate.h"
 
 #include "analysis/accuracy_text.h"
-#include "analysis/json.h"
+#include "traces/json.h"
 #include "analysis/profile_file.h"
 #include "analysis/step_samples.h"
 #include "cli.h"
@@ -345,18 +345,14 @@ static json_t *requests_json(const struct command *command)
 
 static int print_json(const struct command *command)
 {
-    char *text = sgl_json_format(
+    json_t *root =
         json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "schema_version", JSON_SCHEMA_VERSION,
                   "version", SGL_VERSION, "command", "calibrate", "from", command->from,
                   "coefficients", coefficients_json(&command->calibration), "fit",
                   has_steps(command) ? steps_json(command) : requests_json(command), "profile",
-                  command->output != NULL ? sgl_json_text(command->output) : json_null()));
+                  command->output != NULL ? sgl_json_text(command->output) : json_null());
 
-    if (text == NULL)
-        return SGL_ENOMEM;
-    fputs(text, stdout);
-    free(text);
-    return SGL_OK;
+    return sgl_json_print(stdout, root) ? SGL_OK : SGL_ENOMEM;
 }
 
 /* The fit as remarks of the profile. */

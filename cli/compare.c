@@ -56,14 +56,11 @@ static void set_standards(struct sgl_compare_options *options)
 /* Here --rate-scale is a list; in the rows that all simulating commands share it is a number. */
 static void take_over_rate_scale(struct sgl_option *table, struct sgl_compare_options *options)
 {
-    for (struct sgl_option *row = table; row->name != NULL; row++)
-        if (strcmp(row->name, "rate-scale") == 0) {
-            row->kind = SGL_OPTION_TEXT;
-            row->argument = "X,X,...";
-            row->target = &options->loads;
-            row->help = "divide arrival times by each X (default 1): a run for each;\n"
-                        "the first is the one looked at in detail";
-        }
+    sgl_options_replace(
+        table, &(struct sgl_option){"rate-scale", 0, SGL_OPTION_TEXT, "X,X,...", &options->loads,
+                                    "divide arrival times by each X (default 1): a run for each;\n"
+                                    "the first is the one looked at in detail",
+                                    0});
 }
 
 static int parse_options(struct sgl_compare *compare, int argument_count, char **arguments)

@@ -256,11 +256,8 @@ int sgl_generation_print_json(const struct sgl_generation *generation, struct sg
                                      json_pack("{s:o, s:o}", "realised",
                                                real_or_null(figures[i].realised), "intended",
                                                real_or_null(figures[i].intended))) != 0;
-    char *text = failed ? NULL : sgl_json_format(json_incref(root));
+    if (!failed)
+        failed = !sgl_json_print(stdout, json_incref(root));
     json_decref(root);
-    if (text == NULL)
-        return sgl_fail(failure, SGL_ENOMEM, "no memory to print the figures");
-    fputs(text, stdout);
-    free(text);
-    return SGL_OK;
+    return failed ? sgl_fail(failure, SGL_ENOMEM, "no memory to print the figures") : SGL_OK;
 }

@@ -319,12 +319,7 @@ static int print_json(const struct sgl_load_command *command, const struct figur
             : json_null(),
         "saturation", saturation_json(&figures->saturation), "metrics",
         metrics_json(command, figures));
-    char *text = sgl_json_format(root);
-    if (text == NULL)
-        return SGL_ENOMEM;
-    fputs(text, stdout);
-    free(text);
-    return SGL_OK;
+    return sgl_json_print(stdout, root) ? SGL_OK : SGL_ENOMEM;
 }
 
 int sgl_load_report(struct sgl_load_command *command)

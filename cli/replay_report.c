@@ -1,4 +1,4 @@
-#include "analysis/json.h"
+#include "traces/json.h"
 #include "analysis/summary_json.h"
 #include "analysis/summary_text.h"
 #include "core/version.h"
@@ -343,10 +343,5 @@ int sgl_replay_print_json(const struct sgl_replay *replay)
     if (root != NULL && strcmp(o->log, "none") != 0 &&
         !sgl_json_set(root, "log", sgl_json_text(o->log)))
         return SGL_ENOMEM;
-    char *text = sgl_json_format(root);
-    if (text == NULL)
-        return SGL_ENOMEM;
-    fputs(text, stdout);
-    free(text);
-    return SGL_OK;
+    return sgl_json_print(stdout, root) ? SGL_OK : SGL_ENOMEM;
 }

@@ -1,7 +1,7 @@
 /* sglsim validate: a recorded run against a simulation of it. */
 #include "analysis/accuracy_html.h"
 #include "analysis/accuracy_text.h"
-#include "analysis/json.h"
+#include "traces/json.h"
 #include "analysis/policy_run.h"
 
 #include "cli.h"
@@ -369,7 +369,7 @@ static json_t *profiles_json(const struct validation *validation)
 
 static int print_json(const struct validation *validation)
 {
-    char *text = sgl_json_format(json_pack(
+    json_t *root = json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "schema_version",
         JSON_SCHEMA_VERSION, "version", SGL_VERSION, "command", "validate", "kind", "sim", "format",
         validation->recording.format, "requests", (json_int_t)validation->recording.count,
@@ -378,13 +378,9 @@ static int print_json(const struct validation *validation)
         (json_int_t)validation->flags.first_token_is, "seed", (json_int_t)validation->seed,
         "policy", validation->policy != NULL ? sgl_json_text(validation->policy) : json_null(),
         "profiles", profiles_json(validation), "notes", notes_json(validation), "accuracy",
-        sgl_accuracy_json(&validation->accuracy, &validation->recording)));
+        sgl_accuracy_json(&validation->accuracy, &validation->recording));
 
-    if (text == NULL)
-        return SGL_ENOMEM;
-    fputs(text, stdout);
-    free(text);
-    return SGL_OK;
+    return sgl_json_print(stdout, root) ? SGL_OK : SGL_ENOMEM;
 }
 
 static void release(struct validation *validation)

@@ -1,5 +1,5 @@
 /* sglsim verify LOG: the verdict in words, and as exit status. */
-#include "analysis/json.h"
+#include "traces/json.h"
 #include "analysis/verify.h"
 
 #include "cli.h"
@@ -62,15 +62,11 @@ static int print_json(const struct sgl_verify_report *report)
         "candidates", (json_int_t)report->candidate_count, "outcomes",
         (json_int_t)report->outcome_count, "is_same_build", (int)report->is_same_build,
         "first_difference", difference_json(report));
-    char *text = sgl_json_format(root);
 
-    if (text == NULL) {
-        sgl_complain("out of memory");
-        return SGL_EXIT_FAILED;
-    }
-    fputs(text, stdout);
-    free(text);
-    return SGL_EXIT_DONE;
+    if (sgl_json_print(stdout, root))
+        return SGL_EXIT_DONE;
+    sgl_complain("out of memory");
+    return SGL_EXIT_FAILED;
 }
 
 int sgl_command_verify(int argument_count, char **arguments)

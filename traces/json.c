@@ -113,3 +113,14 @@ char *sgl_json_line(json_t *root)
 {
     return dump(root, JSON_COMPACT | JSON_ENCODE_ANY, "");
 }
+
+bool sgl_json_print(FILE *out, json_t *root)
+{
+    char *text = sgl_json_format(root);
+
+    if (text == NULL)
+        return false;
+    fputs(text, out);
+    free(text);
+    return true;
+}

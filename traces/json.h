@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* The text as JSON; a byte that is not UTF-8 as the four characters \\xNN. NULL: no memory. */
 json_t *sgl_json_text(const char *text);
@@ -27,5 +28,8 @@ char *sgl_json_line(json_t *root);
 /* The document with indentation and a final newline; the caller frees it. Reals have 17 digits.
  * Releases `root`. NULL: no memory, or root is NULL. */
 char *sgl_json_format(json_t *root);
+
+/* The same to a stream. False: no memory, or root is NULL; the stream's errors are its owner's. */
+bool sgl_json_print(FILE *out, json_t *root);
 
 #endif

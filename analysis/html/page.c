@@ -1,8 +1,9 @@
 #include "page.h"
 
+#include "analysis/html_text.h"
 #include "analysis/report_json.h"
 
-#include "analysis/json.h"
+#include "traces/json.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,36 +11,15 @@
 
 #define TEXT_MAX 2048
 
-static void print_escaped(FILE *out, char c)
-{
-    switch (c) {
-    case '<':
-        fputs("&lt;", out);
-        break;
-    case '>':
-        fputs("&gt;", out);
-        break;
-    case '&':
-        fputs("&amp;", out);
-        break;
-    case '"':
-        fputs("&quot;", out);
-        break;
-    default:
-        fputc((unsigned char)c < ' ' ? ' ' : c, out);
-    }
-}
-
 void sgl_page_text(struct sgl_page *page, const char *text)
 {
-    for (; *text != '\0'; text++)
-        print_escaped(page->out, *text);
+    sgl_html_text(page->out, text);
 }
 
 void sgl_page_code(struct sgl_page *page, const char *text)
 {
     for (; *text != '\0'; text++) {
-        print_escaped(page->out, *text);
+        sgl_html_character(page->out, *text);
         if (*text == ',' || *text == ':')
             fputs("<wbr>", page->out);
     }

@@ -57,14 +57,7 @@ static int next_arrival(struct sgl_source *source, struct sgl_trace_row *row_out
                     .max_tokens = 1,
                     .priority = SGL_PRIORITY_NORMAL},
         .output_tokens = 1,
-        .recorded = {.router_send_ns = SGL_ABSENT,
-                     .queue_start_ns = SGL_ABSENT,
-                     .queue_end_ns = SGL_ABSENT,
-                     .first_token_ns = SGL_ABSENT,
-                     .finish_ns = SGL_ABSENT,
-                     .server_latency_ns = SGL_ABSENT,
-                     .ttft_ns = SGL_ABSENT,
-                     .cached_tokens = SGL_ABSENT},
+        .recorded = SGL_RECORDED_ABSENT,
     };
     self->time_s += sgl_rng_exponential(&self->draws, 1 / RATE_PER_S);
     return 1;
