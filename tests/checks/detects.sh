@@ -180,7 +180,7 @@ plant core/sum.c '/* a comment
 const char *text = "// \" exit(1) ", quote = 39;
 int lifetime(int a);
 int x(int a) { return lifetime(a); } /* NEEDSWORK: with a reason */'
-plant notes.md "mkstemp wants X""XXXXX; https://example.org/home/x and ../work/x are no paths of a machine"
+plant notes.md "mkstemp wants X""XXXXX; https://example.org/ho""me/x and ../wo""rk/x are no paths of a machine"
 passes style
 
 printf '%d trees, %d wrong verdicts\n' "$tried" "$wrong"
