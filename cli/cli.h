@@ -17,7 +17,7 @@ enum {
     SGL_EXIT_NOT_IDENTIFIABLE = 4, /* the question cannot be answered from what is there */
 };
 
-/* "sglsim: " and the text, on stderr. */
+/* "sglsim: " and the text, on stderr: one line, whatever bytes of argv or of a file are in it. */
 void sgl_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The text alone, which begins with the place: "file:line: ...". */

@@ -1,18 +1,32 @@
 #include "cli.h"
 
+#include "core/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Longer than any complaint but those that repeat a path of the system's greatest length. */
+#define COMPLAINT_SIZE 8192
+
+static __attribute__((format(printf, 2, 0))) void say(const char *start, const char *format,
+                                                      va_list arguments)
+{
+    char text[COMPLAINT_SIZE];
+
+    if (vsnprintf(text, sizeof text, format, arguments) < 0)
+        text[0] = '\0';
+    sgl_text_tame(text);
+    fprintf(stderr, "%s%s\n", start, text);
+}
 
 void sgl_complain(const char *format, ...)
 {
     va_list arguments;
 
-    fputs("sglsim: ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    say("sglsim: ", format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
 }
 
 void sgl_complain_at(const char *format, ...)
@@ -20,9 +34,8 @@ void sgl_complain_at(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    say("", format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
 }
 
 void sgl_complain_of(const char *path, const char *text)

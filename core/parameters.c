@@ -149,10 +149,17 @@ static int refuse_unknown(const struct sgl_parameter *table, const char *key, si
     if (hint[0] != '\0')
         return sgl_fail(failure, SGL_EINVAL, "%s: unknown parameter '%s'%s", what, wanted, hint);
     char list[320] = "none";
-    for (size_t i = 0, used = 0; table != NULL && table[i].name != NULL; i++)
-        used += (size_t)snprintf(list + (used < sizeof list ? used : sizeof list - 1),
-                                 used < sizeof list ? sizeof list - used : 1, "%s%s",
-                                 i > 0 ? ", " : "", table[i].name);
+    size_t used = 0;
+    for (size_t i = 0; table != NULL && table[i].name != NULL; i++) {
+        const char *separator = i > 0 ? ", " : "";
+        const size_t length = strlen(separator) + strlen(table[i].name);
+        if (used + length + sizeof ", ..." > sizeof list) {
+            snprintf(list + used, sizeof list - used, ", ...");
+            break;
+        }
+        snprintf(list + used, sizeof list - used, "%s%s", separator, table[i].name);
+        used += length;
+    }
     return sgl_fail(failure, SGL_EINVAL, "%s: unknown parameter '%s', expected %s%s", what, wanted,
                     nearest.name != NULL && table[1].name != NULL ? "one of " : "", list);
 }

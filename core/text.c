@@ -99,3 +99,10 @@ bool sgl_list_has(const char *list, char separator, const char *word, size_t len
     }
     return false;
 }
+
+void sgl_text_tame(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}

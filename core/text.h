@@ -34,4 +34,8 @@ bool sgl_duration_read(const char *text, size_t length, double *nanoseconds_out)
 bool sgl_list_has(const char *list, char separator, const char *word, size_t length,
                   size_t *index_out);
 
+/* Makes one line of a text that may come from a hostile file, in place: control bytes become '?',
+ * so that it cannot drive the terminal of who reads it. */
+void sgl_text_tame(char *text);
+
 #endif
