@@ -93,8 +93,10 @@ static void put_fleet(const struct sgl_serve_setup *setup, char *out, size_t siz
                  policy_text(setup, SGL_POOL_DECODE));
 }
 
-/* Two names for one thing are one line; operands join the workers. */
-static void print_config(const struct sgl_option *rows, const struct sgl_serve_setup *setup)
+/* Two names for one thing are one line; operands join the workers. What is printed is pasted, sent
+ * and committed: keys are named and not said. */
+static void print_config(const struct sgl_option *rows, const struct sgl_serve_options *options,
+                         const struct sgl_serve_setup *setup)
 {
     if (setup->proxy.policy[SGL_POOL_REGULAR] != NULL) {
         printf("worker-urls =");
@@ -106,7 +108,9 @@ static void print_config(const struct sgl_option *rows, const struct sgl_serve_s
         bool is_said = strcmp(row->name, "print-config") == 0 || row->target == rows[0].target;
         for (const struct sgl_option *before = rows; before < row; before++)
             is_said = is_said || before->target == row->target;
-        if (!is_said)
+        if (!is_said && sgl_serve_guard_hides(&options->guard, row->target))
+            printf("# %s = (a secret, not printed: put it here)\n", row->name);
+        else if (!is_said)
             print_option(row);
     }
 }
@@ -177,7 +181,7 @@ int sgl_command_serve(int argument_count, char **arguments)
     status = SGL_EXIT_USAGE;
     if (sgl_serve_resolve(&setup, &options, setup.pair_texts.arguments + 1, url_count)) {
         if (options.print_config) {
-            print_config(rows, &setup);
+            print_config(rows, &options, &setup);
             status = SGL_EXIT_DONE;
         } else {
             status = serve(&setup, options.quiet);

@@ -65,6 +65,12 @@ size_t sgl_serve_guard_rows(struct sgl_serve_guard *g,
     return sizeof table / sizeof table[0];
 }
 
+bool sgl_serve_guard_hides(const struct sgl_serve_guard *guard, const void *target)
+{
+    return (target == &guard->api_key && guard->api_key[0] != '\0') ||
+           (target == &guard->admin_api_key && guard->admin_api_key[0] != '\0');
+}
+
 /* Bursts of what a second brings. */
 static struct sgl_token_rate rate_of(double per_second)
 {

@@ -32,6 +32,9 @@ void sgl_serve_guard_init(struct sgl_serve_guard *guard);
 size_t sgl_serve_guard_rows(struct sgl_serve_guard *guard,
                             struct sgl_option rows[static SGL_SERVE_GUARD_ROWS_MAX]);
 
+/* Is what that row of its fills in a secret that was given? */
+bool sgl_serve_guard_hides(const struct sgl_serve_guard *guard, const void *target);
+
 /* False after a complaint. `host`: where clients are listened to. */
 bool sgl_serve_guard_resolve(struct sgl_proxy_options *proxy, const struct sgl_serve_guard *guard,
                              const char *host);

@@ -410,11 +410,39 @@ static int open_gate(struct sgl_proxy *proxy, struct sgl_failure *failure)
                            failure);
 }
 
+/* Ports are known, and nothing is answered yet: names may be looked up. */
+static int add_workers(struct sgl_proxy *proxy, struct sgl_failure *failure)
+{
+    const struct sgl_proxy_options *options = proxy->options;
+    int status = SGL_OK;
+
+    sgl_own_address_add(&proxy->own, options->host, proxy->port);
+    if (options->has_control_listener)
+        sgl_own_address_add(&proxy->own, options->access.control_host, proxy->control_port);
+    for (size_t i = 0; i < options->worker_count && status == SGL_OK; i++) {
+        const struct sgl_proxy_worker *named = &options->workers[i];
+        const struct sgl_gateway_newcomer newcomer = {
+            .url = named->url, .pool = named->pool, .bootstrap_port = named->bootstrap_port};
+        uint32_t worker;
+        bool is_duplicate;
+        if (sgl_own_address_is(&proxy->own, named->url, true))
+            return sgl_fail(failure, SGL_EINVAL,
+                            "worker %.200s is this router itself (a worker is an SGLang server)",
+                            named->url);
+        status = sgl_gateway_add(proxy->gateway, &newcomer, &worker, &is_duplicate, failure);
+    }
+    return status;
+}
+
 static int start(struct sgl_proxy *proxy, struct sgl_failure *failure)
 {
     const struct sgl_proxy_options *options = proxy->options;
+    const uint32_t worker_max = (uint32_t)sgl_router_limits_resolved(&options->limits).worker_max;
     int status = options->threads > 1 ? check_port(options->host, options->port, failure) : SGL_OK;
 
+    proxy->notes = sgl_worker_notes_create(worker_max);
+    if (status == SGL_OK && proxy->notes == NULL)
+        status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
     if (status == SGL_OK)
         status = open_gate(proxy, failure);
     if (status == SGL_OK && options->log != NULL)
@@ -430,20 +458,11 @@ static int start(struct sgl_proxy *proxy, struct sgl_failure *failure)
                 .journal = proxy->journal,
                 .start_ns = proxy->start_ns},
             failure);
-    for (size_t i = 0; i < options->worker_count && status == SGL_OK; i++) {
-        const struct sgl_gateway_newcomer newcomer = {.url = options->workers[i].url,
-                                                      .pool = options->workers[i].pool,
-                                                      .bootstrap_port =
-                                                          options->workers[i].bootstrap_port};
-        uint32_t worker;
-        bool is_duplicate;
-        status = sgl_gateway_add(proxy->gateway, &newcomer, &worker, &is_duplicate, failure);
-    }
     for (uint32_t i = 0; i < options->threads && status == SGL_OK; i++) {
         status = thread_create(&proxy->threads[i], proxy, failure);
         proxy->thread_count = i + 1;
     }
-    return status;
+    return status == SGL_OK ? add_workers(proxy, failure) : status;
 }
 
 /* Runs thread 0 here and the others beside; back when all have ended. */
@@ -512,6 +531,7 @@ int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_tota
     }
     sgl_gate_destroy(proxy.gate);
     sgl_gateway_destroy(proxy.gateway);
+    sgl_worker_notes_destroy(proxy.notes);
     free(proxy.threads);
     return status;
 }

@@ -7,7 +7,7 @@
  *      relay_answer.c what its client gets
  *      pairs.c        the two legs of a request to a pair of workers
  *      fields.c       which header fields pass
- *      admin.c        the router's own endpoints; metrics.c
+ *      admin.c        the router's own endpoints; admin_workers.c those about workers; metrics.c
  *      ask.c          small questions to workers: probes, loads, what admin endpoints pass on
  */
 #ifndef SGL_LIVE_PROXY_THREAD_H
@@ -18,9 +18,11 @@
 #include "counters.h"
 #include "gateway.h"
 #include "http_server.h"
+#include "own_address.h"
 #include "prompt.h"
 #include "proxy.h"
 #include "upstream.h"
+#include "worker_notes.h"
 
 #include <pthread.h>
 
@@ -31,6 +33,8 @@ struct sgl_proxy {
     struct sgl_gateway *gateway;
     struct sgl_journal *journal; /* NULL: no log */
     struct sgl_gate *gate;       /* NULL: everybody is let in */
+    struct sgl_worker_notes *notes;
+    struct sgl_own_addresses own; /* where this router listens */
     struct sgl_prompt_key prompt_key;
     uint64_t room_key; /* of pairs; random, for two routers may share their workers */
     struct sgl_proxy_thread *threads;
