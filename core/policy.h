@@ -44,6 +44,12 @@ struct sgl_observation {
     const struct sgl_outcome *outcome;
 };
 
+/* What a policy keeps of one worker's prompts; SGL_ABSENT: it keeps no such thing. */
+struct sgl_policy_memory {
+    int64_t tree_units; /* tokens or bytes, as prompts are measured */
+    int64_t tree_nodes;
+};
+
 struct sgl_policy_setup {
     const struct sgl_parameters *parameters; /* outlive the state */
     uint32_t worker_max;
@@ -76,6 +82,8 @@ struct sgl_policy_ops {
      * queue fields are already filled, the rest is absent. */
     void (*explain)(const void *state, const struct sgl_view *view, uint32_t first, uint32_t count,
                     struct sgl_candidate *rows); /* ? */
+    /* For who watches: changes nothing, and no decision depends on it. */
+    void (*memory)(const void *state, uint32_t worker, struct sgl_policy_memory *out); /* ? */
 };
 
 /* A policy with its parameters, as written: `name:key=value,key=value`. */

@@ -190,6 +190,7 @@ static uint32_t add_owner(struct sgl_prefix_tree *tree, uint32_t node_index, uin
     *owner_at(tree, index) =
         (struct owner){.node = node_index, .tenant = tenant, .beside = node->owners};
     node->owners = index;
+    tree->tenants[tenant].owned++;
     return index;
 }
 
@@ -214,6 +215,7 @@ static void remove_owner(struct sgl_prefix_tree *tree, uint32_t index)
     uint32_t *at = &node->owners;
 
     tree->tenants[owner->tenant].size -= node->weight;
+    tree->tenants[owner->tenant].owned--;
     detach(tree, owner);
     while (*at != index)
         at = &owner_at(tree, *at)->beside;
@@ -411,6 +413,11 @@ void sgl_prefix_tree_evict(struct sgl_prefix_tree *tree, uint32_t tenant, int64_
 {
     while (tree->tenants[tenant].size > bound && tree->tenants[tenant].oldest != NONE)
         remove_owner(tree, tree->tenants[tenant].oldest);
+}
+
+uint32_t sgl_prefix_tree_owned(const struct sgl_prefix_tree *tree, uint32_t tenant)
+{
+    return tree->tenants[tenant].owned;
 }
 
 int64_t sgl_prefix_tree_size(const struct sgl_prefix_tree *tree, uint32_t tenant)

@@ -83,6 +83,8 @@ int sgl_prefix_tree_insert(struct sgl_prefix_tree *tree, uint32_t tenant,
 void sgl_prefix_tree_evict(struct sgl_prefix_tree *tree, uint32_t tenant, int64_t bound);
 
 int64_t sgl_prefix_tree_size(const struct sgl_prefix_tree *tree, uint32_t tenant);
+/* Nodes that the tenant owns. */
+uint32_t sgl_prefix_tree_owned(const struct sgl_prefix_tree *tree, uint32_t tenant);
 uint32_t sgl_prefix_tree_node_count(const struct sgl_prefix_tree *tree);
 
 /* Walks everything and checks what the picture promises: for tests. */

@@ -26,6 +26,7 @@ static bool is_tenant_sound(const struct sgl_prefix_tree *tree, uint32_t tenant,
 {
     int64_t size = 0;
     uint32_t before = NONE;
+    uint32_t owned = 0;
 
     for (uint32_t at = tree->tenants[tenant].oldest; at != NONE; at = owner_at(tree, at)->newer) {
         const struct owner *owner = owner_at(tree, at);
@@ -41,9 +42,11 @@ static bool is_tenant_sound(const struct sgl_prefix_tree *tree, uint32_t tenant,
         }
         size += node->weight;
         before = at;
-        ++*owners;
+        owned++;
     }
-    return size == tree->tenants[tenant].size && before == tree->tenants[tenant].newest;
+    *owners += owned;
+    return owned == tree->tenants[tenant].owned && size == tree->tenants[tenant].size &&
+           before == tree->tenants[tenant].newest;
 }
 
 bool sgl_prefix_tree_is_sound(const struct sgl_prefix_tree *tree)

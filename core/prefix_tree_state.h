@@ -44,6 +44,7 @@ struct tenant {
     int64_t size;
     uint32_t oldest;
     uint32_t newest;
+    uint32_t owned; /* nodes */
 };
 
 /* Items of one kind in slabs that never move. */

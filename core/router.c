@@ -273,12 +273,13 @@ static int first_token(struct sgl_router *router, const struct sgl_input *input,
 
 /* How the policy sees the worker now. Scores that compare candidates need all of them in the view;
  * a worker that is no candidate is seen alone. */
-static void explain_after(struct sgl_router *router, enum sgl_pool pool, uint32_t worker)
+static void explain_one(const struct sgl_router *router, enum sgl_pool pool, uint32_t worker,
+                        int64_t now_ns, struct sgl_candidate *row)
 {
     const struct sgl_fleet *fleet = &router->fleet;
     const uint32_t *candidates = fleet->candidates[pool];
     struct sgl_view view = {
-        .now_ns = router->record.now_ns,
+        .now_ns = now_ns,
         .fleet = fleet,
         .candidates = candidates,
         .candidate_count = fleet->candidate_count[pool],
@@ -286,11 +287,25 @@ static void explain_after(struct sgl_router *router, enum sgl_pool pool, uint32_
     uint32_t at = sgl_candidate_position(candidates, view.candidate_count, worker);
 
     if (at == view.candidate_count || candidates[at] != worker) {
-        view.candidates = &router->record.worker;
+        view.candidates = &worker;
         view.candidate_count = 1;
         at = 0;
     }
-    explain(router, pool, &view, at, 1, &router->record.after);
+    explain(router, pool, &view, at, 1, row);
+}
+
+void sgl_router_look(const struct sgl_router *router, uint32_t worker, int64_t now_ns,
+                     struct sgl_candidate *seen, struct sgl_policy_memory *memory)
+{
+    const enum sgl_pool pool = router->fleet.workers[worker].pool;
+
+    *seen = sgl_candidate_absent(worker);
+    *memory = (struct sgl_policy_memory){.tree_units = SGL_ABSENT, .tree_nodes = SGL_ABSENT};
+    if (router->policy[pool].ops == NULL)
+        return;
+    explain_one(router, pool, worker, now_ns, seen);
+    if (router->policy[pool].ops->memory != NULL)
+        router->policy[pool].ops->memory(router->policy[pool].state, worker, memory);
 }
 
 /* `flight` is NULL for a reject. */
@@ -313,7 +328,7 @@ static void file_outcome(struct sgl_router *router, const struct sgl_input *inpu
     };
     router->has_record = true;
     if (worker != SGL_NO_WORKER && router->sink != NULL && router->sink->wants_candidates)
-        explain_after(router, input->pool, worker);
+        explain_one(router, input->pool, worker, input->now_ns, &router->record.after);
 }
 
 static void well_again(struct sgl_router *router, struct sgl_worker *worker, int64_t now_ns)

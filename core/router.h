@@ -75,6 +75,10 @@ int sgl_router_feed(struct sgl_router *router, const struct sgl_input *input,
 
 const struct sgl_fleet *sgl_router_fleet(const struct sgl_router *router);
 
+/* How the worker's policy sees it at that time, and what it keeps of it. Changes nothing. */
+void sgl_router_look(const struct sgl_router *router, uint32_t worker, int64_t now_ns,
+                     struct sgl_candidate *seen, struct sgl_policy_memory *memory);
+
 /* Requests outstanding, over all workers. */
 uint64_t sgl_router_outstanding(const struct sgl_router *router);
 

@@ -17,7 +17,6 @@ struct worker_texts {
     char *host;
     int32_t bootstrap_port;
     char id[SGL_GATEWAY_ID_SIZE];
-    struct sgl_candidate seen; /* by the policy, after the worker's last answer */
 };
 
 struct sgl_gateway {
@@ -32,33 +31,7 @@ struct sgl_gateway {
     struct sgl_retry_budget budget;
     struct worker_texts *workers; /* worker_max of them */
     uint32_t worker_max;
-    struct sgl_sink tap; /* hears how the policy sees workers */
-    struct sgl_sink *sinks[2];
-    struct sgl_tee tee; /* the journal and the tap */
 };
-
-static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record *record)
-{
-    struct sgl_gateway *gateway =
-        (struct sgl_gateway *)(void *)((char *)self - offsetof(struct sgl_gateway, tap));
-
-    if (record->worker != SGL_NO_WORKER)
-        gateway->workers[record->worker].seen = record->after;
-}
-
-static const struct sgl_sink_ops tap_ops = {.outcome = hear_outcome};
-
-/* NULL without a journal: then nobody makes the router compute what the tap would hear. */
-static struct sgl_sink *sink_of(struct sgl_gateway *gateway)
-{
-    if (gateway->journal == NULL)
-        return NULL;
-    gateway->tap.ops = &tap_ops;
-    gateway->sinks[0] = sgl_journal_sink(gateway->journal);
-    gateway->sinks[1] = &gateway->tap;
-    sgl_tee_init(&gateway->tee, gateway->sinks, 2);
-    return &gateway->tee.sink;
-}
 
 int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gateway_options *options,
                        struct sgl_failure *failure)
@@ -78,17 +51,18 @@ int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gatewa
     gateway->budget = sgl_retry_budget_full(&options->retry);
     gateway->worker_max = (uint32_t)limits.worker_max;
     gateway->workers = calloc(gateway->worker_max, sizeof *gateway->workers);
-    int status = gateway->workers == NULL
-                     ? sgl_fail(failure, SGL_ENOMEM, "router: out of memory")
-                     : sgl_router_create(&gateway->router,
-                                         &(struct sgl_router_options){
-                                             .seed = options->seed,
-                                             .limits = options->limits,
-                                             .policy = {options->policy[0], options->policy[1],
-                                                        options->policy[2]},
-                                             .sink = sink_of(gateway),
-                                         },
-                                         failure);
+    int status =
+        gateway->workers == NULL
+            ? sgl_fail(failure, SGL_ENOMEM, "router: out of memory")
+            : sgl_router_create(
+                  &gateway->router,
+                  &(struct sgl_router_options){
+                      .seed = options->seed,
+                      .limits = options->limits,
+                      .policy = {options->policy[0], options->policy[1], options->policy[2]},
+                      .sink = options->journal != NULL ? sgl_journal_sink(options->journal) : NULL,
+                  },
+                  failure);
     if (status != SGL_OK) {
         sgl_gateway_destroy(gateway);
         return status;
@@ -364,7 +338,6 @@ static int add(struct sgl_gateway *gateway, const struct worker_texts *texts, en
         return status;
     gateway->workers[worker] = *texts;
     make_id(gateway->workers[worker].id);
-    gateway->workers[worker].seen = sgl_candidate_absent(worker);
     *worker_out = worker;
     return SGL_OK;
 }
@@ -423,7 +396,7 @@ struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32
     const struct sgl_worker *known = &fleet->workers[worker];
     const struct worker_texts *texts = &gateway->workers[worker];
     const int64_t now_ns = sgl_gateway_time(gateway, uv_hrtime());
-    const struct sgl_gateway_worker seen = {
+    const struct sgl_gateway_worker told = {
         .worker = worker,
         .url = texts->url,
         .id = texts->id,
@@ -439,12 +412,17 @@ struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32
         .assigned = fleet->assigned[worker],
         .queue_length = known->reported_ns == SGL_ABSENT ? SGL_ABSENT : known->queue_length,
         .signal_age_ns = sgl_fleet_report_age_ns(fleet, worker, now_ns),
-        .score = texts->seen.score,
-        .throughput_gradient = texts->seen.throughput_gradient,
-        .latency_gradient = texts->seen.latency_gradient,
     };
     pthread_mutex_unlock(&gateway->mutex);
-    return seen;
+    return told;
+}
+
+void sgl_gateway_look(struct sgl_gateway *gateway, uint32_t worker, struct sgl_candidate *seen,
+                      struct sgl_policy_memory *memory)
+{
+    pthread_mutex_lock(&gateway->mutex);
+    sgl_router_look(gateway->router, worker, sgl_gateway_time(gateway, uv_hrtime()), seen, memory);
+    pthread_mutex_unlock(&gateway->mutex);
 }
 
 const char *sgl_gateway_url(const struct sgl_gateway *gateway, uint32_t worker)

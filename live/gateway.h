@@ -101,11 +101,8 @@ struct sgl_gateway_worker {
     enum sgl_breaker_state breaker;
     uint32_t outstanding;
     uint64_t assigned;
-    int64_t queue_length;       /* as it said last; SGL_ABSENT: it never did; so the next */
-    int64_t signal_age_ns;      /* since then */
-    double score;               /* the policy's view after its last answer; NaN: none; so below. */
-    double throughput_gradient; /* Only with a journal, for which they are computed */
-    double latency_gradient;
+    int64_t queue_length;  /* as it said last; SGL_ABSENT: it never did; so the next */
+    int64_t signal_age_ns; /* since then */
 };
 
 /* A worker that is to be added; texts are copied. */
@@ -128,6 +125,10 @@ int sgl_gateway_remove(struct sgl_gateway *gateway, uint32_t worker, struct sgl_
 uint32_t sgl_gateway_worker_count(struct sgl_gateway *gateway);
 
 struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32_t worker);
+
+/* How the policy sees it now; see sgl_router_look. */
+void sgl_gateway_look(struct sgl_gateway *gateway, uint32_t worker, struct sgl_candidate *seen,
+                      struct sgl_policy_memory *memory);
 
 /* What does not change, without the mutex. */
 const char *sgl_gateway_url(const struct sgl_gateway *gateway, uint32_t worker);

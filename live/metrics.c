@@ -146,42 +146,71 @@ static double seconds(int64_t ns)
     return ns == SGL_ABSENT ? NAN : (double)ns / 1e9;
 }
 
-static void put_workers(struct sgl_buffer *out, const struct sgl_gateway_worker *workers,
-                        uint32_t count)
+static double count(int64_t value)
 {
-    static const struct {
-        const char *name;
-        const char *kind;
-        const char *help;
-    } rows[] = {
-        {"sglang_router_worker_pending_requests", "gauge", "sent there and not yet answered"},
-        {"sglang_router_worker_requests_total", "counter", "ever sent there"},
-        {"sglang_router_worker_health", "gauge", "1: healthy"},
-        {"sglang_router_worker_breaker", "gauge", "0 closed, 1 open, 2 half open"},
-        {"sglsim_worker_queue_length", "gauge", "requests waiting there, as it said last"},
-        {"sglsim_worker_signal_age_seconds", "gauge", "since it said so"},
-        {"sglsim_worker_score", "gauge", "the policy's, after its last answer (with a log)"},
-        {"sglsim_worker_throughput_gradient", "gauge", "tokens/s per s (with a log)"},
-        {"sglsim_worker_latency_gradient", "gauge", "s per s (with a log)"},
-    };
+    return value == SGL_ABSENT ? NAN : (double)value;
+}
 
-    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
-        head(out, rows[row].name, rows[row].kind, rows[row].help);
-        for (uint32_t i = 0; i < count; i++) {
-            const struct sgl_gateway_worker *w = &workers[i];
+/* A worker as /metrics tells of it: the router's own view, then its policy's. */
+struct seen_worker {
+    struct sgl_gateway_worker known;
+    struct sgl_candidate seen;
+    struct sgl_policy_memory memory;
+};
+
+/* One metric per row, in the order of the values in put_workers. */
+static const struct worker_metric {
+    const char *name;
+    const char *kind;
+    const char *help;
+} worker_metrics[] = {
+    {"sglang_router_worker_pending_requests", "gauge", "sent there and not yet answered"},
+    {"sglang_router_worker_requests_total", "counter", "ever sent there"},
+    {"sglang_router_worker_health", "gauge", "1: healthy"},
+    {"sglang_router_worker_breaker", "gauge", "0 closed, 1 open, 2 half open"},
+    {"sglsim_worker_draining", "gauge", "1: it gets no new requests"},
+    {"sglsim_worker_queue_length", "gauge", "requests waiting there, as it said last"},
+    {"sglsim_worker_signal_age_seconds", "gauge", "since it said so"},
+    {"sglsim_worker_score", "gauge", "what the policy compares, now"},
+    {"sglsim_worker_throughput_gradient", "gauge", "tokens/s per s, over the policy's window"},
+    {"sglsim_worker_latency_gradient", "gauge", "s per s, over the policy's window"},
+    {"sglsim_worker_throughput_tokens_per_second", "gauge", "mean over the policy's window"},
+    {"sglsim_worker_latency_seconds", "gauge", "mean over the policy's window"},
+    {"sglsim_worker_window_answers", "gauge", "answers in the policy's window"},
+    {"sglsim_worker_prefix_tree_bytes", "gauge", "of prompts that cache_aware expects there"},
+    {"sglsim_worker_prefix_tree_nodes", "gauge", "nodes of its tree that stand for them"},
+};
+
+static void put_workers(struct sgl_buffer *out, const struct seen_worker *workers,
+                        uint32_t worker_count)
+{
+    for (size_t row = 0; row < sizeof worker_metrics / sizeof worker_metrics[0]; row++) {
+        head(out, worker_metrics[row].name, worker_metrics[row].kind, worker_metrics[row].help);
+        for (uint32_t i = 0; i < worker_count; i++) {
+            const struct sgl_gateway_worker *known = &workers[i].known;
+            const struct sgl_candidate *seen = &workers[i].seen;
             const double values[] = {
-                w->outstanding,
-                (double)w->assigned,
-                w->is_healthy,
-                (double)w->breaker,
-                w->queue_length == SGL_ABSENT ? NAN : (double)w->queue_length,
-                seconds(w->signal_age_ns),
-                w->score,
-                w->throughput_gradient,
-                w->latency_gradient,
+                known->outstanding,
+                (double)known->assigned,
+                known->is_healthy,
+                (double)known->breaker,
+                known->is_draining,
+                count(known->queue_length),
+                seconds(known->signal_age_ns),
+                seen->score,
+                seen->throughput_gradient,
+                seen->latency_gradient,
+                seen->avg_throughput_tps,
+                seen->avg_latency_s,
+                count(seen->window_size),
+                count(workers[i].memory.tree_units),
+                count(workers[i].memory.tree_nodes),
             };
-            if (!w->is_removed)
-                put_worker(out, rows[row].name, w->url, values[row]);
+            _Static_assert(sizeof values / sizeof values[0] ==
+                               sizeof worker_metrics / sizeof worker_metrics[0],
+                           "a value for each metric");
+            if (!known->is_removed)
+                put_worker(out, worker_metrics[row].name, known->url, values[row]);
         }
     }
 }
@@ -230,7 +259,7 @@ static void put_policy(const struct sgl_proxy_options *options, char *out, size_
 }
 
 static void put_all(struct sgl_buffer *out, struct sgl_proxy_thread *thread,
-                    const struct sgl_counters *totals, const struct sgl_gateway_worker *workers,
+                    const struct sgl_counters *totals, const struct seen_worker *workers,
                     uint32_t worker_count)
 {
     uint64_t decisions = 0;
@@ -258,17 +287,19 @@ static void put_all(struct sgl_buffer *out, struct sgl_proxy_thread *thread,
 char *sgl_metrics_text(struct sgl_proxy_thread *thread)
 {
     const struct sgl_proxy *proxy = thread->proxy;
-    const uint32_t count = sgl_gateway_worker_count(thread->gateway);
+    const uint32_t worker_count = sgl_gateway_worker_count(thread->gateway);
     struct sgl_counters *totals = calloc(1, sizeof *totals);
-    struct sgl_gateway_worker *workers = calloc(count + 1, sizeof *workers);
+    struct seen_worker *workers = calloc(worker_count + 1, sizeof *workers);
     struct sgl_buffer out = {0};
 
     if (totals != NULL && workers != NULL) {
         for (uint32_t i = 0; i < proxy->thread_count; i++)
             sgl_counters_add(totals, &proxy->threads[i].counters);
-        for (uint32_t i = 0; i < count; i++)
-            workers[i] = sgl_gateway_worker(thread->gateway, i);
-        put_all(&out, thread, totals, workers, count);
+        for (uint32_t i = 0; i < worker_count; i++) {
+            workers[i].known = sgl_gateway_worker(thread->gateway, i);
+            sgl_gateway_look(thread->gateway, i, &workers[i].seen, &workers[i].memory);
+        }
+        put_all(&out, thread, totals, workers, worker_count);
     } else {
         out.has_failed = true;
     }

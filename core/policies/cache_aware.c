@@ -358,6 +358,14 @@ static void explain(const void *opaque, const struct sgl_view *view, uint32_t fi
             rows[i].matched_fraction = 0;
 }
 
+static void memory(const void *opaque, uint32_t worker, struct sgl_policy_memory *out)
+{
+    const struct state *state = opaque;
+
+    out->tree_units = sgl_prefix_tree_size(state->tree, worker);
+    out->tree_nodes = sgl_prefix_tree_owned(state->tree, worker);
+}
+
 const struct sgl_policy_ops sgl_policy_cache_aware = {
     .name = "cache_aware",
     .summary = "where the prompt's beginning was sent before, unless loads are unequal",
@@ -387,4 +395,5 @@ const struct sgl_policy_ops sgl_policy_cache_aware = {
     .assign = assign,
     .event = event,
     .explain = explain,
+    .memory = memory,
 };

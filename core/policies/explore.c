@@ -112,6 +112,14 @@ static void explain(const void *opaque, const struct sgl_view *view, uint32_t fi
         state->base->explain(state->base_state, view, first, count, rows);
 }
 
+static void memory(const void *opaque, uint32_t worker, struct sgl_policy_memory *out)
+{
+    const struct state *state = opaque;
+
+    if (state->base->memory != NULL)
+        state->base->memory(state->base_state, worker, out);
+}
+
 const struct sgl_policy_ops sgl_policy_explore = {
     .name = "explore",
     .summary = "any policy, with a uniform choice now and then",
@@ -131,4 +139,5 @@ const struct sgl_policy_ops sgl_policy_explore = {
     .observe = observe,
     .event = event,
     .explain = explain,
+    .memory = memory,
 };

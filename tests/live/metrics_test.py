@@ -97,15 +97,60 @@ def test_what_cache_aware_expected_is_held_against_what_was_found():
 
 
 def test_scores_and_gradients_are_shown_once_there_are_any():
-    workers = [Worker(), Worker()]
     policy = "marginal_utility:window_size=4,min_history=2"
-    with Serve(workers, *QUICK, policy=policy) as router:
-        assert parse(router.get("/metrics")[2].decode())["sglsim_worker_score"][1] == {}
-        for _ in range(20):
-            assert router.ask()[0] == 200
-        metrics = parse(router.get("/metrics")[2].decode())
-    assert metrics["sglsim_worker_score"][1]
-    assert metrics["sglsim_worker_throughput_gradient"][1]
+    for options in ((), ("--log", "none")):
+        workers = [Worker(), Worker()]
+        with Serve(workers, *QUICK, *options, policy=policy, verify=None) as router:
+            metrics = parse(router.get("/metrics")[2].decode())
+            assert set(metrics["sglsim_worker_score"][1].values()) == {0}  # minus the outstanding
+            assert "-0" not in router.get("/metrics")[2].decode()
+            assert metrics["sglsim_worker_throughput_gradient"][1] == {}
+            assert set(metrics["sglsim_worker_window_answers"][1].values()) == {0}
+            for _ in range(20):
+                assert router.ask()[0] == 200
+            metrics = parse(router.get("/metrics")[2].decode())
+        for name in ("throughput_gradient", "latency_gradient", "throughput_tokens_per_second",
+                     "latency_seconds", "window_answers"):
+            assert metrics["sglsim_worker_" + name][1], name
+        assert max(metrics["sglsim_worker_window_answers"][1].values()) == 4
+
+
+def test_the_prefix_tree_is_weighed_worker_by_worker():
+    workers = [Worker(), Worker()]
+    for policy, shown in (("cache_aware", True), ("explore:epsilon=0,base=cache_aware", True), ("random", False)):
+        with Serve(workers, *QUICK, policy=policy) as router:
+            for letter in "ab":
+                body = json.dumps({"text": letter * 320}).encode()
+                assert router.ask(body=body)[0] == router.ask(body=body)[0] == 200
+            metrics = parse(router.get("/metrics")[2].decode())
+            size = metrics["sglsim_worker_prefix_tree_bytes"][1]
+            nodes = metrics["sglsim_worker_prefix_tree_nodes"][1]
+            if not shown:
+                assert size == nodes == {}
+                continue
+            # Each prompt at one worker, in 20 blocks of 16 bytes; a node holds up to 16 of them.
+            assert sum(size.values()) == 640 and sum(nodes.values()) == 4, (size, nodes)
+            assert router.ask("/flush_cache", b"")[0] in (200, 502)
+            metrics = parse(router.get("/metrics")[2].decode())
+            assert set(metrics["sglsim_worker_prefix_tree_bytes"][1].values()) == {0}
+
+
+def test_histograms_have_the_buckets_of_the_conventions():
+    # OpenTelemetry, semantic conventions for generative AI metrics: gen_ai.server.request.duration,
+    # .time_to_first_token and .time_per_output_token.
+    advised = {
+        "sglang_router_request_duration_seconds":
+            "0.01 0.02 0.04 0.08 0.16 0.32 0.64 1.28 2.56 5.12 10.24 20.48 40.96 81.92",
+        "sglsim_time_to_first_token_seconds":
+            "0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10",
+        "sglsim_time_per_output_token_seconds":
+            "0.01 0.025 0.05 0.075 0.1 0.15 0.2 0.3 0.4 0.5 0.75 1 2.5",
+    }
+    with Serve([Worker()], *QUICK) as router:
+        text = router.get("/metrics")[2].decode()
+    for name, ends in advised.items():
+        told = re.findall(rf'{name}_bucket{{le="([^"]+)"}}', text)
+        assert told == ends.split() + ["+Inf"], name
 
 
 def test_clients_make_no_labels():
@@ -131,16 +176,47 @@ def test_urls_are_escaped():
         parse(router.get("/metrics")[2].decode())
 
 
+def load_dashboard():
+    with open(os.path.join(SOURCE, "live/grafana/dashboard.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def test_the_dashboard_is_one_that_grafana_takes():
+    dashboard = load_dashboard()
+    assert dashboard.get("id") is None and re.fullmatch(r"[\w-]{1,40}", dashboard["uid"])
+    assert dashboard["title"] and isinstance(dashboard["schemaVersion"], int)
+    variables = {v["name"]: v for v in dashboard["templating"]["list"]}
+    assert variables["datasource"]["type"] == "datasource" and variables["datasource"]["query"] == "prometheus"
+    taken = set()
+    ids = set()
+    for panel in dashboard["panels"]:
+        assert panel["id"] not in ids and panel["title"] and panel["description"], panel["title"]
+        ids.add(panel["id"])
+        at = panel["gridPos"]
+        assert at["x"] >= 0 and at["w"] > 0 and at["x"] + at["w"] <= 24 and at["h"] > 0
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+        assert panel["type"] == "timeseries" and isinstance(panel["fieldConfig"]["defaults"], dict)
+        assert isinstance(panel["fieldConfig"]["overrides"], list)
+        references = [target["refId"] for target in panel["targets"]]
+        assert references and len(set(references)) == len(references)
+        for holder in [panel, *panel["targets"]]:
+            assert holder["datasource"] == {"type": "prometheus", "uid": "${datasource}"}, panel["title"]
+        for target in panel["targets"]:
+            for name in re.findall(r"\$\{?(\w+)", target["expr"] + target["legendFormat"]):
+                assert name in variables, (panel["title"], name)
+
+
 def test_rules_and_dashboard_ask_for_what_there_is():
     with Serve([Worker()], *QUICK, "--max-concurrent-requests", "5") as router:
         text = router.get("/metrics")[2].decode()
     known = set(parse(text))
-    with open(os.path.join(SOURCE, "live/grafana/dashboard.json"), encoding="utf-8") as file:
-        dashboard = json.load(file)
+    dashboard = load_dashboard()
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    expressions += [v["query"]["query"] for v in dashboard["templating"]["list"] if v["type"] == "query"]
     with open(os.path.join(SOURCE, "live/prometheus/rules.yml"), encoding="utf-8") as file:
         rules = file.read()
-    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"]) >= 12
     for text in expressions + [rules]:
         for name in re.findall(r"\b(?:sglsim|sglang_router)_[a-z_]+\b", text):
             if name in ("sglsim_figures", "sglsim_alerts"):
