@@ -85,6 +85,7 @@ static int simulate(struct listener *listener, const struct sgl_policy_run *run,
             .max_new_tokens = SGL_JOB_TOKENS_MAX, /* every request states its own */
             .rate_scale = 1,
             .completions_report = true,
+            .cuts_oversize = true, /* a row of which nothing was simulated */
             .sink = &listener->sink,
         },
         &source.source, &totals, failure);

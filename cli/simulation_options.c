@@ -16,6 +16,7 @@ void sgl_simulation_flags_init(struct sgl_simulation_flags *flags)
         .rate_scale = 1,
         .max_new_tokens = MAX_NEW_TOKENS_STANDARD,
         .completions_report = "on",
+        .over_capacity = "refuse",
         .until_ns = SGL_ABSENT,
         .health_interval_ns = HEALTH_INTERVAL_STANDARD_NS,
     };
@@ -149,6 +150,7 @@ void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
     options->health_interval_ns = flags->health_interval_ns;
     options->concurrency = (uint32_t)flags->concurrency;
     options->until_ns = flags->until_ns != SGL_ABSENT ? flags->until_ns : 0;
+    options->cuts_oversize = strcmp(flags->over_capacity, "cut") == 0;
     options->stepwise = flags->stepwise;
 }
 
@@ -178,6 +180,7 @@ void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct
     state_time(log, "load_interval_ns", flags->load_interval_ns);
     state_time(log, "load_delay_ns", flags->load_delay_ns);
     sgl_log_fact(log, "completions_report", flags->completions_report);
+    sgl_log_fact(log, "over_capacity", flags->over_capacity);
     snprintf(text, sizeof text, "completions=%.17g,load=%.17g", flags->completions_loss,
              flags->load_loss);
     if (flags->signal_loss != NULL)

@@ -45,6 +45,7 @@ struct sgl_simulation_flags {
     const char *signal_loss;        /* "completions=p,load=p"; NULL: none */
     double completions_loss;        /* what it says, once checked */
     double load_loss;
+    const char *over_capacity; /* refuse | cut */
     bool stepwise;
 };
 
@@ -91,6 +92,9 @@ struct sgl_simulation_flags {
      "answers carry the worker's queue length (default on)", 0},                                   \
     {"signal-loss", 0, SGL_OPTION_TEXT, "S=P,...", &(flags).signal_loss,                           \
      "queue lengths lost with probability P: completions=P, load=P", 0},                           \
+    {"over-capacity", 0, SGL_OPTION_CHOICE, "refuse|cut", &(flags).over_capacity,                  \
+     "a request that no worker has the KV memory for: refuse the run\n"                            \
+     "(default), or cut its answer to what one has", 0},                                           \
     {"stepwise", 0, SGL_OPTION_FLAG, NULL, &(flags).stepwise,                                      \
      "simulate one engine step at a time: same results, slower", 0}
 /* clang-format on */

@@ -272,7 +272,10 @@ static int arrive(struct sgl_simulation *self)
         request.max_tokens = self->options->max_new_tokens;
         self->totals->without_max_tokens++;
     }
-    const int status =
+    int status = sgl_simulation_check_capacity(self, &request);
+    if (status != SGL_OK)
+        return status;
+    status =
         self->has_pairs ? sgl_simulation_arrive_pair(self, &request) : arrive_whole(self, &request);
     return status == SGL_OK ? sgl_simulation_read_row(self) : status;
 }
@@ -452,6 +455,7 @@ static int create_workers(struct sgl_simulation *self)
         sgl_event_queue_reserve(&self->events, sgl_simulation_answer_item(self, 0, false)) !=
             SGL_OK)
         return sgl_simulation_no_memory(self);
+    sgl_simulation_measure(self);
     for (uint32_t i = 0; i < worker_count; i++) {
         struct sgl_simulated_worker *worker = &self->workers[i];
         worker->simulation = self;

@@ -103,6 +103,10 @@ struct sgl_simulation_options {
                              beginning: it arrives in the instant in which nothing is in flight any
                              more, they so long after it as the source says */
 
+    bool cuts_oversize; /* the answer of a request that no worker can hold whole ends where memory
+                           does, and one whose prompt is too large fails with over_capacity; else
+                           the run is refused */
+
     bool stepwise; /* one engine step at a time, for proof: the same results, slower */
 
     struct sgl_sink *sink; /* NULL: nobody listens */

@@ -1,9 +1,9 @@
 /*
  * simulation_state.h - the inside of a simulation, shared by its files: simulation.c (the clock,
  * the workers, routing), simulation_arrivals.c (rows of the source), simulation_answers.c (requests
- * in flight, and what the router hears of them), simulation_faults.c (workers that fail, and
- * probes) and simulation_pairs.c (requests of two legs); simulation_check.c looks at the options
- * before anything happens.
+ * in flight, and what the router hears of them), simulation_capacity.c (what the fleet can hold),
+ * simulation_faults.c (workers that fail, and probes) and simulation_pairs.c (requests of two
+ * legs); simulation_check.c looks at the options before anything happens.
  */
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
@@ -86,7 +86,8 @@ struct sgl_simulation {
     struct sgl_event_queue events;
     struct sgl_reports reports;
     bool has_pairs;
-    struct sgl_transfers transfers; /* of pairs */
+    struct sgl_transfers transfers;   /* of pairs */
+    int64_t capacity[SGL_POOL_COUNT]; /* of the largest worker, in tokens of one request */
     int64_t now_ns;
 
     struct sgl_simulated_worker *workers;
@@ -134,6 +135,11 @@ void sgl_simulation_end_pause(struct sgl_simulation *self);
 /* Gives the router an input of this instant. The result may be NULL. */
 int sgl_simulation_feed(struct sgl_simulation *self, struct sgl_input *input,
                         struct sgl_result *result);
+
+/* How much the largest worker of each pool can hold; and: is that enough for the request? */
+void sgl_simulation_measure(struct sgl_simulation *self);
+int sgl_simulation_check_capacity(const struct sgl_simulation *self,
+                                  const struct sgl_request *request);
 
 int sgl_simulation_no_memory(struct sgl_simulation *self);
 

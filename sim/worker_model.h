@@ -112,6 +112,9 @@ struct sgl_worker_model_ops {
     const char *(*caveat)(const struct sgl_worker_model_spec *spec, uint32_t index, char *out,
                           size_t size); /* ? */
 
+    /* ? The most tokens, prompt and answer, one request can have; INT64_MAX: any number. */
+    int64_t (*capacity)(const struct sgl_worker_model_spec *spec);
+
     int (*create)(void *state, const struct sgl_worker_model_setup *setup,
                   struct sgl_failure *failure);
     void (*destroy)(void *state);

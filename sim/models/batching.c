@@ -216,7 +216,11 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
     /* A limit beyond what any request can give does not bind. */
     const int64_t limit =
         job->max_tokens < SGL_JOB_TOKENS_MAX ? job->max_tokens : SGL_JOB_TOKENS_MAX;
-    const int64_t max_tokens = job->leg == SGL_LEG_PREFILL && limit > 1 ? 1 : limit;
+    int64_t max_tokens = job->leg == SGL_LEG_PREFILL && limit > 1 ? 1 : limit;
+    /* What is asked for beyond all memory is not promised, as SGLang has it. */
+    const int64_t room = self->kv.pages_total * self->kv.page_size - prompt_tokens;
+    if (room > 0 && room < max_tokens)
+        max_tokens = room;
     if (self->kv.pages_total > 0 &&
         sgl_engine_pages(self, prompt_tokens + max_tokens) > self->kv.pages_total) {
         reject(self, job, "over_capacity");
@@ -248,6 +252,15 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
         sgl_engine_cut_leap(self, job->arrival_ns);
     sgl_engine_enqueue(self, index, false);
     return SGL_OK;
+}
+
+static int64_t capacity(const struct sgl_worker_model_spec *spec)
+{
+    const double *value = spec->parameters.value;
+    const int64_t page_size = (int64_t)value[SGL_ENGINE_PAGE_SIZE];
+    const int64_t pages = (int64_t)value[SGL_ENGINE_KV_TOKENS] / page_size;
+
+    return pages > 0 ? pages * page_size : INT64_MAX;
 }
 
 static int64_t next_event_ns(const void *state)
@@ -317,6 +330,7 @@ const struct sgl_worker_model_ops sgl_worker_model_batching = {
     .spread = sgl_engine_spread,
     .check = sgl_engine_check,
     .caveat = sgl_engine_caveat,
+    .capacity = capacity,
     .create = create,
     .destroy = destroy,
     .arrive = arrive,

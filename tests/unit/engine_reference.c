@@ -529,8 +529,11 @@ void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_
     world = (struct sgl_reference_world){
         .it = it, .all = all, .events = events, .count = count, .ratio = 420000};
     for (size_t i = 0; i < count; i++) {
-        const int64_t max_tokens = rows[i].request.max_tokens;
         const int64_t prompt = rows[i].request.prompt_tokens;
+        const int64_t room = it->kv_tokens / it->page * it->page - (prompt > 0 ? prompt : 1);
+        int64_t max_tokens = rows[i].request.max_tokens;
+        if (it->kv_tokens > 0 && room > 0 && room < max_tokens)
+            max_tokens = room;
         all[i] = (struct sgl_reference){
             .arrival_ns = rows[i].request.arrival_ns,
             .started_ns = SGL_ABSENT,

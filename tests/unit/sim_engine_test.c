@@ -144,7 +144,7 @@ static void memory_full_to_the_token(void)
 {
     const struct sgl_trace_row rows[] = {sgl_row(0, 0, 60, 4, 40), sgl_row(1, 0, 90, 2, 10),
                                          sgl_row(2, 0, 1, 1, 0)};
-    const struct sgl_trace_row over[] = {sgl_row(0, 0, 160, 1, 42), sgl_row(1, 0, 160, 1, 41)};
+    const struct sgl_trace_row over[] = {sgl_row(0, 0, 201, 1, 42), sgl_row(1, 0, 160, 41, 9000)};
     struct sgl_test_fleet fleet;
     struct sgl_witness witness;
 
@@ -170,7 +170,9 @@ static void memory_full_to_the_token(void)
     const struct sgl_simulation_totals totals = sgl_test_fleet_run(&fleet, over, 2, &witness);
     CU_ASSERT_EQUAL(totals.failed, 1);
     SGL_ASSERT_TEXT(witness.seen[0].outcome.error, "over_capacity");
+    /* more max_tokens than there is memory are cut to it */
     CU_ASSERT_TRUE(witness.seen[1].outcome.success);
+    CU_ASSERT_EQUAL(witness.seen[1].outcome.output_tokens, 41);
     sgl_witness_release(&witness);
     sgl_test_fleet_release(&fleet);
 }

@@ -248,6 +248,35 @@ static void contradictions_are_refused(void)
     }
 }
 
+/* One worker of 100 tokens and one of 1,000: what the larger can hold is no fault of the fleet. */
+static void impossible_fleets(void)
+{
+    const struct sgl_trace_row fits[] = {sgl_row(0, 0, 900, 100, 4000),
+                                         sgl_row(1, 0, 900, 100, 4000)};
+    const struct sgl_trace_row too_large[] = {sgl_row(0, 0, 10, 10, 10),
+                                              sgl_row(1, 0, 900, 101, 4000)};
+    const char *const text = "request 1 has 900 prompt and 101 output tokens, and no worker has KV "
+                             "memory for more than 1000";
+    struct sgl_test_fleet fleet;
+    struct sgl_failure failure;
+    struct sgl_witness witness;
+
+    sgl_test_fleet_init(&fleet, "round_robin", "batching:kv_tokens=100", 2);
+    CU_ASSERT_EQUAL_FATAL(
+        sgl_worker_model_set(&fleet.specs[1], "kv_tokens", 9, "1000", 4, "test", &failure), SGL_OK);
+    fleet.options.cuts_oversize = false;
+    sgl_witness_init(&witness, 2);
+    const struct sgl_simulation_totals totals = sgl_test_fleet_run(&fleet, fits, 2, &witness);
+    CU_ASSERT_EQUAL(totals.succeeded, 1);
+    CU_ASSERT_EQUAL(totals.failed, 1);
+    sgl_witness_release(&witness);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, too_large, 2, &failure), SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, text);
+    fleet.options.cuts_oversize = true;
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, too_large, 2, &failure), SGL_OK);
+    sgl_test_fleet_release(&fleet);
+}
+
 SGL_SUITE(sim_rules) = {
     {"sglang takes back who gave least when memory is out, and computes it again", retraction},
     {"vllm takes back the youngest, who waits in front", preemption},
@@ -262,5 +291,7 @@ SGL_SUITE(sim_rules) = {
     {"tokens of a step cost more beyond those that are free", tokens_beyond_the_free},
     {"decoding beside a prefill costs more, by request and by context", decoding_beside_a_prefill},
     {"parameters that contradict each other are refused", contradictions_are_refused},
+    {"a request that no worker can hold refuses the run, or is cut when that is asked for",
+     impossible_fleets},
     CU_TEST_INFO_NULL,
 };

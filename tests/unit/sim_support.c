@@ -196,6 +196,7 @@ void sgl_test_fleet_init(struct sgl_test_fleet *fleet, const char *policy, const
         .worker_count = worker_count,
         .max_new_tokens = 2048,
         .rate_scale = 1,
+        .cuts_oversize = true,
     };
 }
 
@@ -220,4 +221,16 @@ struct sgl_simulation_totals sgl_test_fleet_run(struct sgl_test_fleet *fleet,
     CU_ASSERT_EQUAL_FATAL(status, SGL_OK);
     SGL_ASSERT_TEXT(failure.text, "");
     return totals;
+}
+
+int sgl_test_fleet_try(struct sgl_test_fleet *fleet, const struct sgl_trace_row *rows, size_t count,
+                       struct sgl_failure *failure)
+{
+    struct sgl_memory_source source;
+    struct sgl_simulation_totals totals;
+
+    sgl_memory_source_init(&source, rows, count);
+    failure->text[0] = '\0';
+    fleet->options.sink = NULL;
+    return sgl_simulate(&fleet->options, &source.source, &totals, failure);
 }

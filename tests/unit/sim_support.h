@@ -71,4 +71,8 @@ struct sgl_simulation_totals sgl_test_fleet_run(struct sgl_test_fleet *fleet,
                                                 const struct sgl_trace_row *rows, size_t row_count,
                                                 struct sgl_witness *witness);
 
+/* Runs the rows with nobody to listen, and gives the code and the text of it. */
+int sgl_test_fleet_try(struct sgl_test_fleet *fleet, const struct sgl_trace_row *rows, size_t count,
+                       struct sgl_failure *failure);
+
 #endif

@@ -26,18 +26,6 @@ static void random_rows(struct sgl_trace_row *rows, size_t count, uint64_t seed)
     }
 }
 
-static int run_failing(struct sgl_test_fleet *fleet, const struct sgl_trace_row *rows, size_t count,
-                       struct sgl_failure *failure)
-{
-    struct sgl_memory_source source;
-    struct sgl_simulation_totals totals;
-
-    sgl_memory_source_init(&source, rows, count);
-    failure->text[0] = '\0';
-    fleet->options.sink = NULL;
-    return sgl_simulate(&fleet->options, &source.source, &totals, failure);
-}
-
 /* The policy with its defaults; one that wraps another gets something to wrap. */
 static const char *bare_policy(const struct sgl_policy_ops *policy, char *out, size_t size)
 {
@@ -393,18 +381,18 @@ static void recorded_times(void)
     sgl_witness_release(&witness);
 
     rows[1].recorded.queue_end_ns = SGL_ABSENT;
-    CU_ASSERT_EQUAL(run_failing(&fleet, rows, 3, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, rows, 3, &failure), SGL_EINVAL);
     SGL_ASSERT_TEXT(failure.text, "request 1 at worker http://a: the trace has no queue_time_end "
                                   "and finish_time for it, which the model recorded needs");
     rows[1].request.request_id = "seven";
-    CU_ASSERT_EQUAL(run_failing(&fleet, rows, 3, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, rows, 3, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "request 1 (seven) at worker http://a: the trace has no");
     rows[1].request.request_id = NULL;
     rows[1].recorded.queue_end_ns = INT64_MAX;
-    CU_ASSERT_EQUAL(run_failing(&fleet, rows, 3, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, rows, 3, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "request 1 at worker http://a: its recorded finish_time is");
     rows[1].recorded.queue_end_ns = -INT64_MAX;
-    CU_ASSERT_EQUAL(run_failing(&fleet, rows, 3, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, rows, 3, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "or over 36 years after it");
     sgl_test_fleet_release(&fleet);
 }
@@ -545,24 +533,24 @@ static void refuses_the_impossible(void)
     struct sgl_failure failure;
 
     sgl_test_fleet_init(&fleet, "random", "batching", 1);
-    CU_ASSERT_EQUAL(run_failing(&fleet, disorder, 2, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, disorder, 2, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "request 1 arrives before the one before it");
-    CU_ASSERT_EQUAL(run_failing(&fleet, unknown, 1, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, unknown, 1, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "request 0 at worker http://a: no usable prompt_tokens");
-    CU_ASSERT_EQUAL(run_failing(&fleet, endless, 1, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, endless, 1, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "no usable output_tokens");
-    CU_ASSERT_EQUAL(run_failing(&fleet, far_away, 1, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, far_away, 1, &failure), SGL_EINVAL);
     SGL_ASSERT_CONTAINS(failure.text, "expected less than 146 years");
     fleet.options.rate_scale = 0;
-    CU_ASSERT_EQUAL(run_failing(&fleet, fine, 1, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, fine, 1, &failure), SGL_EINVAL);
     fleet.options.rate_scale = 1;
     fleet.options.response_delay_ns = -1;
-    CU_ASSERT_EQUAL(run_failing(&fleet, fine, 1, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, fine, 1, &failure), SGL_EINVAL);
     fleet.options.response_delay_ns = 0;
     fleet.options.max_new_tokens = 0;
-    CU_ASSERT_EQUAL(run_failing(&fleet, fine, 1, &failure), SGL_EINVAL);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, fine, 1, &failure), SGL_EINVAL);
     fleet.options.max_new_tokens = 1;
-    CU_ASSERT_EQUAL(run_failing(&fleet, fine, 1, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(sgl_test_fleet_try(&fleet, fine, 1, &failure), SGL_OK);
     sgl_test_fleet_release(&fleet);
 }
 

@@ -13,10 +13,11 @@
 
 void sgl_assert_text(const char *actual, const char *expected, const char *file, int line)
 {
-    const bool same = strcmp(actual, expected) == 0;
+    const bool same = actual != NULL && strcmp(actual, expected) == 0;
 
     if (!same)
-        printf("\n%s:%d:\n  is       %s\n  expected %s\n", file, line, actual, expected);
+        printf("\n%s:%d:\n  is       %s\n  expected %s\n", file, line,
+               actual != NULL ? actual : "(nothing)", expected);
     CU_assertImplementation(same, (unsigned)line, "text", file, "", CU_FALSE);
 }
 
