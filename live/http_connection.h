@@ -110,6 +110,7 @@ struct sgl_http_server {
     bool has_listener;
     bool has_waiting; /* a connection that there was no memory for */
     bool is_stopping;
+    int stop_turns; /* until those who had come before the stop have been heard */
     bool is_closing;
     size_t connection_count;
     struct sgl_http_link connections;

@@ -11,6 +11,8 @@
 #define BACKLOG 4096
 #define TIMER_MS 250  /* how late a deadline may be noticed */
 #define ROUNDS_MAX 16 /* of answering and proceeding in one turn of the loop */
+/* Of the loop, from a stop on: one in which what waits is accepted, one in which it is read. */
+#define STOP_TURNS 3
 
 struct sgl_http_limits sgl_http_limits_standard(void)
 {
@@ -146,11 +148,58 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+/* ---- the end ---- */
+
+void sgl_http_server_release(struct sgl_http_server *server)
+{
+    if (server->handle_count == 0 && server->connection_count == 0)
+        free(server);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct sgl_http_server *server = handle->data;
+
+    server->handle_count--;
+    sgl_http_server_release(server);
+}
+
 /* ---- the end of a turn ---- */
 
 static void stay_awake(uv_idle_t *idle)
 {
     (void)idle; /* its being active keeps the loop from sleeping */
+}
+
+static void stop_listening(struct sgl_http_server *server)
+{
+    if (!server->has_listener)
+        return;
+    server->has_listener = false;
+    server->has_waiting = false;
+    uv_close((uv_handle_t *)&server->listener, on_handle_closed);
+}
+
+/* Those at rest between two requests. */
+static void drop_idle(struct sgl_http_server *server)
+{
+    struct sgl_http_link *idle = &server->timed[SGL_HTTP_IDLE];
+
+    while (idle->next != idle)
+        sgl_http_drop(SGL_HTTP_OF(idle->next, timed));
+}
+
+/* A stop takes its time: see STOP_TURNS. True: it needs another turn. */
+static bool go_on_stopping(struct sgl_http_server *server)
+{
+    if (server->stop_turns == 0)
+        return false;
+    server->stop_turns--;
+    if (server->stop_turns == 1)
+        stop_listening(server);
+    else if (server->stop_turns == 0)
+        drop_idle(server);
+    return server->stop_turns > 0;
 }
 
 /* Answers are written together; what is pipelined behind them makes new ones, so it goes round
@@ -179,6 +228,8 @@ static void on_prepare(uv_prepare_t *prepare)
         }
         has_more = has_more || server->dirty.next != &server->dirty;
     }
+    if (go_on_stopping(server))
+        has_more = true;
     if (has_more)
         uv_idle_start(&server->idle, stay_awake);
     else
@@ -186,20 +237,6 @@ static void on_prepare(uv_prepare_t *prepare)
 }
 
 /* ---- life ---- */
-
-void sgl_http_server_release(struct sgl_http_server *server)
-{
-    if (server->handle_count == 0 && server->connection_count == 0)
-        free(server);
-}
-
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct sgl_http_server *server = handle->data;
-
-    server->handle_count--;
-    sgl_http_server_release(server);
-}
 
 int sgl_http_server_create(struct sgl_http_server **server_out, uv_loop_t *loop,
                            const struct sgl_http_options *options, struct sgl_failure *failure)
@@ -310,18 +347,16 @@ size_t sgl_http_server_connection_count(const struct sgl_http_server *server)
 
 void sgl_http_server_stop(struct sgl_http_server *server)
 {
+    if (server->is_stopping)
+        return;
     server->is_stopping = true;
-    if (server->has_listener) {
-        server->has_listener = false;
-        uv_close((uv_handle_t *)&server->listener, on_handle_closed);
-    }
-    for (struct sgl_http_link *link = server->connections.next; link != &server->connections;) {
-        struct sgl_http_connection *connection = SGL_HTTP_OF(link, link);
-        link = link->next;
-        if (connection->state == SGL_HTTP_READING)
-            sgl_http_drop(connection);
-    }
-    server->has_waiting = false;
+    server->stop_turns = STOP_TURNS;
+    uv_idle_start(&server->idle, stay_awake);
+}
+
+bool sgl_http_server_is_done(const struct sgl_http_server *server)
+{
+    return server->is_stopping && server->stop_turns == 0 && server->connection_count == 0;
 }
 
 void sgl_http_server_close(struct sgl_http_server *server)
@@ -329,7 +364,8 @@ void sgl_http_server_close(struct sgl_http_server *server)
     if (server == NULL || server->is_closing)
         return;
     server->is_closing = true;
-    sgl_http_server_stop(server);
+    server->is_stopping = true;
+    stop_listening(server);
     for (struct sgl_http_link *link = server->connections.next; link != &server->connections;) {
         struct sgl_http_connection *connection = SGL_HTTP_OF(link, link);
         link = link->next;

@@ -114,11 +114,16 @@ int sgl_http_server_create(struct sgl_http_server **server_out, uv_loop_t *loop,
 int sgl_http_server_listen(struct sgl_http_server *server, const char *host, uint16_t port,
                            uint16_t *port_out, struct sgl_failure *failure);
 
-/* No new connections; idle ones are closed; answers under way are completed, then closed. */
+/* No new connections, but whoever had connected before is heard: what waits in the kernel is
+ * accepted and read in the next turns of the loop. Then idle connections are closed. Requests that
+ * have begun are completed and answered, then closed. */
 void sgl_http_server_stop(struct sgl_http_server *server);
 
-/* Connections open. 0 after stop: all was answered. */
+/* Connections open. */
 size_t sgl_http_server_connection_count(const struct sgl_http_server *server);
+
+/* It was stopped, and all was answered. */
+bool sgl_http_server_is_done(const struct sgl_http_server *server);
 
 /* Cuts every connection (gone is told where an answer was due), closes the listener and frees the
  * server in the loop's next turns: run the loop until it ends. Accepts NULL. */

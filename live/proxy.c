@@ -121,7 +121,7 @@ static void on_sweep(uv_timer_t *timer)
     sgl_ask_sweep(thread);
     if (thread->stopped_level != 1)
         return;
-    if (sgl_http_server_connection_count(thread->server) == 0)
+    if (sgl_http_server_is_done(thread->server))
         thread_stop(thread);
     else if (uv_hrtime() >= thread->cut_ns)
         thread_cut(thread);
