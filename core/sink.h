@@ -5,6 +5,10 @@
  * this order: input (always), decision (route only), outcome (complete, cancel, reject only). NULL
  * members = not interested; candidates are only built when `wants_candidates` is set.
  *
+ * Gaps between tokens pass no router. A driver that knows them counts them when `wants_gaps` is
+ * set, and tells them when the warm-up it was given ends and when the run does, each gap once:
+ * workers in ascending order, those without any left out.
+ *
  * Everything passed is borrowed for the call. A sink cannot fail towards the router: it remembers
  * its first failure, goes quiet, and its driver asks. Calls come under the driver's mutex.
  */
@@ -12,6 +16,7 @@
 #define SGL_CORE_SINK_H
 
 #include "decision.h"
+#include "gaps.h"
 
 struct sgl_sink;
 
@@ -20,12 +25,14 @@ struct sgl_sink_ops {
     void (*decision)(struct sgl_sink *self, const struct sgl_decision *decision,
                      const struct sgl_candidate *candidates, uint32_t candidate_count);
     void (*outcome)(struct sgl_sink *self, const struct sgl_outcome_record *record);
+    void (*gaps)(struct sgl_sink *self, const struct sgl_gaps *gaps);
 };
 
 /* First member of every implementation. */
 struct sgl_sink {
     const struct sgl_sink_ops *ops;
     bool wants_candidates;
+    bool wants_gaps;
 };
 
 /* Passes every call on to each of its sinks, in order. The array is the caller's. */

@@ -28,10 +28,20 @@ static void tee_outcome(struct sgl_sink *self, const struct sgl_outcome_record *
             tee->sinks[i]->ops->outcome(tee->sinks[i], record);
 }
 
+static void tee_gaps(struct sgl_sink *self, const struct sgl_gaps *gaps)
+{
+    const struct sgl_tee *tee = (const struct sgl_tee *)self;
+
+    for (uint32_t i = 0; i < tee->sink_count; i++)
+        if (tee->sinks[i]->ops->gaps != NULL)
+            tee->sinks[i]->ops->gaps(tee->sinks[i], gaps);
+}
+
 static const struct sgl_sink_ops tee_ops = {
     .input = tee_input,
     .decision = tee_decision,
     .outcome = tee_outcome,
+    .gaps = tee_gaps,
 };
 
 void sgl_tee_init(struct sgl_tee *tee, struct sgl_sink *const *sinks, uint32_t sink_count)
@@ -39,6 +49,8 @@ void sgl_tee_init(struct sgl_tee *tee, struct sgl_sink *const *sinks, uint32_t s
     tee->sink = (struct sgl_sink){.ops = &tee_ops};
     tee->sinks = sinks;
     tee->sink_count = sink_count;
-    for (uint32_t i = 0; i < sink_count; i++)
+    for (uint32_t i = 0; i < sink_count; i++) {
         tee->sink.wants_candidates |= sinks[i]->wants_candidates;
+        tee->sink.wants_gaps |= sinks[i]->wants_gaps;
+    }
 }

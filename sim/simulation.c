@@ -266,6 +266,8 @@ static int arrive(struct sgl_simulation *self)
 
     self->has_row = false; /* it is here */
     sgl_simulation_end_pause(self);
+    if (self->is_warm_up && sgl_simulation_end_warm_up(self, request.request) != SGL_OK)
+        return SGL_ENOMEM;
     self->totals->arrived++;
     request.arrival_ns = self->now_ns;
     if (request.max_tokens == SGL_ABSENT) {
@@ -440,6 +442,7 @@ int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t index)
         .stepwise = self->options->stepwise,
         .emit = sgl_simulation_hear,
         .context = worker,
+        .gaps = self->gaps != NULL ? &self->gaps[index] : NULL,
     };
 
     return worker->ops->create(worker->state, &setup, self->failure);
@@ -491,6 +494,7 @@ static void release(struct sgl_simulation *self)
     sgl_transfers_release(&self->transfers);
     sgl_event_queue_release(&self->events);
     sgl_router_destroy(self->router);
+    sgl_simulation_close_gaps(self);
 }
 
 int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source *source,
@@ -526,8 +530,9 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
                                                        options->worker_count, failure)) != SGL_OK)
         goto out;
     if ((status = sgl_router_create(&self.router, &router_options, failure)) != SGL_OK ||
+        (status = sgl_simulation_open_gaps(&self)) != SGL_OK ||
         (status = create_workers(&self)) != SGL_OK || (status = add_workers(&self)) != SGL_OK ||
-        (status = run(&self)) != SGL_OK)
+        (status = run(&self)) != SGL_OK || (status = sgl_simulation_tell_gaps(&self)) != SGL_OK)
         goto out;
     status = check_conservation(&self);
 out:

@@ -107,6 +107,11 @@ struct sgl_simulation_options {
                            does, and one whose prompt is too large fails with over_capacity; else
                            the run is refused */
 
+    /* The warm-up, for the sink's gaps alone: it ends in the instant in which the first request
+     * arrives whose number is not less than the one and whose arrival is not before the other. */
+    int64_t warm_up_requests;
+    int64_t warm_up_ns;
+
     bool stepwise; /* one engine step at a time, for proof: the same results, slower */
 
     struct sgl_sink *sink; /* NULL: nobody listens */

@@ -90,6 +90,7 @@ static int go_down(struct sgl_simulation *self, uint32_t index)
         return status;
     if (worker->ops->steps != NULL)
         self->totals->steps += worker->ops->steps(worker->state, self->now_ns);
+    sgl_simulation_settle_gaps(self, index);
     worker->ops->destroy(worker->state);
     memset(worker->state, 0, worker->ops->state_size);
     worker->condition.factor = 1;

@@ -2,14 +2,16 @@
  * simulation_state.h - the inside of a simulation, shared by its files: simulation.c (the clock,
  * the workers, routing), simulation_arrivals.c (rows of the source), simulation_answers.c (requests
  * in flight, and what the router hears of them), simulation_capacity.c (what the fleet can hold),
- * simulation_faults.c (workers that fail, and probes) and simulation_pairs.c (requests of two
- * legs); simulation_check.c looks at the options before anything happens.
+ * simulation_faults.c (workers that fail, and probes), simulation_gaps.c (between tokens) and
+ * simulation_pairs.c (requests of two legs); simulation_check.c looks at the options before
+ * anything happens.
  */
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
 
 #include "core/router.h"
 #include "sim/event_queue.h"
+#include "sim/gap_counter.h"
 #include "sim/reports.h"
 #include "sim/simulation.h"
 #include "sim/slots.h"
@@ -88,6 +90,8 @@ struct sgl_simulation {
     bool has_pairs;
     struct sgl_transfers transfers;   /* of pairs */
     int64_t capacity[SGL_POOL_COUNT]; /* of the largest worker, in tokens of one request */
+    struct sgl_gap_counter *gaps;     /* by worker; NULL: the sink does not want them */
+    bool is_warm_up;                  /* those counted now are of it */
     int64_t now_ns;
 
     struct sgl_simulated_worker *workers;
@@ -208,6 +212,21 @@ int64_t sgl_simulation_next_fault_ns(const struct sgl_simulation *self);
 
 /* Probes the workers of which the router would learn something. */
 int sgl_simulation_probe(struct sgl_simulation *self);
+
+/* ---- gaps between tokens (simulation_gaps.c) -------------------------------------------- */
+
+/* Counters for all workers, if the sink wants gaps. */
+int sgl_simulation_open_gaps(struct sgl_simulation *self);
+void sgl_simulation_close_gaps(struct sgl_simulation *self);
+
+/* A request of that number arrives: is it the first behind the warm-up? Then that has ended. */
+int sgl_simulation_end_warm_up(struct sgl_simulation *self, int64_t request);
+
+/* Tells the sink of the gaps up to now that it has not heard of. */
+int sgl_simulation_tell_gaps(struct sgl_simulation *self);
+
+/* The worker's model is about to go: what it gave tokens for is counted. */
+void sgl_simulation_settle_gaps(struct sgl_simulation *self, uint32_t worker);
 
 /* ---- options (simulation_check.c) ------------------------------------------------------- */
 

@@ -84,6 +84,7 @@ struct sgl_worker_load {
     double token_usage; /* used fraction of the KV memory; NaN when unlimited or not modelled */
 };
 
+struct sgl_gap_counter;
 struct sgl_worker_model_spec;
 
 struct sgl_worker_model_setup {
@@ -92,6 +93,8 @@ struct sgl_worker_model_setup {
     bool stepwise; /* one step at a time instead of leaps, with the same results */
     void (*emit)(void *context, const struct sgl_worker_event *event); /* may call load, no more */
     void *context;
+    struct sgl_gap_counter *gaps; /* ? where to count the gaps between tokens, by models that give
+                                     tokens: those of all requests, also of ones that fail later */
 };
 
 struct sgl_worker_model_ops {
@@ -125,6 +128,9 @@ struct sgl_worker_model_ops {
     void (*load)(const void *state, struct sgl_worker_load *load_out);
     /* ? Engine steps done by `now_ns`, leapt over ones counted. */
     uint64_t (*steps)(const void *state, int64_t now_ns);
+    /* ? Brings setup.gaps up to `now_ns`: tokens of a leap are counted when it ends, unless this
+     * asks. Called like load. */
+    void (*settle_gaps)(void *state, int64_t now_ns);
     /* ? Tells of each request that is giving tokens how many it has given, as of the last advance:
      * for drivers that stream. Of those that wait again nothing is told. In no order. */
     void (*tokens)(const void *state, void (*tell)(void *context, uint32_t handle, int64_t tokens),

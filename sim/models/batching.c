@@ -57,6 +57,7 @@ static int create(void *state, const struct sgl_worker_model_setup *setup,
     self->emit = setup->emit;
     self->emit_context = setup->context;
     self->stepwise = setup->stepwise;
+    self->gaps.counter = setup->gaps;
     self->parameters = &setup->spec->parameters;
     fold_cost(self, 1);
     self->host_overhead_ns = (int64_t)round(value[SGL_ENGINE_HOST_OVERHEAD] * NS_PER_US);
@@ -88,6 +89,8 @@ static void destroy(void *state)
     free(self->residues);
     sgl_kv_cache_release(&self->kv);
     free(self->chunks);
+    free(self->gaps.cohorts);
+    free(self->gaps.withdrawn);
     sgl_slots_release(&self->slots);
     sgl_event_queue_release(&self->running);
 }
@@ -339,6 +342,7 @@ const struct sgl_worker_model_ops sgl_worker_model_batching = {
     .schedule = schedule,
     .load = load,
     .steps = steps,
+    .settle_gaps = sgl_engine_gaps_settle,
     .slow = slow,
     .tokens = sgl_engine_tokens,
     .cancel = sgl_engine_cancel,

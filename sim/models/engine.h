@@ -35,18 +35,32 @@
  * A step takes at least a nanosecond. So an instant holds at most one step boundary of a worker,
  * and a leap cannot pass over two orders of events within one instant.
  *
+ * Gaps between tokens, when somebody asks for them (setup.gaps). All running jobs give a token at the
+ * end of a decode step, so a leap gives each of them the same gaps, but for the first: that is as
+ * long as it is since the job's own last token. Jobs that gave theirs in one moment are a cohort:
+ *
+ *     decode     prefill of c, d     prefill of e     decode leap
+ *     -----|------------------------|----------------|----|----|----|
+ *          a, b: 2 jobs             c, d: 2 jobs     e    one cohort again: 5 jobs, 3 gaps each
+ *          |<------------------- 1st gap of a, b ---------|
+ *                                   |<-- of c, d ---------|
+ *                                                    |<-->| of e
+ *
+ * One that has to wait again remembers the moment, for its next token comes when it is computed.
+ *
  * In a fleet of pairs (enum sgl_leg) a prefill leg is let go when its memory has arrived elsewhere,
  * and a decode leg joins the running jobs without a prefill (engine_pairs.c).
  *
  * Files: batching.c (calls of the driver), engine_parameters.c, engine_schedulers.c (which requests
  * a step works on), engine_memory.c (pages, and who has to wait again), engine_steps.c (time, what
- * happens when steps end), engine_clients.c (tokens so far, clients that leave), step_cost.c
- * (arithmetic).
+ * happens when steps end), engine_gaps.c (between tokens), engine_clients.c (tokens so far, clients
+ * that leave), step_cost.c (arithmetic).
  */
 #ifndef SGL_SIM_MODELS_ENGINE_H
 #define SGL_SIM_MODELS_ENGINE_H
 
 #include "sim/event_queue.h"
+#include "sim/gap_counter.h"
 #include "sim/kv_cache.h"
 #include "sim/models/step_cost.h"
 #include "sim/slots.h"
@@ -96,6 +110,22 @@ struct sgl_engine_prompt {
 struct sgl_engine_chunk {
     uint32_t job;
     uint32_t tokens;
+};
+
+/* Running jobs that gave their last token in one moment. */
+struct sgl_engine_cohort {
+    struct sgl_moment token;
+    uint64_t first_admission; /* cohorts lie in the order in which their jobs were admitted */
+    uint32_t count;
+};
+
+struct sgl_engine_gaps {
+    struct sgl_gap_counter *counter; /* borrowed; NULL: nobody asks, and the rest is unused */
+    struct sgl_engine_cohort *cohorts;
+    uint32_t cohort_count;
+    uint32_t cohort_capacity;
+    struct sgl_moment *withdrawn; /* by slot; NULL until a job is: its last token */
+    int64_t counted;              /* steps of the leap under way */
 };
 
 struct sgl_engine;
@@ -170,6 +200,7 @@ struct sgl_engine {
 
     int64_t now_ns; /* the last time the driver told */
     uint64_t steps;
+    struct sgl_engine_gaps gaps;
 };
 
 /* The parameters of the model, in the order of its table (engine_parameters.c). */
@@ -283,6 +314,27 @@ int sgl_engine_add_job(struct sgl_engine *engine, uint32_t *job_out);
 
 /* Room for what jobs with ids have beside that. */
 int sgl_engine_add_prompts(struct sgl_engine *engine);
+
+/* ---- gaps (engine_gaps.c); only when they are counted ------------------------------------ */
+
+/* A job starts to decode; its last token was given then. */
+void sgl_engine_gaps_join(struct sgl_engine *engine, uint32_t job, struct sgl_moment token);
+
+/* A running job will have to wait again. SGL_ENOMEM, or 0. */
+int sgl_engine_gaps_withdraw(struct sgl_engine *engine, uint32_t job);
+
+/* One that waited again gives a token, at the end of this step. */
+void sgl_engine_gaps_resume(struct sgl_engine *engine, uint32_t job);
+
+/* Counts the gaps of the first `steps` steps of the leap under way, each once however often this is
+ * called; before anybody leaves. */
+void sgl_engine_gaps_count(struct sgl_engine *engine, int64_t steps);
+
+/* The leap has ended, and who was to leave has. */
+void sgl_engine_gaps_end(struct sgl_engine *engine);
+
+/* The call of the driver: counts those of the leap under way that have ended by `now_ns`. */
+void sgl_engine_gaps_settle(void *state, int64_t now_ns);
 
 /* ---- pairs (engine_pairs.c) ------------------------------------------------------------- */
 

@@ -166,6 +166,8 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
         if (self->has_ids &&
             sgl_kv_cache_reserve(&engine->kv, engine->prompts[job].prompt.count) != SGL_OK)
             return SGL_ENOMEM;
+        if (engine->gaps.counter != NULL && sgl_engine_gaps_withdraw(engine, job) != SGL_OK)
+            return SGL_ENOMEM;
         sgl_engine_leave(engine, job);
         tokens = sgl_engine_to_prefill(self) - 1;
     }

@@ -48,6 +48,8 @@ static void join(struct sgl_engine *engine, uint32_t job)
         sgl_engine_tell_first_token(engine, job, now_ns);
     if (self->emitted < self->output_tokens) {
         sgl_engine_join(engine, job);
+        if (engine->gaps.counter != NULL)
+            sgl_engine_gaps_join(engine, job, is_new ? engine->start : engine->gaps.withdrawn[job]);
         return;
     }
     sgl_engine_let_go(engine, job, tokens);

@@ -24,6 +24,13 @@ static int grow(struct sgl_engine *engine)
     if (jobs == NULL)
         return SGL_ENOMEM;
     engine->jobs = jobs;
+    if (engine->gaps.withdrawn != NULL) {
+        struct sgl_moment *withdrawn =
+            realloc(engine->gaps.withdrawn, capacity * sizeof *withdrawn);
+        if (withdrawn == NULL)
+            return SGL_ENOMEM;
+        engine->gaps.withdrawn = withdrawn;
+    }
     if (engine->prompts != NULL) {
         struct sgl_engine_prompt *prompts = realloc(engine->prompts, capacity * sizeof *prompts);
         if (prompts == NULL)
@@ -214,6 +221,8 @@ static bool repeat(struct sgl_engine *engine)
 int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_failure *failure)
 {
     assert(!engine->is_stepping);
+    if (engine->gaps.counter != NULL && engine->gaps.counter->is_out_of_memory)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     /* Steps follow each other without a gap; after a pause the engine wakes with the instant. */
     engine->start =
         sgl_moment_ns(engine->end) == now_ns ? engine->end : (struct sgl_moment){.ns = now_ns};
@@ -325,8 +334,12 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
         sgl_kv_cache_publish(&engine->kv, &prompt->prompt, &prompt->hold);
         sgl_kv_cache_unreserve(&engine->kv, prompt->prompt.count);
     }
-    if (self->emitted < self->output_tokens && self->emitted++ == 0)
-        sgl_engine_tell_first_token(engine, job, now_ns);
+    if (self->emitted < self->output_tokens) {
+        if (self->emitted++ == 0)
+            sgl_engine_tell_first_token(engine, job, now_ns);
+        else if (engine->gaps.counter != NULL)
+            sgl_engine_gaps_resume(engine, job);
+    }
     if (self->emitted == self->output_tokens) {
         if (self->leg != SGL_LEG_PREFILL)
             sgl_engine_let_go(engine, job, self->prefilled);
@@ -334,6 +347,8 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
         return;
     }
     sgl_engine_join(engine, job);
+    if (engine->gaps.counter != NULL)
+        sgl_engine_gaps_join(engine, job, engine->end);
 }
 
 /* What the steps of a leap but the first did to memory and ratio, and all of them to contexts. */
@@ -342,6 +357,8 @@ static void end_decode(struct sgl_engine *engine, int64_t now_ns)
     const int64_t more = engine->step_count - 1;
     const struct sgl_event *last;
 
+    if (engine->gaps.counter != NULL)
+        sgl_engine_gaps_count(engine, engine->step_count);
     if (more > 0) {
         if (engine->residues != NULL)
             sgl_kv_cache_hold(&engine->kv, sgl_engine_decode_pages(engine, engine->step_count) -
@@ -357,6 +374,8 @@ static void end_decode(struct sgl_engine *engine, int64_t now_ns)
         sgl_engine_let_go(engine, job, sgl_engine_to_prefill(&engine->jobs[job]) - 1);
         sgl_engine_finish(engine, job, now_ns);
     }
+    if (engine->gaps.counter != NULL)
+        sgl_engine_gaps_end(engine);
 }
 
 void sgl_engine_end_step(struct sgl_engine *engine)

@@ -29,6 +29,7 @@ struct row {
     int64_t output_scale;
     uint32_t workers;
     bool stepwise;
+    bool counts_gaps; /* between tokens, for a sink that wants them */
 };
 
 #define ENGINE "batching"
@@ -37,24 +38,26 @@ struct row {
 
 /* clang-format off */
 static const struct row rows[] = {
-    {"trace", "round_robin", ENGINE, 0, 0, 1, 1, false},
-    {"trace", "round_robin", ENGINE, 0, 0, 1, 4, false},
-    {"trace", "round_robin", ENGINE, 0, 0, 1, 16, false},
-    {"trace", "least_outstanding", ENGINE, 0, 0, 1, 1, false},
-    {"trace", "least_outstanding", ENGINE, 0, 0, 1, 4, false},
-    {"trace", "least_outstanding", ENGINE, 0, 0, 1, 16, false},
-    {"trace", "cache_aware", ENGINE, 0, 0, 1, 16, false},
-    {"trace", "marginal_utility", ENGINE, 0, 0, 1, 16, false},
-    {"trace, outputs x 100", "round_robin", ENGINE, 0, 0, 100, 16, false},
-    {"trace, stepwise", "round_robin", ENGINE, 0, 0, 1, 16, true},
-    {"synthetic, 10/s", "round_robin", ENGINE, 1000000, 10, 1, 1, false},
-    {"synthetic, 160/s", "round_robin", ENGINE, 1000000, 160, 1, 16, false},
-    {"synthetic, 160/s", "least_outstanding", ENGINE, 1000000, 160, 1, 16, false},
-    {"synthetic, 160/s", "round_robin", ENGINE, 10000000, 160, 1, 16, false},
-    {"synthetic, KV 8,000", "round_robin", TIGHT, 1000000, 160, 1, 16, false},
-    {"synthetic, 10,000/s", "power_of_two", ENGINE, 1000000, 10000, 1, 1024, false},
-    {"synthetic, 10,000/s", "marginal_utility", ENGINE, 1000000, 10000, 1, 1024, false},
-    {"saturated, all at once", "round_robin", ENGINE, 1000000, 1e9, 1, 1, false},
+    {"trace", "round_robin", ENGINE, 0, 0, 1, 1, false, false},
+    {"trace", "round_robin", ENGINE, 0, 0, 1, 4, false, false},
+    {"trace", "round_robin", ENGINE, 0, 0, 1, 16, false, false},
+    {"trace", "least_outstanding", ENGINE, 0, 0, 1, 1, false, false},
+    {"trace", "least_outstanding", ENGINE, 0, 0, 1, 4, false, false},
+    {"trace", "least_outstanding", ENGINE, 0, 0, 1, 16, false, false},
+    {"trace", "cache_aware", ENGINE, 0, 0, 1, 16, false, false},
+    {"trace", "marginal_utility", ENGINE, 0, 0, 1, 16, false, false},
+    {"trace, itl", "round_robin", ENGINE, 0, 0, 1, 16, false, true},
+    {"trace, outputs x 100", "round_robin", ENGINE, 0, 0, 100, 16, false, false},
+    {"trace, stepwise", "round_robin", ENGINE, 0, 0, 1, 16, true, false},
+    {"synthetic, 10/s", "round_robin", ENGINE, 1000000, 10, 1, 1, false, false},
+    {"synthetic, 160/s", "round_robin", ENGINE, 1000000, 160, 1, 16, false, false},
+    {"synthetic, 160/s, itl", "round_robin", ENGINE, 1000000, 160, 1, 16, false, true},
+    {"synthetic, 160/s", "least_outstanding", ENGINE, 1000000, 160, 1, 16, false, false},
+    {"synthetic, 160/s", "round_robin", ENGINE, 10000000, 160, 1, 16, false, false},
+    {"synthetic, KV 8,000", "round_robin", TIGHT, 1000000, 160, 1, 16, false, false},
+    {"synthetic, 10,000/s", "power_of_two", ENGINE, 1000000, 10000, 1, 1024, false, false},
+    {"synthetic, 10,000/s", "marginal_utility", ENGINE, 1000000, 10000, 1, 1024, false, false},
+    {"saturated, all at once", "round_robin", ENGINE, 1000000, 1e9, 1, 1, false, false},
 };
 /* clang-format on */
 
@@ -122,6 +125,23 @@ static void finished_stretched(struct sgl_source *self, int64_t request)
 static const struct sgl_source_ops stretched_ops = {.next = next_stretched,
                                                     .finished = finished_stretched};
 
+/* ---- gaps ------------------------------------------------------------------------------- */
+
+struct listener {
+    struct sgl_sink sink;
+    uint64_t count;
+};
+
+static void hear_gaps(struct sgl_sink *sink, const struct sgl_gaps *gaps)
+{
+    struct listener *self = (struct listener *)sink;
+
+    for (uint32_t i = 0; i < gaps->class_count; i++)
+        self->count += gaps->classes[i].count;
+}
+
+static const struct sgl_sink_ops listener_ops = {.gaps = hear_gaps};
+
 /* ---- rows ------------------------------------------------------------------------------- */
 
 static int simulate(const struct row *row, const char *path,
@@ -174,6 +194,7 @@ static int run(const struct row *row, const char *path)
         snprintf(urls[i], sizeof urls[i], "http://worker-%u", i);
         workers[i] = (struct sgl_simulation_worker){.url = urls[i], .spec = &model};
     }
+    struct listener listener = {.sink = {.ops = &listener_ops, .wants_gaps = true}};
     const struct sgl_simulation_options options = {
         .seed = 1,
         .policy = &policy,
@@ -182,6 +203,7 @@ static int run(const struct row *row, const char *path)
         .max_new_tokens = row->output_scale == 1 ? 4096 : 1 << 20,
         .rate_scale = 1,
         .stepwise = row->stepwise,
+        .sink = row->counts_gaps ? &listener.sink : NULL,
     };
     status = simulate(row, path, &options, &failure);
 out:

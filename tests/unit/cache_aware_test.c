@@ -45,7 +45,7 @@ static void feed(struct fixture *fixture, struct sgl_input input)
 static void set_up(struct fixture *fixture, const char *policy, uint32_t workers)
 {
     memset(fixture, 0, sizeof *fixture);
-    fixture->sink = (struct sgl_sink){&ops, true};
+    fixture->sink = (struct sgl_sink){.ops = &ops, .wants_candidates = true};
     fixture->policy = sgl_world_policy(policy);
     fixture->router = sgl_world_router(&fixture->policy, 1, &fixture->sink);
     for (uint32_t w = 0; w < workers; w++) {

@@ -383,8 +383,13 @@ static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t
 static void emit_token(struct sgl_reference_world *world, struct sgl_reference *self,
                        int64_t now_ns)
 {
-    if (self->emitted < self->output && ++self->emitted == 1)
-        self->first_ns = now_ns;
+    if (self->emitted < self->output) {
+        if (++self->emitted == 1)
+            self->first_ns = now_ns;
+        else
+            world->gaps->length_ps[world->gaps->count++] = world->now_ps - self->token_ps;
+        self->token_ps = world->now_ps;
+    }
     if (self->emitted == self->output) {
         self->is_finished = true;
         self->finish_ns = now_ns;
@@ -491,6 +496,7 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     const int64_t duration_ps = step_ps(world, tokens, decodes);
     CU_ASSERT_TRUE_FATAL(duration_ps >= 1000); /* work conserving: there was something to do */
     time_ps += duration_ps;
+    world->now_ps = time_ps;
     end_step(world, tokens, decodes, (time_ps + 999) / 1000);
     return time_ps;
 }
@@ -521,13 +527,15 @@ static void know_ids(const struct sgl_reference_setting *it, const struct sgl_re
 }
 
 void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_trace_row *rows,
-                       size_t count, struct sgl_reference *all, struct sgl_reference_events *events)
+                       size_t count, struct sgl_reference *all, struct sgl_reference_events *events,
+                       struct sgl_reference_gaps *gaps)
 {
     static struct sgl_reference_world world;
     int64_t time_ps = 0;
 
     world = (struct sgl_reference_world){
-        .it = it, .all = all, .events = events, .count = count, .ratio = 420000};
+        .it = it, .all = all, .events = events, .gaps = gaps, .count = count, .ratio = 420000};
+    gaps->count = 0;
     for (size_t i = 0; i < count; i++) {
         const int64_t prompt = rows[i].request.prompt_tokens;
         const int64_t room = it->kv_tokens / it->page * it->page - (prompt > 0 ? prompt : 1);

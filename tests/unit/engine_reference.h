@@ -31,6 +31,7 @@ struct sgl_reference {
     int64_t admission;
     int64_t started_ns, first_ns, finish_ns;
     int64_t finish_order; /* among those that finished */
+    int64_t token_ps;     /* when it gave its last one */
     bool is_rejected, is_queued, is_admitted, is_finished;
 
     const uint64_t *ids;
@@ -39,6 +40,13 @@ struct sgl_reference {
     int64_t id_count, block;
     int64_t path;   /* blocks of it in the cache that it uses */
     int64_t cached; /* tokens at first admission; SGL_ABSENT without ids */
+};
+
+/* Every gap between two tokens of a request, one by one. */
+#define SGL_REFERENCE_GAP_MAX (SGL_REFERENCE_REQUEST_MAX * 700)
+struct sgl_reference_gaps {
+    int64_t length_ps[SGL_REFERENCE_GAP_MAX];
+    size_t count;
 };
 
 /* What happened in a world: or it proves nothing. */
@@ -59,7 +67,7 @@ size_t sgl_reference_rows(struct sgl_rng *draws, struct sgl_trace_row *rows,
 
 /* Runs the world; asserts that memory balances and that nobody waits for ever. */
 void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_trace_row *rows,
-                       size_t count, struct sgl_reference *all,
-                       struct sgl_reference_events *events);
+                       size_t count, struct sgl_reference *all, struct sgl_reference_events *events,
+                       struct sgl_reference_gaps *gaps);
 
 #endif

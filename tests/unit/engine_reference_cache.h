@@ -19,6 +19,8 @@ struct sgl_reference_world {
     const struct sgl_reference_setting *it;
     struct sgl_reference *all;
     struct sgl_reference_events *events;
+    struct sgl_reference_gaps *gaps;
+    int64_t now_ps; /* end of the step */
     size_t count;
     struct sgl_reference_entry entries[SGL_REFERENCE_REQUEST_MAX * SGL_REFERENCE_BLOCK_MAX];
     size_t entry_count;

@@ -44,7 +44,8 @@ static void tell_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
     sgl_test_tell_outcome(((struct told *)self)->streams[TOLD_OUTCOMES], record);
 }
 
-static const struct sgl_sink_ops tell_ops = {tell_input, tell_decision, tell_outcome};
+static const struct sgl_sink_ops tell_ops = {
+    .input = tell_input, .decision = tell_decision, .outcome = tell_outcome};
 
 static void told_open(struct told *told)
 {

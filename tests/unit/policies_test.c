@@ -172,7 +172,7 @@ static const struct sgl_sink_ops digest_ops = {.decision = digest_decision,
 
 static struct digest digest_of(const char *text, uint64_t seed)
 {
-    struct digest digest = {.sink = {&digest_ops, true}};
+    struct digest digest = {.sink = {.ops = &digest_ops, .wants_candidates = true}};
     struct sgl_policy_spec spec = sgl_world_policy(text);
     struct sgl_router *router = sgl_world_router(&spec, seed, &digest.sink);
 

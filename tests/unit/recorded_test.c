@@ -136,7 +136,7 @@ static struct tally redecide(const char *name)
 {
     static struct recorded_request rows[ROW_MAX];
     static struct moment moments[2 * ROW_MAX];
-    struct tally tally = {.sink = {&tally_ops, true}};
+    struct tally tally = {.sink = {.ops = &tally_ops, .wants_candidates = true}};
     struct sgl_policy_spec policy = sgl_world_policy("marginal_utility");
     struct sgl_router *router = sgl_world_router(&policy, 1, &tally.sink);
     const size_t count = read_rows(name, rows);

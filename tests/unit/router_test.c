@@ -51,7 +51,8 @@ static void keep_outcome(struct sgl_sink *sink, const struct sgl_outcome_record 
     fixture->record = *record;
 }
 
-static const struct sgl_sink_ops keep_ops = {keep_input, keep_decision, keep_outcome};
+static const struct sgl_sink_ops keep_ops = {
+    .input = keep_input, .decision = keep_decision, .outcome = keep_outcome};
 
 static int feed(struct fixture *fixture, struct sgl_input input)
 {

@@ -50,8 +50,43 @@ static void compare(const struct sgl_reference *all, const struct sgl_seen *seen
     CU_ASSERT_TRUE(same);
 }
 
+/* Every gap is in one class, and each class says of its own what they are. */
+static void compare_gaps(const struct sgl_reference_gaps *gaps, const struct sgl_witness *witness,
+                         const char *text)
+{
+    bool same = true;
+    uint64_t counted = 0;
+
+    for (size_t c = 0; c < witness->class_count; c++) {
+        const struct sgl_gap_class *class = &witness->classes[c];
+        int64_t sum_ps = 0;
+        int64_t longest_ns = 0;
+        uint64_t count = 0;
+        for (size_t i = 0; i < gaps->count; i++) {
+            const int64_t length_ns = gaps->length_ps[i] / 1000;
+            if (length_ns < class->from_ns || length_ns >= class->to_ns)
+                continue;
+            count++;
+            sum_ps += gaps->length_ps[i];
+            longest_ns = length_ns > longest_ns ? length_ns : longest_ns;
+        }
+        same = same && class->from_ns < class->to_ns && count > 0 && class->count == count &&
+               class->longest_ns == longest_ns &&
+               fabs(class->sum_s * 1e12 - (double)sum_ps) <= 1e-15 * (double)sum_ps &&
+               (class->to_ns - class->from_ns == 1 ||
+                (class->to_ns - class->from_ns) * 128 <= class->from_ns) &&
+               (c == 0 || witness->classes[c - 1].to_ns <= class->from_ns);
+        counted += count;
+    }
+    if (!same || counted != gaps->count)
+        printf("\n  gaps differ: %s\n", text);
+    CU_ASSERT_TRUE(same && counted == gaps->count);
+}
+
 static void equals_reference(void)
 {
+    static struct sgl_reference_gaps gaps;
+    uint64_t gap_count = 0;
     const char *wanted = getenv(WORLDS_VARIABLE);
     const int64_t worlds = wanted != NULL ? strtoll(wanted, NULL, 10) : WORLDS;
     struct sgl_reference_events events = {0};
@@ -68,7 +103,8 @@ static void equals_reference(void)
         uint64_t digest[2];
         uint64_t steps[2];
 
-        sgl_reference_run(&it, rows, count, all, &events);
+        sgl_reference_run(&it, rows, count, all, &events, &gaps);
+        gap_count += gaps.count;
         sgl_test_fleet_init(&fleet, "round_robin", it.text, 1);
         fleet.options.completions_report = sgl_rng_below(&draws, 2) == 0;
         fleet.options.load_interval_ns = DRAW(&draws, 0, 1000, 30000);
@@ -83,6 +119,7 @@ static void equals_reference(void)
             CU_ASSERT_FALSE(witness.time_went_back);
             if (fleet.options.response_delay_ns == 0)
                 compare(all, witness.seen, count, it.text);
+            compare_gaps(&gaps, &witness, it.text);
             digest[stepwise] = witness.digest;
             steps[stepwise] = totals.steps;
             sgl_witness_release(&witness);
@@ -92,6 +129,7 @@ static void equals_reference(void)
         sgl_test_fleet_release(&fleet);
     }
     /* or the worlds prove nothing */
+    CU_ASSERT_TRUE(gap_count > 100 * (uint64_t)worlds);
     CU_ASSERT_TRUE(events.hits > worlds / 4);
     CU_ASSERT_TRUE(events.evictions > worlds / 2);
     CU_ASSERT_TRUE(events.withdrawals > worlds / 8);

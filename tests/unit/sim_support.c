@@ -145,13 +145,39 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
     seen->outcome_order = record->sequence;
 }
 
+static void hear_gaps(struct sgl_sink *self, const struct sgl_gaps *gaps)
+{
+    struct sgl_witness *witness = (struct sgl_witness *)self;
+    const size_t count = witness->class_count + gaps->class_count;
+    struct sgl_gap_class *classes = realloc(witness->classes, count * sizeof *classes);
+
+    if (classes == NULL)
+        abort();
+    memcpy(classes + witness->class_count, gaps->classes, gaps->class_count * sizeof *classes);
+    witness->classes = classes;
+    witness->class_count = count;
+    hash(witness, gaps->worker);
+    hash(witness, gaps->is_warm_up);
+    for (uint32_t i = 0; i < gaps->class_count; i++) {
+        hash(witness, (uint64_t)gaps->classes[i].from_ns);
+        hash(witness, (uint64_t)gaps->classes[i].to_ns);
+        hash(witness, gaps->classes[i].count);
+        hash_real(witness, gaps->classes[i].sum_s);
+        hash(witness, (uint64_t)gaps->classes[i].longest_ns);
+    }
+}
+
 void sgl_witness_init(struct sgl_witness *witness, size_t request_count)
 {
     static const struct sgl_sink_ops ops = {
-        .input = hear_input, .decision = hear_decision, .outcome = hear_outcome};
+        .input = hear_input,
+        .decision = hear_decision,
+        .outcome = hear_outcome,
+        .gaps = hear_gaps,
+    };
 
     *witness = (struct sgl_witness){
-        .sink = {.ops = &ops, .wants_candidates = true},
+        .sink = {.ops = &ops, .wants_candidates = true, .wants_gaps = true},
         .seen = calloc(request_count + 1, sizeof *witness->seen),
         .seen_count = request_count,
         .digest = UINT64_C(0xcbf29ce484222325),
@@ -165,7 +191,9 @@ void sgl_witness_init(struct sgl_witness *witness, size_t request_count)
 void sgl_witness_release(struct sgl_witness *witness)
 {
     free(witness->seen);
+    free(witness->classes);
     witness->seen = NULL;
+    witness->classes = NULL;
 }
 
 void sgl_test_fleet_init(struct sgl_test_fleet *fleet, const char *policy, const char *model,

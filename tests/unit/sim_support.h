@@ -45,6 +45,8 @@ struct sgl_witness {
     uint64_t report_count;
     struct sgl_load_report first_report;
     uint64_t first_report_order;
+    struct sgl_gap_class *classes; /* of all workers, one after the other; owned */
+    size_t class_count;
     int64_t now_ns;
     bool time_went_back;
 };

@@ -1,0 +1,131 @@
+#include "sim/gap_counter.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PS_PER_NS 1000
+#define LONGEST_NS ((INT64_C(1) << SGL_GAP_OCTAVES) - 1)
+
+/* A double: 52 bits of fraction, of which the first 7 are the class, behind an exponent that is
+ * 1023 for 1 (IEEE 754). */
+#define CLASS_SHIFT 45
+#define CLASS_OF_ONE (UINT64_C(1023) << 7)
+
+static uint64_t class_of(int64_t length_ns)
+{
+    const double length = (double)length_ns; /* exact, below 2^53 */
+    uint64_t bits;
+
+    memcpy(&bits, &length, sizeof bits);
+    return (bits >> CLASS_SHIFT) - CLASS_OF_ONE;
+}
+
+/* The least length of the class. Classes below 128 ns may begin between two nanoseconds. */
+static int64_t start_of(uint64_t class)
+{
+    const uint64_t bits = (class + CLASS_OF_ONE) << CLASS_SHIFT;
+    double length;
+
+    memcpy(&length, &bits, sizeof length);
+    return (int64_t)ceil(length);
+}
+
+static struct sgl_gap_count *place_of(struct sgl_gap_counter *counter, uint64_t class)
+{
+    struct sgl_gap_count **octave = &counter->octaves[class / SGL_GAP_CLASSES];
+
+    if (*octave == NULL)
+        *octave = calloc(SGL_GAP_CLASSES, sizeof **octave);
+    if (*octave == NULL) {
+        counter->is_out_of_memory = true;
+        return NULL;
+    }
+    return &(*octave)[class % SGL_GAP_CLASSES];
+}
+
+/* Adds `total_ps`, `count` times, which is less than 2^32: the product has 96 bits. */
+static void add_sum(struct sgl_gap_count *place, uint64_t total_ps, uint64_t count)
+{
+    const uint64_t low = (total_ps & UINT32_MAX) * count;
+
+    place->sum_high += (total_ps >> 32) * count + (low >> 32);
+    place->sum_low += low & UINT32_MAX;
+    place->sum_high += place->sum_low >> 32;
+    place->sum_low &= UINT32_MAX;
+}
+
+static int64_t whole_ns(int64_t length_ps)
+{
+    const int64_t length_ns = length_ps / PS_PER_NS;
+
+    return length_ns < LONGEST_NS ? length_ns : LONGEST_NS;
+}
+
+/* `steps` steps of a leap that begins here, all of one class. */
+static void add_run(struct sgl_gap_counter *counter, uint64_t class, struct sgl_leap leap,
+                    int64_t steps, uint64_t count)
+{
+    struct sgl_gap_count *place = place_of(counter, class);
+
+    if (place == NULL)
+        return;
+    const int64_t longest_ns = whole_ns(leap.base_ps + leap.slope_ps * (steps - 1));
+    place->count += (uint64_t)steps * count;
+    add_sum(place, (uint64_t)sgl_leap_ps(leap, steps), count);
+    if (longest_ns > place->longest_ns)
+        place->longest_ns = longest_ns;
+}
+
+void sgl_gap_counter_add(struct sgl_gap_counter *counter, int64_t length_ps, uint64_t count)
+{
+    assert(length_ps >= PS_PER_NS && count <= UINT32_MAX);
+    add_run(counter, class_of(whole_ns(length_ps)), (struct sgl_leap){.base_ps = length_ps}, 1,
+            count);
+}
+
+void sgl_gap_counter_add_steps(struct sgl_gap_counter *counter, struct sgl_leap leap, int64_t from,
+                               int64_t to, uint64_t count)
+{
+    assert(leap.base_ps >= PS_PER_NS && count <= UINT32_MAX);
+    while (from < to) {
+        const struct sgl_leap rest = {leap.base_ps + leap.slope_ps * from, leap.slope_ps};
+        const uint64_t class = class_of(whole_ns(rest.base_ps));
+        int64_t steps = to - from;
+        /* What follows the class, but for the last one, which has no end. */
+        const int64_t beyond_ps = start_of(class + 1) * PS_PER_NS;
+        if (rest.base_ps + rest.slope_ps * (steps - 1) >= beyond_ps && rest.base_ps < beyond_ps)
+            steps = (beyond_ps - rest.base_ps + rest.slope_ps - 1) / rest.slope_ps;
+        add_run(counter, class, rest, steps, count);
+        from += steps;
+    }
+}
+
+uint32_t sgl_gap_counter_classes(const struct sgl_gap_counter *counter,
+                                 struct sgl_gap_class *classes_out)
+{
+    uint32_t used = 0;
+
+    for (uint64_t class = 0; class < SGL_GAP_OCTAVES * SGL_GAP_CLASSES; class ++) {
+        const struct sgl_gap_count *octave = counter->octaves[class / SGL_GAP_CLASSES];
+        if (octave == NULL || octave[class % SGL_GAP_CLASSES].count == 0)
+            continue;
+        const struct sgl_gap_count *place = &octave[class % SGL_GAP_CLASSES];
+        classes_out[used++] = (struct sgl_gap_class){
+            .from_ns = start_of(class),
+            .to_ns = start_of(class + 1),
+            .count = place->count,
+            .sum_s = ((double)place->sum_high * 4294967296.0 + (double)place->sum_low) / 1e12,
+            .longest_ns = place->longest_ns,
+        };
+    }
+    return used;
+}
+
+void sgl_gap_counter_release(struct sgl_gap_counter *counter)
+{
+    for (int i = 0; i < SGL_GAP_OCTAVES; i++)
+        free(counter->octaves[i]);
+    *counter = (struct sgl_gap_counter){0};
+}
