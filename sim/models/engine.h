@@ -35,9 +35,10 @@
  * A step takes at least a nanosecond. So an instant holds at most one step boundary of a worker,
  * and a leap cannot pass over two orders of events within one instant.
  *
- * Gaps between tokens, when somebody asks for them (setup.gaps). All running jobs give a token at the
- * end of a decode step, so a leap gives each of them the same gaps, but for the first: that is as
- * long as it is since the job's own last token. Jobs that gave theirs in one moment are a cohort:
+ * Gaps between tokens, when somebody asks for them (setup.gaps). All running jobs give a token at
+ * the end of a decode step, so a leap gives each of them the same gaps, but for the first: that is
+ * as long as it is since the job's own last token. Jobs that gave theirs in one moment are a
+ * cohort:
  *
  *     decode     prefill of c, d     prefill of e     decode leap
  *     -----|------------------------|----------------|----|----|----|
