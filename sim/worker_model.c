@@ -132,8 +132,15 @@ static int refuse_name(const char *name, size_t length, struct sgl_failure *fail
     struct sgl_nearest nearest = {.wanted = wanted};
     for (size_t i = 0; i < MODEL_COUNT; i++)
         sgl_nearest_offer(&nearest, models[i]->name);
-    return sgl_fail(failure, SGL_EINVAL, "unknown worker model '%s'%s", wanted,
-                    sgl_nearest_hint(&nearest, hint, sizeof hint));
+    sgl_nearest_hint(&nearest, hint, sizeof hint);
+    if (hint[0] != '\0')
+        return sgl_fail(failure, SGL_EINVAL, "unknown worker model '%s'%s", wanted, hint);
+    char list[128] = "";
+    for (size_t i = 0, used = 0; i < MODEL_COUNT && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "",
+                                 models[i]->name);
+    return sgl_fail(failure, SGL_EINVAL, "unknown worker model '%s', expected one of %s", wanted,
+                    list);
 }
 
 /* The values below the texts': of the profile, or the table's own. */
@@ -173,6 +180,9 @@ int sgl_worker_model_resolve(struct sgl_worker_model_spec *spec, const char *ser
     if (overrides == NULL)
         overrides = "";
     snprintf(what, sizeof what, "worker model %s", spec->ops->name);
+    if (profile != NULL && profile[0] == '\0')
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%s: an empty profile, expected a built-in one or a file *.profile", what);
     if (profile != NULL &&
         (size_t)snprintf(profile_name, sizeof profile_name, "%s", profile) >= sizeof profile_name)
         return sgl_fail(failure, SGL_EINVAL, "%s: the name of the profile is too long", what);

@@ -190,7 +190,10 @@ static void refuses_bad_models(void)
         const char *expected;
     } cases[] = {
         {"batchin", NULL, NULL, "unknown worker model 'batchin' (did you mean 'batching'?)"},
-        {"", NULL, NULL, "unknown worker model ''"},
+        {"", NULL, NULL,
+         "unknown worker model '', expected one of batching, recorded, exponential, deterministic"},
+        {"batching", "", NULL,
+         "worker model batching: an empty profile, expected a built-in one or a file *.profile"},
         {"batching:", NULL, "scale", "worker model batching: 'scale', expected key=value"},
         {"batching:scale=2,", NULL, NULL,
          "worker model batching: nothing after the last ',', expected key=value"},
