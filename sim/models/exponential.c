@@ -8,8 +8,7 @@ enum { MEAN_S, SERVERS };
 /* clang-format off */
 static const struct sgl_parameter table[] = {
     [MEAN_S] = {"mean_s", SGL_PARAMETER_REAL, 1, 0, 1e9, NULL, "mean service time"},
-    [SERVERS] = {"servers", SGL_PARAMETER_INTEGER, 1, 0, 1e6, NULL,
-        "requests served at once; 0: as many as there are"},
+    [SERVERS] = SGL_SERVERS_ROW(1),
     {0},
 };
 /* clang-format on */
@@ -51,11 +50,6 @@ const struct sgl_worker_model_ops sgl_worker_model_exponential = {
     .parameters = table,
     .state_size = sizeof(struct exponential),
     .create = create,
-    .destroy = sgl_server_queue_destroy,
     .arrive = arrive,
-    .next_event_ns = sgl_server_queue_next_event_ns,
-    .advance = sgl_server_queue_advance,
-    .schedule = sgl_server_queue_schedule,
-    .load = sgl_server_queue_load,
-    .slow = sgl_server_queue_slow,
+    SGL_SERVER_QUEUE_OPS,
 };

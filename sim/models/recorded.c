@@ -12,8 +12,7 @@ enum { SERVERS };
 
 /* clang-format off */
 static const struct sgl_parameter table[] = {
-    [SERVERS] = {"servers", SGL_PARAMETER_INTEGER, 0, 0, 1e6, NULL,
-        "requests served at once; 0: as many as there are"},
+    [SERVERS] = SGL_SERVERS_ROW(0),
     {0},
 };
 /* clang-format on */
@@ -60,11 +59,6 @@ const struct sgl_worker_model_ops sgl_worker_model_recorded = {
     .parameters = table,
     .state_size = sizeof(struct sgl_server_queue),
     .create = create,
-    .destroy = sgl_server_queue_destroy,
     .arrive = arrive,
-    .next_event_ns = sgl_server_queue_next_event_ns,
-    .advance = sgl_server_queue_advance,
-    .schedule = sgl_server_queue_schedule,
-    .load = sgl_server_queue_load,
-    .slow = sgl_server_queue_slow,
+    SGL_SERVER_QUEUE_OPS,
 };

@@ -54,6 +54,21 @@ int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *f
 void sgl_server_queue_load(const void *state, struct sgl_worker_load *load_out);
 void sgl_server_queue_slow(void *state, int64_t now_ns, double factor);
 
+/* clang-format off */
+#define SGL_SERVER_QUEUE_OPS                                                                       \
+    .destroy = sgl_server_queue_destroy,                                                           \
+    .next_event_ns = sgl_server_queue_next_event_ns,                                               \
+    .advance = sgl_server_queue_advance,                                                           \
+    .schedule = sgl_server_queue_schedule,                                                         \
+    .load = sgl_server_queue_load,                                                                 \
+    .slow = sgl_server_queue_slow
+
+/* The row of a table of parameters that says how many servers there are. */
+#define SGL_SERVERS_ROW(standard)                                                                  \
+    {"servers", SGL_PARAMETER_INTEGER, standard, 0, 1e6, NULL,                                     \
+     "requests served at once; 0: as many as there are"}
+/* clang-format on */
+
 /* Service times longer than this (2^60 ns, 36 years) are refused. */
 #define SGL_SERVICE_NS_MAX (INT64_C(1) << 60)
 
