@@ -115,7 +115,7 @@ static void print_config(const struct sgl_option *rows, const struct sgl_serve_o
     }
 }
 
-static void say_ready(void *context, uint16_t port, uint16_t control_port)
+static void say_ready(void *context, const struct sgl_proxy_ports *ports)
 {
     const struct sgl_serve_setup *setup = context;
     const struct sgl_proxy_options *proxy = &setup->proxy;
@@ -123,11 +123,14 @@ static void say_ready(void *context, uint16_t port, uint16_t control_port)
 
     put_fleet(setup, fleet, sizeof fleet);
     fprintf(stderr, "sglsim: listening on http://%s:%u (%u thread%s, %s, log %s)\n", proxy->host,
-            port, proxy->threads, proxy->threads == 1 ? "" : "s", fleet,
+            ports->clients, proxy->threads, proxy->threads == 1 ? "" : "s", fleet,
             proxy->log != NULL ? proxy->log : "none");
     if (proxy->has_control_listener)
         fprintf(stderr, "sglsim: workers and metrics on http://%s:%u\n", proxy->access.control_host,
-                control_port);
+                ports->control);
+    if (proxy->has_metrics_listener)
+        fprintf(stderr, "sglsim: figures on http://%s:%u/metrics\n", proxy->metrics_host,
+                ports->metrics);
 }
 
 static int serve(struct sgl_serve_setup *setup, bool is_quiet)
@@ -184,7 +187,7 @@ int sgl_command_serve(int argument_count, char **arguments)
             print_config(rows, &options, &setup);
             status = SGL_EXIT_DONE;
         } else {
-            status = serve(&setup, options.quiet);
+            status = serve(&setup, options.quiet || sgl_serve_watch_is_quiet(&options.watch));
         }
     }
     sgl_serve_release(&setup);

@@ -61,6 +61,7 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .client_key_path = "",
     };
     sgl_serve_guard_init(&options->guard);
+    sgl_serve_watch_init(&options->watch);
     sgl_serve_pairs_init(&options->pairs);
 }
 
@@ -171,12 +172,14 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
     /* clang-format on */
 
     _Static_assert(sizeof table / sizeof table[0] + SGL_SERVE_GUARD_ROWS_MAX +
-                           SGL_SERVE_PAIR_ROWS_MAX + sizeof closing / sizeof closing[0] <=
+                           SGL_SERVE_WATCH_ROWS_MAX + SGL_SERVE_PAIR_ROWS_MAX +
+                           sizeof closing / sizeof closing[0] <=
                        SGL_SERVE_ROWS_MAX,
                    "room for all rows");
     memcpy(rows, table, sizeof table);
     rows += sizeof table / sizeof table[0];
     rows += sgl_serve_guard_rows(&o->guard, rows);
+    rows += sgl_serve_watch_rows(&o->watch, rows);
     rows += sgl_serve_pair_rows(&o->pairs, rows);
     memcpy(rows, closing, sizeof closing);
 }
@@ -185,19 +188,12 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
 static const char *const later[] = {
     "prefill-selector",
     "decode-selector",
-    "prometheus-port",
-    "prometheus-host",
-    "worker-startup-timeout-secs",
-    "worker-startup-check-interval",
     "service-discovery",
     "selector",
     "service-discovery-port",
     "service-discovery-namespace",
-    "log-level",
     "log-dir",
     "dp-aware",
-    "metrics-enabled",
-    "metrics-port",
 };
 
 bool sgl_serve_refuses(int argument_count, char **arguments)
@@ -430,7 +426,8 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
         !is_in_range("retry-budget-percent", o->retry_budget_percent, 0, 10000) ||
         !resolve_urls(setup, o, urls, url_count) || !resolve_policies(setup, o) ||
         !resolve_names(setup, o) || !resolve_retry(setup, o) || !resolve_limits(setup, o) ||
-        !sgl_serve_guard_resolve(proxy, &o->guard, o->host))
+        !sgl_serve_guard_resolve(proxy, &o->guard, o->host) ||
+        !sgl_serve_watch_resolve(proxy, &o->watch, !o->disable_health_check))
         return false;
     proxy->host = o->host;
     proxy->port = (uint16_t)o->port;

@@ -12,6 +12,7 @@
 #include "options.h"
 #include "serve_guard.h"
 #include "serve_pairs.h"
+#include "serve_watch.h"
 
 #define SGL_SERVE_URLS_MAX 1024
 
@@ -65,6 +66,7 @@ struct sgl_serve_options {
     const char *client_cert_path;
     const char *client_key_path;
     struct sgl_serve_guard guard;
+    struct sgl_serve_watch watch;
     struct sgl_serve_pairs pairs;
     bool print_config;
     bool quiet;
@@ -84,7 +86,7 @@ struct sgl_serve_setup {
 void sgl_serve_options_init(struct sgl_serve_options *options);
 
 /* The table of options that fills `options`; rows, ended by an empty one, in `rows`. */
-#define SGL_SERVE_ROWS_MAX 112
+#define SGL_SERVE_ROWS_MAX 120
 void sgl_serve_rows(struct sgl_serve_options *options,
                     struct sgl_option rows[static SGL_SERVE_ROWS_MAX]);
 

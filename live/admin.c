@@ -32,9 +32,13 @@ static json_t *describe_health(struct sgl_proxy_thread *thread,
     return json_pack("{s:s, s:b}", "url", worker->url, "healthy", (int)worker->is_healthy);
 }
 
+/* A router that was given no worker yet lacks nothing itself: those who start one and add workers
+ * then wait for a 200 here, as SGLang's routers answer. /readiness says whether it can serve. */
 static void get_health(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
 {
-    const bool is_healthy = sgl_fleet_count(thread->gateway).can_serve;
+    const struct sgl_fleet_counts counts = sgl_fleet_count(thread->gateway);
+    const bool is_new = sgl_gateway_worker_count(thread->gateway) == 0;
+    const bool is_healthy = counts.can_serve || is_new;
 
     sgl_admin_respond_json(exchange, is_healthy ? 200 : 503,
                            json_pack("{s:s, s:o}", "status", is_healthy ? "healthy" : "unhealthy",

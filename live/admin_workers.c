@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- what is told of them ---- */
 
@@ -99,32 +100,35 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The value of `url` in the query, percent-decoded; caller frees. NULL: there is none. */
+/* Percent-decoded; caller frees. NULL: no memory. */
+static char *decoded(const char *text, size_t size)
+{
+    char *out = malloc(size + 1);
+    size_t used = 0;
+
+    for (size_t i = 0; out != NULL && i < size; i++) {
+        const int high = text[i] == '%' && i + 2 < size ? hex_digit(text[i + 1]) : -1;
+        const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+        if (low >= 0 && high + low > 0) { /* a NUL would end the text */
+            out[used++] = (char)(16 * high + low);
+            i += 2;
+        } else {
+            out[used++] = text[i];
+        }
+    }
+    if (out != NULL)
+        out[used] = '\0';
+    return out;
+}
+
+/* The value of `url` in the query; caller frees. NULL: there is none. */
 static char *query_url(const char *target)
 {
     const char *at = strchr(target, '?');
 
     while (at != NULL && strncmp(at + 1, "url=", 4) != 0)
         at = strchr(at + 1, '&');
-    if (at == NULL)
-        return NULL;
-    at += 5;
-    const size_t size = strcspn(at, "&");
-    char *out = malloc(size + 1);
-    size_t used = 0;
-    for (size_t i = 0; out != NULL && i < size; i++) {
-        const int high = at[i] == '%' && i + 2 < size ? hex_digit(at[i + 1]) : -1;
-        const int low = high >= 0 ? hex_digit(at[i + 2]) : -1;
-        if (low >= 0 && high + low > 0) { /* a NUL would end the text */
-            out[used++] = (char)(16 * high + low);
-            i += 2;
-        } else {
-            out[used++] = at[i];
-        }
-    }
-    if (out != NULL)
-        out[used] = '\0';
-    return out;
+    return at != NULL ? decoded(at + 5, strcspn(at + 5, "&")) : NULL;
 }
 
 /* Adds a worker that a request asks for. SGL_EINVAL: it may not, or is none. */
@@ -322,22 +326,42 @@ static void put_worker(struct sgl_proxy_thread *thread, struct sgl_http_exchange
     json_decref(root);
 }
 
+/* The worker that a path names: by its id, or by its URL, percent-encoded, as older routers had it.
+ * SGL_NO_WORKER: none; *is_name_out says whether it could have been one. */
+static uint32_t find_named(struct sgl_gateway *gateway, const char *name, bool *is_name_out)
+{
+    const uint32_t count = sgl_gateway_worker_count(gateway);
+    char *text = decoded(name, strcspn(name, "?"));
+    uint32_t found = SGL_NO_WORKER;
+
+    const bool is_url = text != NULL && strstr(text, "://") != NULL;
+    *is_name_out = text == NULL || is_url || is_id(text);
+    if (is_url)
+        found = find_url(gateway, text);
+    for (uint32_t i = 0; text != NULL && found == SGL_NO_WORKER && i < count; i++) {
+        const struct sgl_gateway_worker worker = sgl_gateway_worker(gateway, i);
+        if (!worker.is_removed && strcasecmp(worker.id, text) == 0)
+            found = i;
+    }
+    free(text);
+    return found;
+}
+
 void sgl_admin_one_worker(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
 {
-    const char *id = exchange->target + strlen("/workers/");
     const char *method = exchange->method;
-    const uint32_t count = sgl_gateway_worker_count(thread->gateway);
+    bool is_name;
+    const uint32_t found =
+        find_named(thread->gateway, exchange->target + strlen("/workers/"), &is_name);
     struct sgl_gateway_worker worker = {.is_removed = true};
 
-    if (!is_id(id)) {
-        sgl_admin_respond_error(exchange, 400, "invalid_request_error", "the id is not a UUID");
+    if (!is_name) {
+        sgl_admin_respond_error(exchange, 400, "invalid_request_error",
+                                "expected the id of a worker, a UUID, or its URL");
         return;
     }
-    for (uint32_t i = 0; i < count && worker.is_removed; i++) {
-        const struct sgl_gateway_worker candidate = sgl_gateway_worker(thread->gateway, i);
-        if (!candidate.is_removed && strcmp(candidate.id, id) == 0)
-            worker = candidate;
-    }
+    if (found != SGL_NO_WORKER)
+        worker = sgl_gateway_worker(thread->gateway, found);
     if (worker.is_removed)
         sgl_admin_respond_error(exchange, 404, "not_found", "there is no such worker");
     else if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)

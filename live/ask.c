@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +135,34 @@ static void probe_all(uv_timer_t *timer)
                                               .target = thread->options->health_path,
                                               .timeout_ns = thread->options->health_timeout_ns,
                                               .answered = on_health});
+}
+
+static void on_first_health(struct sgl_ask *ask)
+{
+    if (ask->status >= 200 && ask->status < 300)
+        sgl_gateway_started(ask->thread->gateway, ask->worker);
+}
+
+void sgl_startup_sweep(struct sgl_proxy_thread *thread)
+{
+    const struct sgl_proxy_options *options = thread->options;
+    uint32_t worker = 0;
+    bool is_late;
+
+    while ((worker = sgl_gateway_starting(thread->gateway, worker, &is_late)) != SGL_NO_WORKER) {
+        if (is_late)
+            fprintf(stderr,
+                    "sglsim: worker %s has not answered %s within %g s (it gets no requests until "
+                    "it passes the health checks)\n",
+                    sgl_gateway_url(thread->gateway, worker), options->health_path,
+                    (double)options->startup_timeout_ns / 1e9);
+        else
+            sgl_ask(thread, &(struct sgl_ask){.worker = worker,
+                                              .target = options->health_path,
+                                              .timeout_ns = options->health_timeout_ns,
+                                              .answered = on_first_health});
+        worker++;
+    }
 }
 
 static int64_t sum_of(const json_t *list, const char *key)

@@ -17,6 +17,9 @@ struct worker_texts {
     char *host;
     int32_t bootstrap_port;
     char id[SGL_GATEWAY_ID_SIZE];
+    bool is_starting;  /* not heard yet, and waited for */
+    uint64_t probe_ns; /* by uv_hrtime: its next probe; so the next */
+    uint64_t start_until_ns;
 };
 
 struct sgl_gateway {
@@ -27,6 +30,9 @@ struct sgl_gateway {
     bool is_paired;
     uint64_t start_ns;
     int64_t next_request;
+    int64_t startup_timeout_ns;
+    int64_t startup_interval_ns;
+    uint32_t starting_count;
     struct sgl_retry_options retry;
     struct sgl_retry_budget budget;
     struct worker_texts *workers; /* worker_max of them */
@@ -47,6 +53,8 @@ int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gatewa
     gateway->seed = options->seed;
     gateway->is_paired = options->policy[SGL_POOL_PREFILL] != NULL;
     gateway->start_ns = options->start_ns;
+    gateway->startup_timeout_ns = options->startup_timeout_ns;
+    gateway->startup_interval_ns = options->startup_interval_ns;
     gateway->retry = options->retry;
     gateway->budget = sgl_retry_budget_full(&options->retry);
     gateway->worker_max = (uint32_t)limits.worker_max;
@@ -317,6 +325,27 @@ static void make_id(char id[static SGL_GATEWAY_ID_SIZE])
              b[15]);
 }
 
+/* Under the mutex. No request goes to it before it was heard. */
+static void begin_start(struct sgl_gateway *gateway, uint32_t worker)
+{
+    struct sgl_input input = {.kind = SGL_INPUT_SET_HEALTH, .worker = worker};
+    struct worker_texts *texts = &gateway->workers[worker];
+
+    if (feed(gateway, &input, NULL, NULL) != SGL_OK)
+        return; /* it counts as healthy, then */
+    texts->is_starting = true;
+    texts->probe_ns = uv_hrtime();
+    texts->start_until_ns = texts->probe_ns + (uint64_t)gateway->startup_timeout_ns;
+    gateway->starting_count++;
+}
+
+/* Under the mutex. */
+static void end_start(struct sgl_gateway *gateway, uint32_t worker)
+{
+    gateway->workers[worker].is_starting = false;
+    gateway->starting_count--;
+}
+
 /* Under the mutex. Takes what `texts` holds when it succeeds. */
 static int add(struct sgl_gateway *gateway, const struct worker_texts *texts, enum sgl_pool pool,
                uint32_t *worker_out, bool *is_duplicate_out, struct sgl_failure *failure)
@@ -338,6 +367,8 @@ static int add(struct sgl_gateway *gateway, const struct worker_texts *texts, en
         return status;
     gateway->workers[worker] = *texts;
     make_id(gateway->workers[worker].id);
+    if (gateway->startup_timeout_ns > 0)
+        begin_start(gateway, worker);
     *worker_out = worker;
     return SGL_OK;
 }
@@ -372,6 +403,42 @@ int sgl_gateway_add(struct sgl_gateway *gateway, const struct sgl_gateway_newcom
         curl_free(texts.host);
     }
     return status;
+}
+
+uint32_t sgl_gateway_starting(struct sgl_gateway *gateway, uint32_t from, bool *is_late_out)
+{
+    uint32_t found = SGL_NO_WORKER;
+
+    pthread_mutex_lock(&gateway->mutex);
+    const struct sgl_fleet *fleet = sgl_router_fleet(gateway->router);
+    const uint64_t now_ns = uv_hrtime();
+    for (uint32_t i = from; gateway->starting_count > 0 && i < fleet->worker_count; i++) {
+        struct worker_texts *texts = &gateway->workers[i];
+        if (!texts->is_starting)
+            continue;
+        *is_late_out = now_ns >= texts->start_until_ns;
+        if (fleet->workers[i].is_removed || *is_late_out)
+            end_start(gateway, i);
+        if (fleet->workers[i].is_removed || (!*is_late_out && now_ns < texts->probe_ns))
+            continue;
+        texts->probe_ns = now_ns + (uint64_t)gateway->startup_interval_ns;
+        found = i;
+        break;
+    }
+    pthread_mutex_unlock(&gateway->mutex);
+    return found;
+}
+
+void sgl_gateway_started(struct sgl_gateway *gateway, uint32_t worker)
+{
+    struct sgl_input input = {.kind = SGL_INPUT_SET_HEALTH, .worker = worker, .is_on = true};
+
+    pthread_mutex_lock(&gateway->mutex);
+    if (gateway->workers[worker].is_starting) {
+        end_start(gateway, worker);
+        feed(gateway, &input, NULL, NULL); /* refused when it was removed meanwhile */
+    }
+    pthread_mutex_unlock(&gateway->mutex);
 }
 
 int sgl_gateway_remove(struct sgl_gateway *gateway, uint32_t worker, struct sgl_failure *failure)

@@ -32,6 +32,8 @@ struct sgl_gateway_options {
                                                              NULL: the pool is not used */
     struct sgl_journal *journal;                          /* borrowed; NULL: no log */
     uint64_t start_ns;                                    /* uv_hrtime at now_ns = 0 */
+    int64_t startup_timeout_ns;  /* 0: a worker counts as healthy once it is added */
+    int64_t startup_interval_ns; /* between probes of one that was not heard yet */
 };
 
 int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gateway_options *options,
@@ -117,6 +119,14 @@ struct sgl_gateway_newcomer {
  * (*is_duplicate_out). The index goes to *worker_out. A trailing slash is dropped. */
 int sgl_gateway_add(struct sgl_gateway *gateway, const struct sgl_gateway_newcomer *newcomer,
                     uint32_t *worker_out, bool *is_duplicate_out, struct sgl_failure *failure);
+
+/* With a startup timeout, a new worker is unhealthy until it has passed one probe, which is asked
+ * for here: the first one from index `from` on whose next probe is due, or SGL_NO_WORKER. When its
+ * time to start is over (*is_late_out), it is given once more, and left to the ordinary probes. */
+uint32_t sgl_gateway_starting(struct sgl_gateway *gateway, uint32_t from, bool *is_late_out);
+
+/* It has passed. */
+void sgl_gateway_started(struct sgl_gateway *gateway, uint32_t worker);
 
 /* No new requests; those it has are answered. SGL_EINVAL: there is no such worker. */
 int sgl_gateway_remove(struct sgl_gateway *gateway, uint32_t worker, struct sgl_failure *failure);

@@ -1,6 +1,7 @@
 #include "proxy_thread.h"
 
 #include "core/absent.h"
+#include "listeners.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -20,93 +21,6 @@
 #define DESCRIPTORS_KEPT 64
 #define DESCRIPTORS_WANTED 65536
 
-/* ---- requests ---- */
-
-/* Is it for the workers? Everything that is posted to the API passes, known or not. */
-static bool is_for_workers(const struct sgl_http_exchange *exchange)
-{
-    const size_t size = strcspn(exchange->target, "?");
-
-    return strcmp(exchange->method, "POST") == 0 &&
-           ((size == 9 && strncmp(exchange->target, "/generate", 9) == 0) ||
-            strncmp(exchange->target, "/v1/", 4) == 0);
-}
-
-static void on_request(void *context, struct sgl_http_exchange *exchange)
-{
-    struct sgl_proxy_thread *thread = context;
-    const enum sgl_realm realm = sgl_realm_of(exchange->method, exchange->target);
-
-    if (realm == SGL_REALM_CONTROL && thread->options->has_control_listener) {
-        sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
-    } else if (!sgl_access_admits(&thread->options->access, realm, exchange)) {
-        return;
-    } else if (is_for_workers(exchange)) {
-        sgl_relay_begin(thread, exchange);
-    } else if (!sgl_admin(thread, exchange)) {
-        const bool is_method = strncmp(exchange->target, "/v1/", 4) == 0 ||
-                               strncmp(exchange->target, "/generate", 9) == 0;
-        if (is_method)
-            sgl_http_respond_error(exchange, 405, "method_not_allowed",
-                                   "requests for workers are posted", NULL, 0);
-        else
-            sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
-    }
-}
-
-/* At the control listener: nothing goes to workers from there. */
-static void on_control_request(void *context, struct sgl_http_exchange *exchange)
-{
-    struct sgl_proxy_thread *thread = context;
-    const enum sgl_realm realm = sgl_realm_of(exchange->method, exchange->target);
-
-    if (realm == SGL_REALM_DATA)
-        sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
-    else if (sgl_access_admits(&thread->options->access, realm, exchange) &&
-             !sgl_admin(thread, exchange))
-        sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
-}
-
-static void on_control_gone(void *context, struct sgl_http_exchange *exchange)
-{
-    (void)context;
-    sgl_admin_gone(exchange);
-}
-
-static void on_gone(void *context, struct sgl_http_exchange *exchange)
-{
-    if (is_for_workers(exchange))
-        sgl_relay_gone(context, exchange);
-    else
-        sgl_admin_gone(exchange);
-}
-
-static void on_drained(void *context, struct sgl_http_exchange *exchange)
-{
-    if (is_for_workers(exchange))
-        sgl_relay_drained(context, exchange);
-}
-
-static bool on_turn(void *context)
-{
-    struct sgl_proxy_thread *thread = context;
-
-    return sgl_upstream_turn(thread->upstream);
-}
-
-static const struct sgl_http_handler handler = {
-    .request = on_request,
-    .gone = on_gone,
-    .drained = on_drained,
-    .turn = on_turn,
-};
-
-static const struct sgl_http_handler control_handler = {
-    .request = on_control_request,
-    .gone = on_control_gone,
-    .turn = on_turn,
-};
-
 /* ---- time and signals ---- */
 
 static void thread_stop(struct sgl_proxy_thread *thread);
@@ -119,6 +33,8 @@ static void on_sweep(uv_timer_t *timer)
     sgl_relay_tick_gate(thread);
     sgl_relay_sweep(thread);
     sgl_ask_sweep(thread);
+    if (thread == thread->proxy->threads && thread->stopped_level == 0)
+        sgl_startup_sweep(thread);
     if (thread->stopped_level != 1)
         return;
     if (sgl_http_server_is_done(thread->server))
@@ -141,6 +57,7 @@ static void thread_stop(struct sgl_proxy_thread *thread)
     thread->stopped_level = 2;
     sgl_http_server_close(thread->server);
     sgl_http_server_close(thread->control);
+    sgl_http_server_close(thread->metrics);
     sgl_ask_cancel_all(thread);
     sgl_upstream_close(thread->upstream);
     uv_close((uv_handle_t *)&thread->sweep, NULL);
@@ -176,6 +93,8 @@ static void on_wake(uv_async_t *wake)
         sgl_http_server_stop(thread->server);
         if (thread->control != NULL)
             sgl_http_server_stop(thread->control);
+        if (thread->metrics != NULL)
+            sgl_http_server_stop(thread->metrics);
     }
     if (level >= 2 && thread->stopped_level == 1 && !thread->has_cut)
         thread_cut(thread);
@@ -209,21 +128,38 @@ static struct sgl_http_limits limits_of(const struct sgl_proxy_options *options)
     return limits;
 }
 
-static int control_create(struct sgl_proxy_thread *thread, struct sgl_failure *failure)
+/* A listener of thread 0 beside that of the clients. */
+static int listen_beside(struct sgl_proxy_thread *thread, struct sgl_http_server **server_out,
+                         const struct sgl_http_handler *answers, const char *host, uint16_t port,
+                         uint16_t *port_out, struct sgl_failure *failure)
 {
-    const struct sgl_proxy_options *options = thread->options;
     const int status = sgl_http_server_create(
-        &thread->control, &thread->loop,
+        server_out, &thread->loop,
         &(struct sgl_http_options){.limits = sgl_http_limits_standard(),
-                                   .half_close_answers = options->half_close_answers,
-                                   .handler = &control_handler,
+                                   .half_close_answers = thread->options->half_close_answers,
+                                   .handler = answers,
                                    .context = thread},
         failure);
 
-    if (status != SGL_OK)
-        return status;
-    return sgl_http_server_listen(thread->control, options->access.control_host,
-                                  options->control_port, &thread->proxy->control_port, failure);
+    return status == SGL_OK ? sgl_http_server_listen(*server_out, host, port, port_out, failure)
+                            : status;
+}
+
+static int listen_all_beside(struct sgl_proxy_thread *thread, struct sgl_failure *failure)
+{
+    const struct sgl_proxy_options *options = thread->options;
+    struct sgl_proxy *proxy = thread->proxy;
+    int status = SGL_OK;
+
+    if (options->has_control_listener)
+        status = listen_beside(thread, &thread->control, &sgl_listener_control,
+                               options->access.control_host, options->control_port,
+                               &proxy->control_port, failure);
+    if (options->has_metrics_listener && status == SGL_OK)
+        status =
+            listen_beside(thread, &thread->metrics, &sgl_listener_metrics, options->metrics_host,
+                          options->metrics_port, &proxy->metrics_port, failure);
+    return status;
 }
 
 static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *proxy,
@@ -257,14 +193,14 @@ static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *prox
             &(struct sgl_http_options){.limits = limits,
                                        .half_close_answers = options->half_close_answers,
                                        .shares_port = options->threads > 1,
-                                       .handler = &handler,
+                                       .handler = &sgl_listener_clients,
                                        .context = thread},
             failure);
     if (status == SGL_OK)
         status = sgl_http_server_listen(thread->server, options->host, proxy->port, &proxy->port,
                                         failure);
-    if (status == SGL_OK && thread == proxy->threads && options->has_control_listener)
-        status = control_create(thread, failure);
+    if (status == SGL_OK && thread == proxy->threads)
+        status = listen_all_beside(thread, failure);
     uv_timer_init(&thread->loop, &thread->sweep);
     thread->sweep.data = thread;
     uv_timer_start(&thread->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
@@ -311,7 +247,7 @@ static int check_port(const char *host, uint16_t port, struct sgl_failure *failu
     struct sgl_http_server *server;
     uv_loop_t loop;
     const struct sgl_http_options options = {.limits = sgl_http_limits_standard(),
-                                             .handler = &handler};
+                                             .handler = &sgl_listener_clients};
 
     if (port == 0)
         return SGL_OK;
@@ -419,6 +355,8 @@ static int add_workers(struct sgl_proxy *proxy, struct sgl_failure *failure)
     sgl_own_address_add(&proxy->own, options->host, proxy->port);
     if (options->has_control_listener)
         sgl_own_address_add(&proxy->own, options->access.control_host, proxy->control_port);
+    if (options->has_metrics_listener)
+        sgl_own_address_add(&proxy->own, options->metrics_host, proxy->metrics_port);
     for (size_t i = 0; i < options->worker_count && status == SGL_OK; i++) {
         const struct sgl_proxy_worker *named = &options->workers[i];
         const struct sgl_gateway_newcomer newcomer = {
@@ -456,7 +394,9 @@ static int start(struct sgl_proxy *proxy, struct sgl_failure *failure)
                 .retry = options->retry,
                 .policy = {options->policy[0], options->policy[1], options->policy[2]},
                 .journal = proxy->journal,
-                .start_ns = proxy->start_ns},
+                .start_ns = proxy->start_ns,
+                .startup_timeout_ns = options->startup_timeout_ns,
+                .startup_interval_ns = options->startup_interval_ns},
             failure);
     for (uint32_t i = 0; i < options->threads && status == SGL_OK; i++) {
         status = thread_create(&proxy->threads[i], proxy, failure);
@@ -477,7 +417,10 @@ static int serve(struct sgl_proxy *proxy, struct sgl_failure *failure)
             status = sgl_fail(failure, SGL_EIO, "cannot start thread %u", running);
     if (status == SGL_OK) {
         if (proxy->options->ready != NULL)
-            proxy->options->ready(proxy->options->context, proxy->port, proxy->control_port);
+            proxy->options->ready(proxy->options->context,
+                                  &(struct sgl_proxy_ports){.clients = proxy->port,
+                                                            .control = proxy->control_port,
+                                                            .metrics = proxy->metrics_port});
         thread_run(&proxy->threads[0]);
     } else {
         running--;

@@ -31,6 +31,13 @@ struct sgl_proxy_worker {
     int32_t bootstrap_port; /* of a prefill worker; -1: none */
 };
 
+/* Where it listens. 0: it has no such listener. */
+struct sgl_proxy_ports {
+    uint16_t clients;
+    uint16_t control;
+    uint16_t metrics;
+};
+
 struct sgl_proxy_options {
     const char *host;
     uint16_t port; /* 0: a free one */
@@ -47,9 +54,12 @@ struct sgl_proxy_options {
     const char *tenant_header;         /* that names a request's tenant; NULL: none does */
     bool forwards_priority;
 
-    struct sgl_access access;    /* control_host: `host` when there is no control listener */
-    bool has_control_listener;   /* at access.control_host */
-    uint16_t control_port;       /* 0: a free one */
+    struct sgl_access access;  /* control_host: `host` when there is no control listener */
+    bool has_control_listener; /* at access.control_host */
+    uint16_t control_port;     /* 0: a free one */
+    bool has_metrics_listener; /* at metrics_host; /metrics is with the others all the same */
+    const char *metrics_host;
+    uint16_t metrics_port;       /* 0: a free one */
     bool forwards_authorization; /* the client's, to workers */
     bool hides_prompts;          /* the log has no prefix ids */
 
@@ -70,15 +80,16 @@ struct sgl_proxy_options {
     int64_t health_interval_ns; /* 0: no probes */
     int64_t health_timeout_ns;
     const char *health_path;
-    int64_t load_interval_ns;                         /* 0: workers are not asked for their load */
+    int64_t startup_timeout_ns;  /* for a new worker to pass a first probe; 0: it counts as well */
+    int64_t startup_interval_ns; /* between these probes */
+    int64_t load_interval_ns;    /* 0: workers are not asked for their load */
     const char *id_headers[SGL_PROXY_ID_HEADERS_MAX]; /* that name a request; NULL ends them */
 
     const char *ca_file; /* NULL: the system's */
     const char *certificate_file;
     const char *key_file;
 
-    /* ? It listens, on this port. */
-    void (*ready)(void *context, uint16_t port, uint16_t control_port);
+    void (*ready)(void *context, const struct sgl_proxy_ports *ports); /* ? It listens. */
     void *context;
 };
 

@@ -2,6 +2,7 @@
  * proxy_thread.h - one thread of the proxy; shared by the files of the proxy only.
  *
  *      proxy.c        life: threads, signals, the log
+ *      listeners.c    what is answered at which port
  *      relay.c        one request, from its arrival to its end
  *      relay_admission.c  whether and when it is let in
  *      relay_answer.c what its client gets
@@ -41,6 +42,7 @@ struct sgl_proxy {
     uint32_t thread_count;
     uint16_t port;
     uint16_t control_port;
+    uint16_t metrics_port;
     uint64_t start_ns;
 };
 
@@ -52,6 +54,7 @@ struct sgl_proxy_thread {
     pthread_t thread;
     struct sgl_http_server *server;
     struct sgl_http_server *control; /* thread 0, when control has a listener of its own */
+    struct sgl_http_server *metrics; /* so, when figures have one */
     struct sgl_upstream *upstream;
     uv_async_t wake;        /* another thread wants this one to stop */
     _Atomic int stop_level; /* 0 serve, 1 drain, 2 cut */
@@ -122,6 +125,9 @@ struct sgl_ask {
 int sgl_ask(struct sgl_proxy_thread *thread, const struct sgl_ask *question);
 void sgl_ask_sweep(struct sgl_proxy_thread *thread);
 void sgl_ask_cancel_all(struct sgl_proxy_thread *thread);
+
+/* Thread 0: probes the workers that nobody has heard yet, when their time has come. */
+void sgl_startup_sweep(struct sgl_proxy_thread *thread);
 
 /* Timers of thread 0. */
 void sgl_probes_start(struct sgl_proxy_thread *thread);

@@ -197,14 +197,36 @@ void sgl_relay_send(struct sgl_relay *relay)
         send_alone(relay);
 }
 
-/* A word of the thread's own making: 32 hexadecimal digits, from a random start. */
+/* What SGLang's routers put before the names that they give to requests. */
+static const char *id_prefix(const char *target)
+{
+    static const struct {
+        const char *path;
+        const char *prefix;
+    } prefixes[] = {
+        {"/generate", "gnt-"},
+        {"/v1/chat/completions", "chatcmpl-"},
+        {"/v1/completions", "cmpl-"},
+        {"/v1/responses", "resp-"},
+    };
+    const size_t size = strcspn(target, "?");
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strlen(prefixes[i].path) == size && strncmp(prefixes[i].path, target, size) == 0)
+            return prefixes[i].prefix;
+    return "req-";
+}
+
+/* 32 characters: the prefix, then hexadecimal digits of the thread's own draws. */
 static void make_id(struct sgl_relay *relay)
 {
     struct sgl_rng *draws = &relay->thread->id_draws;
+    const char *prefix = id_prefix(relay->exchange->target);
     const uint64_t left = sgl_rng_next(draws);
 
     snprintf(relay->made_id, sizeof relay->made_id, "%016" PRIx64 "%016" PRIx64, left,
              sgl_rng_next(draws));
+    memcpy(relay->made_id, prefix, strlen(prefix));
 }
 
 /* The fields that go to the worker; the request's name among them. False: no memory. */

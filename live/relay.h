@@ -24,6 +24,7 @@
 
 #define SGL_RELAY_GATHER_MAX ((size_t)64 * 1024)
 #define SGL_RELAY_ATTEMPTS_MAX 64
+#define SGL_RELAY_MADE_ID_SIZE 33
 #define SGL_RELAY_OWN_FIELDS 8
 #define SGL_RELAY_ERROR_LEAST 400 /* statuses from here on are failures */
 
@@ -73,7 +74,7 @@ struct sgl_relay {
     uint32_t excluded_count;
 
     const char *request_id; /* the client's, or made_id */
-    char made_id[40];
+    char made_id[SGL_RELAY_MADE_ID_SIZE];
     struct sgl_http_field *fields; /* to the worker */
     size_t field_capacity;
     struct sgl_http_field *answer_fields; /* to the client */
