@@ -13,10 +13,11 @@
  *     recency   oldest  [f] - [e] - [d]  newest        the nodes nobody pins
  *
  * A running request pins the nodes of its path; pages of nodes are counted once, whoever shares
- * them. What is its own (a prompt not yet in the tree, and its output, which has no ids) it holds
- * privately. When it lets go, its path is put at the newest end, the deepest node first. So an
- * unpinned node is never older than its children, and the oldest is a leaf: eviction takes from the
- * old end until there is room. Recency changes at no other time, so not while requests decode.
+ * them. What is its own (a prompt not yet in the tree, and its output, which has no ids) it
+ * holds privately. (Ids that were made up for one request name its output, too.) When it lets
+ * go, its path is put at the newest end, the deepest node first. So an unpinned node is never
+ * older than its children, and the oldest is a leaf: eviction takes from the old end until there
+ * is room. Recency changes at no other time, so not while requests decode.
  *
  * Block i of a prompt covers its tokens [i b, (i + 1) b), cut at its end, and the whole pages that
  * end there: floor((i + 1) b / page) - floor(i b / page). Of prompts that give an id different

@@ -62,6 +62,7 @@ static int create(void *state, const struct sgl_worker_model_setup *setup,
     fold_cost(self, 1);
     self->host_overhead_ns = (int64_t)round(value[SGL_ENGINE_HOST_OVERHEAD] * NS_PER_US);
     self->schedule_policy = (enum sgl_schedule_policy)value[SGL_ENGINE_SCHEDULE_POLICY];
+    self->is_ahead = value[SGL_ENGINE_ASYNC_SCHEDULING] != 0;
     self->has_mixed_chunks = value[SGL_ENGINE_MIXED_CHUNK] != 0;
     self->has_cache = value[SGL_ENGINE_PREFIX_CACHE] != 0;
     self->kv.page_size = (int64_t)value[SGL_ENGINE_PAGE_SIZE];
@@ -159,7 +160,8 @@ static int make_own_ids(struct sgl_engine *self, uint32_t job)
 {
     const uint64_t page = (uint64_t)self->kv.page_size;
     const uint64_t block = page * ((OWN_BLOCK_TOKENS + page - 1) / page);
-    const uint64_t count = (self->jobs[job].prompt_tokens + block - 1) / block;
+    const uint64_t tokens = (uint64_t)self->jobs[job].prompt_tokens + self->jobs[job].output_tokens;
+    const uint64_t count = (tokens + block - 1) / block;
     uint64_t *ids = malloc(count * sizeof *ids);
 
     for (uint64_t i = 0; ids != NULL && i < count; i++) {
@@ -254,6 +256,7 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
     if (self->is_stepping && self->step_count > 1 && self->scheduler->could_admit(self))
         sgl_engine_cut_leap(self, job->arrival_ns);
     sgl_engine_enqueue(self, index, false);
+    self->fresh++;
     return SGL_OK;
 }
 

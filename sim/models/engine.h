@@ -32,6 +32,15 @@
  * and l steps leave the engine as one of k + l does. What steps but the first do to memory and to
  * the ratio below is applied when the leap ends, whatever its length has become by then.
  *
+ * Planning ahead (async_scheduling), a step is planned when the one before it begins:
+ *
+ *     time      |-- step 4 --|-- step 5 --|-- step 6 --|       a comes: it may be in step 6
+ *     planned   5       a    6         b  7            8       b ends in step 5: its memory and its
+ *                                                              place are there for step 7
+ *
+ * The engine still forms a step when it begins, from what the plan knew: `fresh` requests are left
+ * out, and those that are `departing` keep what they have until the step is formed.
+ *
  * A step takes at least a nanosecond. So an instant holds at most one step boundary of a worker,
  * and a leap cannot pass over two orders of events within one instant.
  *
@@ -105,6 +114,7 @@ struct sgl_engine_prompt {
     struct sgl_kv_prompt prompt; /* its ids are the job's own */
     struct sgl_kv_hold hold;     /* .pages is what it was when the prompt was done */
     int64_t cached_tokens;       /* at the first admission; SGL_ABSENT: the ids are made up */
+    uint32_t published;          /* blocks of made up ids in the cache for which no room is kept */
 };
 
 /* What a prefill step does for one job. */
@@ -156,6 +166,7 @@ struct sgl_engine {
     int64_t host_overhead_ns;
     bool has_cache;
     bool has_mixed_chunks;
+    bool is_ahead; /* a step is planned while the one before it runs */
     enum sgl_schedule_policy schedule_policy;
     struct sgl_kv_cache kv;
     int64_t max_running_requests;
@@ -170,6 +181,12 @@ struct sgl_engine {
     struct sgl_slot_list waiting[SGL_PRIORITY_COUNT]; /* one after the other */
     int64_t waiting_count;
     struct sgl_slot_list kept; /* prefill legs that are done, while their memory is sent away */
+
+    /* Of planning ahead: */
+    int64_t fresh;                  /* of those that wait, the last: come since the last plan */
+    struct sgl_slot_list departing; /* ended, with memory and a place that the next plan misses */
+    struct sgl_moment planned;      /* when the step being formed was */
+    bool is_unseen; /* the plan of the step under way knew less than the next will */
 
     uint32_t partial; /* admitted, its prompt not done after the chunk of this step */
     int64_t admitted; /* jobs in prefill or decode */
@@ -228,6 +245,7 @@ enum {
     SGL_ENGINE_PREFIX_CACHE,
     SGL_ENGINE_CHUNKED_PREFILL_SIZE,
     SGL_ENGINE_MIXED_CHUNK,
+    SGL_ENGINE_ASYNC_SCHEDULING,
     SGL_ENGINE_MAX_PREFILL_TOKENS,
     SGL_ENGINE_MAX_BATCH_TOKENS,
     SGL_ENGINE_MAX_RUNNING_REQUESTS,
@@ -269,6 +287,18 @@ int64_t sgl_engine_estimate(const struct sgl_engine *engine);
 
 /* After that many decode steps that took nobody back. */
 void sgl_engine_let_ratio_fall(struct sgl_engine *engine, int64_t steps);
+
+/* Of those that wait, those whom the step being formed may admit. */
+int64_t sgl_engine_known_count(const struct sgl_engine *engine);
+
+/* What came and what ended since the last plan is known to the next. Says whether there was any. */
+bool sgl_engine_catch_up(struct sgl_engine *engine);
+
+/* Tokens in the memory of a job that has just ended. */
+int64_t sgl_engine_stored(const struct sgl_engine_job *job);
+
+/* What a job has computed, `tokens`, joins the cache. */
+void sgl_engine_publish(struct sgl_engine *engine, uint32_t job, int64_t tokens);
 
 /* Lets go of the memory of a job that has `tokens` in it. */
 void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens);

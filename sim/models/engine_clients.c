@@ -36,6 +36,12 @@ static uint32_t find_waiting(const struct sgl_engine *engine, uint32_t handle)
 /* One that waits holds no memory, whether or not it ran before. */
 static void drop_waiting(struct sgl_engine *engine, uint32_t job)
 {
+    int64_t behind = 0;
+
+    for (uint32_t at = engine->slots.next[job]; at != 0; at = engine->slots.next[at - 1])
+        behind++;
+    if (behind < engine->fresh) /* each of the last `fresh` in the queue is one */
+        engine->fresh--;
     sgl_slot_list_remove(&engine->waiting[engine->jobs[job].priority], &engine->slots, job);
     engine->waiting_count--;
     if (engine->jobs[job].has_ids) {

@@ -10,6 +10,11 @@ int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens)
     return page == 1 ? tokens : (tokens + page - 1) / page;
 }
 
+int64_t sgl_engine_known_count(const struct sgl_engine *engine)
+{
+    return engine->is_ahead ? engine->waiting_count - engine->fresh : engine->waiting_count;
+}
+
 int64_t sgl_engine_to_prefill(const struct sgl_engine_job *job)
 {
     return (int64_t)job->prompt_tokens + job->emitted;
@@ -140,18 +145,68 @@ void sgl_engine_let_ratio_fall(struct sgl_engine *engine, int64_t steps)
 
 /* ---- letting go ------------------------------------------------------------------------- */
 
+/* Made up ids name the blocks of the answer, too, for whom nobody else has them. */
+static bool has_own_ids(const struct sgl_engine *engine, uint32_t job)
+{
+    return engine->jobs[job].has_ids && engine->prompts[job].cached_tokens == SGL_ABSENT;
+}
+
+void sgl_engine_publish(struct sgl_engine *engine, uint32_t job, int64_t tokens)
+{
+    struct sgl_engine_prompt *self = &engine->prompts[job];
+    struct sgl_kv_prompt computed = self->prompt;
+    struct sgl_kv_hold *hold = &self->hold;
+
+    hold->pages =
+        sgl_engine_pages(engine, tokens) - sgl_kv_cache_end_pages(&engine->kv, hold->node);
+    if (!has_own_ids(engine, job)) {
+        sgl_kv_cache_publish(&engine->kv, &computed, hold);
+        sgl_kv_cache_unreserve(&engine->kv, computed.count);
+        return;
+    }
+    computed.tokens = tokens;
+    if (computed.count > tokens / computed.block)
+        computed.count = (uint32_t)(tokens / computed.block); /* whole blocks, as vLLM's */
+    sgl_kv_cache_publish(&engine->kv, &computed, hold);
+    sgl_kv_cache_unreserve(&engine->kv, hold->depth - self->published);
+    self->published = hold->depth;
+}
+
 void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 {
     struct sgl_kv_hold hold = {.node = SGL_KV_ROOT};
 
     if (engine->residues == NULL)
         tokens = engine->jobs[job].prompt_tokens; /* answers are not counted then */
+    if (has_own_ids(engine, job))
+        sgl_engine_publish(engine, job, tokens);
     if (engine->jobs[job].has_ids)
         hold = engine->prompts[job].hold;
     hold.pages = sgl_engine_pages(engine, tokens) - sgl_kv_cache_end_pages(&engine->kv, hold.node);
     sgl_kv_cache_let_go(&engine->kv, &hold);
     if (engine->jobs[job].has_ids)
         engine->prompts[job].hold = hold;
+}
+
+/* The last token was never fed back, unless the prompt was all there was to compute. */
+int64_t sgl_engine_stored(const struct sgl_engine_job *job)
+{
+    const int64_t fed = sgl_engine_to_prefill(job) - 1;
+
+    return fed > job->prefilled ? fed : job->prefilled;
+}
+
+bool sgl_engine_catch_up(struct sgl_engine *engine)
+{
+    const bool is_news = engine->is_ahead && (engine->fresh > 0 || engine->departing.count > 0);
+
+    engine->fresh = 0;
+    while (engine->departing.count > 0) {
+        const uint32_t job = sgl_slot_list_pop(&engine->departing, &engine->slots);
+        sgl_engine_let_go(engine, job, sgl_engine_stored(&engine->jobs[job]));
+        sgl_engine_forget(engine, job);
+    }
+    return is_news;
 }
 
 int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
@@ -163,7 +218,7 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
         engine->partial = SGL_ENGINE_NO_JOB;
     } else {
         /* Its prompt joined the cache, and may have to do so again. */
-        if (self->has_ids &&
+        if (self->has_ids && !has_own_ids(engine, job) &&
             sgl_kv_cache_reserve(&engine->kv, engine->prompts[job].prompt.count) != SGL_OK)
             return SGL_ENOMEM;
         if (engine->gaps.counter != NULL && sgl_engine_gaps_withdraw(engine, job) != SGL_OK)
@@ -172,6 +227,11 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
         tokens = sgl_engine_to_prefill(self) - 1;
     }
     sgl_engine_let_go(engine, job, tokens);
+    if (has_own_ids(engine, job)) {
+        if (sgl_kv_cache_reserve(&engine->kv, engine->prompts[job].published) != SGL_OK)
+            return SGL_ENOMEM;
+        engine->prompts[job].published = 0;
+    }
     self->prefilled = 0;
     engine->admitted--;
     engine->is_full = false;

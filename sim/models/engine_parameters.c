@@ -63,6 +63,8 @@ const struct sgl_parameter sgl_engine_parameters[] = {
         NULL, "sglang: prefill tokens of a step; 0: prompts are not cut (SGLang: by GPU memory)"},
     [SGL_ENGINE_MIXED_CHUNK] = {"mixed_chunk", SGL_PARAMETER_CHOICE, 0, 0, 0, "off|on",
         "sglang: running requests decode in the steps that prefill, too"},
+    [SGL_ENGINE_ASYNC_SCHEDULING] = {"async_scheduling", SGL_PARAMETER_CHOICE, 0, 0, 0, "off|on",
+        "vllm: each step is planned when the one before it begins (default of vLLM from 0.14)"},
     [SGL_ENGINE_MAX_PREFILL_TOKENS] = {"max_prefill_tokens",
         SGL_PARAMETER_INTEGER, 16384, 1, TOKENS_MAX,
         NULL, "sglang: no request is added to a prefill batch beyond this (SGLang: 16384)"},
@@ -112,6 +114,10 @@ int sgl_engine_check(const struct sgl_parameters *parameters, struct sgl_failure
         return sgl_fail(failure, SGL_EINVAL,
                         "mixed_chunk=on, expected scheduler=sglang and a chunked_prefill_size "
                         "above 0");
+    if (value[SGL_ENGINE_ASYNC_SCHEDULING] != 0 && value[SGL_ENGINE_SCHEDULER] == 0)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "async_scheduling=on, expected scheduler=vllm (what SGLang's overlapped "
+                        "scheduler adds is host_overhead_us)");
     return SGL_OK;
 }
 

@@ -11,7 +11,8 @@
 
 static bool has_slot(const struct sgl_engine *engine)
 {
-    return (int64_t)engine->running.count + engine->chunk_count < engine->max_running_requests;
+    return (int64_t)engine->running.count + engine->chunk_count + engine->departing.count <
+           engine->max_running_requests;
 }
 
 static int64_t remaining(const struct sgl_engine_job *job)
@@ -387,8 +388,8 @@ static int form_vllm(struct sgl_engine *engine)
         sgl_engine_prefill(engine, engine->partial, tokens);
         budget -= tokens;
     }
-    while (!engine->was_short && budget > 0 && engine->waiting_count > 0 && has_slot(engine) &&
-           engine->partial == SGL_ENGINE_NO_JOB) {
+    while (!engine->was_short && budget > 0 && sgl_engine_known_count(engine) > 0 &&
+           has_slot(engine) && engine->partial == SGL_ENGINE_NO_JOB) {
         const uint32_t job = sgl_engine_head(engine);
         if (engine->jobs[job].leg == SGL_LEG_DECODE)
             break; /* it was refused: nothing of it is to be computed */
@@ -408,6 +409,10 @@ static bool could_admit_vllm(const struct sgl_engine *engine)
 {
     const int64_t running = engine->running.count;
 
+    /* Planning ahead, a finish leaves its token to the next step, but its place and its memory to
+     * the one after: only when tokens are what is short must the plan know who came meanwhile. */
+    if (engine->is_ahead && running >= engine->max_batch_tokens)
+        return true;
     return engine->waiting_count == 0 && running < engine->max_batch_tokens &&
            running < engine->max_running_requests;
 }

@@ -110,7 +110,7 @@ void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *matc
         sgl_kv_cache_hold(&engine->kv, pages);
     }
     if (self->started_ns == SGL_ABSENT)
-        self->started_ns = sgl_moment_ns(engine->start);
+        self->started_ns = sgl_moment_ns(engine->planned);
     self->admission = engine->admissions++;
     sgl_engine_prefill(engine, job, tokens);
 }
@@ -144,7 +144,8 @@ static struct sgl_step_load measure(const struct sgl_engine *engine)
  * decoding goes on. The first has its memory already. */
 static int64_t leap_length(const struct sgl_engine *engine)
 {
-    if (engine->stepwise || engine->chunk_count > 0 || engine->was_short)
+    if (engine->stepwise || engine->chunk_count > 0 || engine->was_short ||
+        (engine->is_unseen && engine->waiting_count > 0))
         return 1;
     int64_t steps = sgl_event_queue_top(&engine->running)->time - engine->decode_step;
     if (engine->residues != NULL && steps > 1) {
@@ -160,6 +161,21 @@ static int64_t leap_length(const struct sgl_engine *engine)
     return sgl_leap_limit(engine->leap, steps);
 }
 
+/* What a step works on, by what is known when it is planned. */
+static int choose(struct sgl_engine *engine)
+{
+    engine->chunk_count = 0;
+    engine->is_decoding = false;
+    engine->was_short = false;
+    sgl_engine_join_decode_legs(engine);
+    return engine->scheduler->form(engine);
+}
+
+static bool is_empty(const struct sgl_engine *engine)
+{
+    return !engine->is_decoding && engine->chunk_count == 0;
+}
+
 /* Forms a step and prices it; 1 when there is no work. */
 static int form(struct sgl_engine *engine, struct sgl_failure *failure)
 {
@@ -168,12 +184,20 @@ static int form(struct sgl_engine *engine, struct sgl_failure *failure)
     engine->was_short = false;
     if (engine->admitted == 0 && engine->waiting_count == 0) {
         engine->ratio = SGL_ENGINE_RATIO_FIRST;
+        sgl_engine_catch_up(engine);
         return 1;
     }
-    sgl_engine_join_decode_legs(engine);
-    if (engine->scheduler->form(engine) != SGL_OK)
+    if (choose(engine) != SGL_OK)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    if (!engine->is_decoding && engine->chunk_count == 0) {
+    engine->is_unseen = sgl_engine_catch_up(engine);
+    if (is_empty(engine) && engine->is_unseen) {
+        /* Nothing was planned ahead: the step is planned when the one before it has ended. */
+        engine->planned = engine->start;
+        engine->is_unseen = false;
+        if (choose(engine) != SGL_OK)
+            return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    }
+    if (is_empty(engine)) {
         /* All have joined and ended, or wait for memory that is being sent away. */
         assert(engine->admitted == 0 && (engine->waiting_count == 0 || engine->kept.count > 0));
         return 1;
@@ -224,8 +248,13 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
     if (engine->gaps.counter != NULL && engine->gaps.counter->is_out_of_memory)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     /* Steps follow each other without a gap; after a pause the engine wakes with the instant. */
-    engine->start =
-        sgl_moment_ns(engine->end) == now_ns ? engine->end : (struct sgl_moment){.ns = now_ns};
+    const bool has_paused = sgl_moment_ns(engine->end) != now_ns;
+    const struct sgl_moment last =
+        sgl_moment_after(engine->start, sgl_leap_ps(engine->leap, engine->step_count - 1));
+    engine->start = has_paused ? (struct sgl_moment){.ns = now_ns} : engine->end;
+    engine->planned = engine->is_ahead && !has_paused ? last : engine->start;
+    if (has_paused)
+        engine->fresh = 0;
     if (!repeat(engine)) {
         const int status = form(engine, failure);
         if (status != SGL_OK)
@@ -295,13 +324,17 @@ void sgl_engine_tell_first_token(const struct sgl_engine *engine, uint32_t job, 
 void sgl_engine_forget(struct sgl_engine *engine, uint32_t job)
 {
     if (engine->jobs[job].has_ids) {
-        free(engine->prompts[job].prompt.ids);
+        struct sgl_engine_prompt *prompt = &engine->prompts[job];
+        if (prompt->cached_tokens == SGL_ABSENT)
+            sgl_kv_cache_unreserve(&engine->kv, prompt->prompt.count - prompt->published);
+        free(prompt->prompt.ids);
         engine->prompts[job] = (struct sgl_engine_prompt){0};
     }
     sgl_slots_give(&engine->slots, job);
 }
 
-void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
+/* It is told, and counts no longer; what it holds is the caller's to see to. */
+static void tell_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     const struct sgl_engine_job self = engine->jobs[job];
     const struct sgl_worker_event event = {
@@ -315,11 +348,32 @@ void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
     engine->admitted--;
     engine->is_full = false;
     assert(engine->admitted >= 0);
-    if (self.leg == SGL_LEG_PREFILL)
+    emit(engine, &self, &event);
+}
+
+void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
+{
+    tell_finish(engine, job, now_ns);
+    if (engine->jobs[job].leg == SGL_LEG_PREFILL)
         sgl_slot_list_push(&engine->kept, &engine->slots, job);
     else
         sgl_engine_forget(engine, job);
-    emit(engine, &self, &event);
+}
+
+/* A job has given its last token. The step that is planned already holds nothing for it, and knows
+ * nothing of its end. */
+static void end_job(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
+{
+    const bool is_kept = engine->jobs[job].leg == SGL_LEG_PREFILL;
+
+    if (engine->is_ahead && !is_kept) {
+        tell_finish(engine, job, now_ns);
+        sgl_slot_list_push(&engine->departing, &engine->slots, job);
+        return;
+    }
+    if (!is_kept)
+        sgl_engine_let_go(engine, job, sgl_engine_stored(&engine->jobs[job]));
+    sgl_engine_finish(engine, job, now_ns);
 }
 
 /* All is computed that the next token needs: it comes out of the same step. */
@@ -327,13 +381,8 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     struct sgl_engine_job *self = &engine->jobs[job];
 
-    if (self->has_ids) {
-        struct sgl_engine_prompt *prompt = &engine->prompts[job];
-        prompt->hold.pages = sgl_engine_pages(engine, self->prefilled) -
-                             sgl_kv_cache_end_pages(&engine->kv, prompt->hold.node);
-        sgl_kv_cache_publish(&engine->kv, &prompt->prompt, &prompt->hold);
-        sgl_kv_cache_unreserve(&engine->kv, prompt->prompt.count);
-    }
+    if (self->has_ids)
+        sgl_engine_publish(engine, job, self->prefilled);
     if (self->emitted < self->output_tokens) {
         if (self->emitted++ == 0)
             sgl_engine_tell_first_token(engine, job, now_ns);
@@ -341,9 +390,7 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
             sgl_engine_gaps_resume(engine, job);
     }
     if (self->emitted == self->output_tokens) {
-        if (self->leg != SGL_LEG_PREFILL)
-            sgl_engine_let_go(engine, job, self->prefilled);
-        sgl_engine_finish(engine, job, now_ns);
+        end_job(engine, job, now_ns);
         return;
     }
     sgl_engine_join(engine, job);
@@ -371,8 +418,7 @@ static void end_decode(struct sgl_engine *engine, int64_t now_ns)
            last->time == engine->decode_step) {
         const uint32_t job = last->item;
         sgl_engine_leave(engine, job);
-        sgl_engine_let_go(engine, job, sgl_engine_to_prefill(&engine->jobs[job]) - 1);
-        sgl_engine_finish(engine, job, now_ns);
+        end_job(engine, job, now_ns);
     }
     if (engine->gaps.counter != NULL)
         sgl_engine_gaps_end(engine);

@@ -32,6 +32,15 @@ static int64_t count_decoding(const struct sgl_reference_world *world)
     return decoding;
 }
 
+static int64_t count_departing(const struct sgl_reference_world *world)
+{
+    int64_t departing = 0;
+
+    for (size_t i = 0; i < world->count; i++)
+        departing += world->all[i].is_departing;
+    return departing;
+}
+
 static struct sgl_reference *partial_of(struct sgl_reference_world *world)
 {
     for (size_t i = 0; i < world->count; i++)
@@ -353,7 +362,8 @@ static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t
     take_decode_memory(world);
     while (budget > 0) {
         if (self == NULL) {
-            if (was_short || world->queued == 0 || decoding + in_step >= it->running_max)
+            if (was_short || world->queued == 0 ||
+                decoding + in_step + count_departing(world) >= it->running_max)
                 break;
             self = &world->all[world->queue[0]];
             const int64_t path = sgl_reference_match(world, self);
@@ -394,7 +404,9 @@ static void emit_token(struct sgl_reference_world *world, struct sgl_reference *
         self->is_finished = true;
         self->finish_ns = now_ns;
         self->finish_order = world->finishes++;
-        sgl_reference_let_go(world, self);
+        self->is_departing = world->it->is_ahead;
+        if (!self->is_departing)
+            sgl_reference_let_go(world, self);
         world->is_full = false;
     }
 }
@@ -475,6 +487,14 @@ static void end_step(struct sgl_reference_world *world, const int64_t *tokens, c
     }
 }
 
+static bool is_nothing(const int64_t *tokens, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tokens[i] > 0)
+            return false;
+    return true;
+}
+
 /* One step from time_ps; its end, or -1 when there is nothing to do. */
 static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
 {
@@ -482,15 +502,25 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     bool decodes[REQUEST_MAX] = {false};
     bool is_idle = true;
 
-    queue_arrivals(world, (time_ps + 999) / 1000);
-    for (size_t i = 0; i < world->count; i++)
-        is_idle = is_idle && !is_running(&world->all[i]);
-    if (is_idle && world->queued == 0) {
-        world->ratio = 420000;
-        return -1;
+    bool decoding = false;
+    if (world->it->is_ahead && world->last_ps >= 0) {
+        queue_arrivals(world, (world->last_ps + 999) / 1000);
+        decoding = plan_vllm(world, (world->last_ps + 999) / 1000, tokens);
     }
-    const bool decoding = world->it->is_vllm ? plan_vllm(world, (time_ps + 999) / 1000, tokens)
-                                             : plan_sglang(world, (time_ps + 999) / 1000, tokens);
+    sgl_reference_see_departures(world);
+    if (!decoding && is_nothing(tokens, world->count)) {
+        queue_arrivals(world, (time_ps + 999) / 1000);
+        for (size_t i = 0; i < world->count; i++)
+            is_idle = is_idle && !is_running(&world->all[i]);
+        if (is_idle && world->queued == 0) {
+            world->ratio = 420000;
+            world->last_ps = -1;
+            return -1;
+        }
+        decoding = world->it->is_vllm ? plan_vllm(world, (time_ps + 999) / 1000, tokens)
+                                      : plan_sglang(world, (time_ps + 999) / 1000, tokens);
+    }
+    world->last_ps = time_ps;
     for (size_t i = 0; i < world->count; i++)
         decodes[i] = decoding && is_decoding(&world->all[i]);
     const int64_t duration_ps = step_ps(world, tokens, decodes);
@@ -501,31 +531,6 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     return time_ps;
 }
 
-/* Blocks that begin within the prompt; their length, when nobody states it, is an even share. */
-static void know_ids(const struct sgl_reference_setting *it, const struct sgl_request *request,
-                     int64_t number, struct sgl_reference *self)
-{
-    const int64_t count = it->has_cache ? (int64_t)request->prefix_count : 0;
-
-    self->cached = SGL_ABSENT;
-    self->ids = request->prefix_ids;
-    if (count == 0) {
-        /* vllm remembers it for when it is computed again: blocks of 16 tokens, in whole pages */
-        self->has_own_ids = it->is_vllm && it->has_cache && it->kv_tokens > 0;
-        self->block = (15 + it->page) / it->page * it->page;
-        while (self->has_own_ids && self->id_count * self->block < self->prompt) {
-            self->own_ids[self->id_count] = (uint64_t)(1000000 + 1000 * number + self->id_count);
-            self->id_count++;
-        }
-        self->ids = self->has_own_ids ? self->own_ids : NULL;
-        return;
-    }
-    self->block =
-        request->prefix_block > 0 ? request->prefix_block : (self->prompt + count - 1) / count;
-    while (self->id_count < count && self->id_count * self->block < self->prompt)
-        self->id_count++;
-}
-
 void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_trace_row *rows,
                        size_t count, struct sgl_reference *all, struct sgl_reference_events *events,
                        struct sgl_reference_gaps *gaps)
@@ -534,7 +539,14 @@ void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_
     int64_t time_ps = 0;
 
     world = (struct sgl_reference_world){
-        .it = it, .all = all, .events = events, .gaps = gaps, .count = count, .ratio = 420000};
+        .it = it,
+        .all = all,
+        .events = events,
+        .gaps = gaps,
+        .count = count,
+        .ratio = 420000,
+        .last_ps = -1,
+    };
     gaps->count = 0;
     for (size_t i = 0; i < count; i++) {
         const int64_t prompt = rows[i].request.prompt_tokens;
@@ -550,7 +562,7 @@ void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_
             .max = max_tokens,
             .priority = rows[i].request.priority,
         };
-        know_ids(it, &rows[i].request, (int64_t)i, &all[i]);
+        sgl_reference_know_ids(it, &rows[i].request, (int64_t)i, &all[i]);
         all[i].is_rejected =
             it->kv_tokens > 0 &&
             sgl_reference_pages_of(&world, all[i].prompt + max_tokens) > it->kv_tokens / it->page;

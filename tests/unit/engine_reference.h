@@ -11,10 +11,11 @@
 
 #define SGL_REFERENCE_REQUEST_MAX 24
 #define SGL_REFERENCE_BLOCK_MAX 12
+#define SGL_REFERENCE_OWN_MAX 64 /* blocks of a prompt and its answer */
 
 /* Parameters of a worker: numbers for the reference, `text` for the model. */
 struct sgl_reference_setting {
-    bool is_vllm, is_lpm, is_priority, is_mixed, has_cache;
+    bool is_vllm, is_ahead, is_lpm, is_priority, is_mixed, has_cache;
     int64_t prefill_ps, decode_ps, request_ps, token_ps, half_pair_ps, kv_ps, expert_ps;
     int64_t every_token_ps, free_tokens, mixed_request_ps, mixed_kv_ps;
     int64_t kv_tokens, page, chunk, prefill_max, batch_max, running_max;
@@ -33,9 +34,10 @@ struct sgl_reference {
     int64_t finish_order; /* among those that finished */
     int64_t token_ps;     /* when it gave its last one */
     bool is_rejected, is_queued, is_admitted, is_finished;
+    bool is_departing; /* finished, and the next plan does not know */
 
     const uint64_t *ids;
-    uint64_t own_ids[SGL_REFERENCE_BLOCK_MAX]; /* of a prompt that nothing is known of */
+    uint64_t own_ids[SGL_REFERENCE_OWN_MAX]; /* of a prompt that nothing is known of */
     bool has_own_ids;
     int64_t id_count, block;
     int64_t path;   /* blocks of it in the cache that it uses */
@@ -51,7 +53,7 @@ struct sgl_reference_gaps {
 
 /* What happened in a world: or it proves nothing. */
 struct sgl_reference_events {
-    int64_t hits, evictions, withdrawals, refusals, clipped, overtaken, followers;
+    int64_t hits, evictions, withdrawals, refusals, clipped, overtaken, followers, departures;
 };
 
 int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32_t count);

@@ -1,5 +1,6 @@
 #include "engine_reference_cache.h"
 
+#include "core/absent.h"
 #include "support.h"
 
 #include <string.h>
@@ -26,12 +27,17 @@ int64_t sgl_reference_end_of(struct sgl_reference_world *world, const uint64_t *
     return length > 0 ? entry_of(world, ids, length)->end : 0;
 }
 
+static bool is_holding(const struct sgl_reference *one)
+{
+    return one->is_admitted && (!one->is_finished || one->is_departing);
+}
+
 static bool is_pinned(const struct sgl_reference_world *world,
                       const struct sgl_reference_entry *entry)
 {
     for (size_t i = 0; i < world->count; i++) {
         const struct sgl_reference *one = &world->all[i];
-        if (one->is_admitted && !one->is_finished && one->path >= entry->length &&
+        if (is_holding(one) && one->path >= entry->length &&
             memcmp(one->ids, entry->ids, (size_t)entry->length * sizeof *entry->ids) == 0)
             return true;
     }
@@ -45,7 +51,7 @@ static int64_t pages_in_use(struct sgl_reference_world *world, bool everything)
 
     for (size_t i = 0; i < world->count; i++) {
         const struct sgl_reference *one = &world->all[i];
-        if (one->is_admitted && !one->is_finished)
+        if (is_holding(one))
             pages += sgl_reference_pages_of(world, one->stored) -
                      sgl_reference_end_of(world, one->ids, one->path);
     }
@@ -97,18 +103,21 @@ int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_
 void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self)
 {
     const int64_t page = world->it->page;
-    const int64_t whole = self->prompt / page;
+    const int64_t tokens = self->has_own_ids ? self->stored : self->prompt;
+    const int64_t whole = tokens / page;
     int64_t last = 0;
 
     for (int64_t b = 1; b <= self->id_count; b++) {
-        const int64_t reach = b * self->block < self->prompt ? b * self->block : self->prompt;
+        if (self->has_own_ids && b * self->block > tokens)
+            break;
+        const int64_t reach = b * self->block < tokens ? b * self->block : tokens;
         const int64_t before = (b - 1) * self->block;
         last = reach / page > before / page ? b : last;
     }
     for (int64_t b = self->path + 1; b <= last; b++) {
         const struct sgl_reference_entry *known = entry_of(world, self->ids, b);
         const int64_t before = sgl_reference_end_of(world, self->ids, b - 1);
-        const int64_t reach = b * self->block < self->prompt ? b * self->block : self->prompt;
+        const int64_t reach = b * self->block < tokens ? b * self->block : tokens;
         const int64_t end = reach / page > before ? reach / page : before;
         if (known != NULL && known->end > whole)
             break;
@@ -121,8 +130,47 @@ void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference
 
 void sgl_reference_let_go(struct sgl_reference_world *world, struct sgl_reference *self)
 {
+    if (self->has_own_ids)
+        sgl_reference_share(world, self);
     for (int64_t b = self->path; b > 0; b--)
         entry_of(world, self->ids, b)->stamp = ++world->clock;
     self->path = 0;
     self->stored = 0;
+}
+
+void sgl_reference_see_departures(struct sgl_reference_world *world)
+{
+    for (int64_t order = 0; order < world->finishes; order++)
+        for (size_t i = 0; i < world->count; i++)
+            if (world->all[i].is_departing && world->all[i].finish_order == order) {
+                world->all[i].is_departing = false;
+                world->events->departures++;
+                sgl_reference_let_go(world, &world->all[i]);
+            }
+}
+
+void sgl_reference_know_ids(const struct sgl_reference_setting *it,
+                            const struct sgl_request *request, int64_t number,
+                            struct sgl_reference *self)
+{
+    const int64_t count = it->has_cache ? (int64_t)request->prefix_count : 0;
+
+    self->cached = SGL_ABSENT;
+    self->ids = request->prefix_ids;
+    if (count == 0) {
+        /* vllm remembers it for when it is computed again: blocks of 16 tokens, in whole pages */
+        self->has_own_ids = it->is_vllm && it->has_cache && it->kv_tokens > 0;
+        self->block = (15 + it->page) / it->page * it->page;
+        while (self->has_own_ids && self->id_count * self->block < self->prompt + self->output) {
+            CU_ASSERT_FATAL(self->id_count < SGL_REFERENCE_OWN_MAX);
+            self->own_ids[self->id_count] = (uint64_t)(1000000 + 1000 * number + self->id_count);
+            self->id_count++;
+        }
+        self->ids = self->has_own_ids ? self->own_ids : NULL;
+        return;
+    }
+    self->block =
+        request->prefix_block > 0 ? request->prefix_block : (self->prompt + count - 1) / count;
+    while (self->id_count < count && self->id_count * self->block < self->prompt)
+        self->id_count++;
 }

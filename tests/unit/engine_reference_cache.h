@@ -22,14 +22,15 @@ struct sgl_reference_world {
     struct sgl_reference_gaps *gaps;
     int64_t now_ps; /* end of the step */
     size_t count;
-    struct sgl_reference_entry entries[SGL_REFERENCE_REQUEST_MAX * SGL_REFERENCE_BLOCK_MAX];
+    struct sgl_reference_entry entries[SGL_REFERENCE_REQUEST_MAX * SGL_REFERENCE_OWN_MAX];
     size_t entry_count;
     int64_t clock;
     size_t queue[SGL_REFERENCE_REQUEST_MAX];
     size_t queued;
     int64_t admissions;
     int64_t finishes;
-    int64_t ratio; /* of 600,000 */
+    int64_t ratio;   /* of 600,000 */
+    int64_t last_ps; /* when the step before began; -1: there was a pause */
     bool is_full;
 };
 
@@ -48,9 +49,18 @@ void sgl_reference_make_room(struct sgl_reference_world *world, int64_t pages);
 /* Blocks of the request that the cache has and that leave it a token to compute. */
 int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_reference *self);
 
-/* The prompt is computed: whole pages of its blocks can be shared. */
+/* The prompt is computed: whole pages of its blocks can be shared. Of one with ids of its own,
+ * whole blocks of all that is stored, the answer's too. */
 void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self);
 
 void sgl_reference_let_go(struct sgl_reference_world *world, struct sgl_reference *self);
+
+/* Those whose end the last plan did not know let go, in the order in which they ended. */
+void sgl_reference_see_departures(struct sgl_reference_world *world);
+
+/* Blocks that begin within the prompt; their length, when nobody states it, is an even share. */
+void sgl_reference_know_ids(const struct sgl_reference_setting *it,
+                            const struct sgl_request *request, int64_t number,
+                            struct sgl_reference *self);
 
 #endif

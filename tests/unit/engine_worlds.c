@@ -43,6 +43,7 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
     it.prefill_max = DRAW(draws, 1, 10, 30, 16384);
     it.batch_max = DRAW(draws, 1, 2, 5, 16, 2048);
     it.running_max = DRAW(draws, 1, 2, 3, 8, 2048, 2048);
+    it.is_ahead = it.is_vllm && sgl_rng_below(draws, 2) == 0;
     it.is_mixed = !it.is_vllm && it.chunk > 0 && sgl_rng_below(draws, 3) == 0;
     const int64_t policy = it.is_vllm ? 0 : DRAW(draws, 0, 0, 1, 2);
     it.is_lpm = policy == 1;
@@ -53,7 +54,7 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
              "page_size=%lld,chunked_prefill_size=%lld,max_prefill_tokens=%lld,"
              "max_batch_tokens=%lld,max_running_requests=%lld,prefix_cache=%s,schedule_policy=%s,"
              "mixed_chunk=%s,c_expert_us=%.6f,p_expert=0.5,c_token_us=%.6f,free_tokens=%lld,"
-             "c_mixed_request_us=%.6f,c_mixed_kv_token_us=%.6f",
+             "c_mixed_request_us=%.6f,c_mixed_kv_token_us=%.6f,async_scheduling=%s",
              it.is_vllm ? "vllm" : "sglang", (double)it.prefill_ps / 1e6,
              (double)it.decode_ps / 1e6, (double)it.request_ps / 1e6, (double)it.token_ps / 1e6,
              (double)it.half_pair_ps / 5e5, (double)it.kv_ps / 1e6, (long long)it.kv_tokens,
@@ -64,7 +65,8 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
                               : "fcfs",
              it.is_mixed ? "on" : "off", (double)it.expert_ps / 1e6,
              (double)it.every_token_ps / 1e6, (long long)it.free_tokens,
-             (double)it.mixed_request_ps / 1e6, (double)it.mixed_kv_ps / 1e6);
+             (double)it.mixed_request_ps / 1e6, (double)it.mixed_kv_ps / 1e6,
+             it.is_ahead ? "on" : "off");
     return it;
 }
 

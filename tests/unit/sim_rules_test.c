@@ -95,6 +95,50 @@ static void preempted_finds_its_prompt(void)
     CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (142 + 51 + 100) * US);
 }
 
+/*
+ * 52 us for both prompts, and 17 decode steps until all 76 tokens are held, at 222 us. The second
+ * makes room with 49 in memory, three blocks of which stay; the first takes the odd token and ends
+ * with the next step. Then 2 of the 50 tokens that the second needs are computed: 12 us, and its
+ * last token.
+ */
+static void preempted_finds_its_answer(void)
+{
+    const struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 19, 19), sgl_row(1, 0, 32, 20, 20)};
+    struct sgl_seen seen[2];
+
+    run("scheduler=vllm,kv_tokens=76,c_prefill_token_us=1", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 232 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (232 + 12 + 10) * US);
+}
+
+/* The second step is planned at 0, the third at 10: who comes at 5 us is in that one. */
+static void planned_ahead(void)
+{
+    const struct sgl_trace_row late[] = {sgl_row(0, 0, 1, 6, 6), sgl_row(1, 5 * US, 1, 2, 2)};
+    const struct sgl_trace_row places[] = {sgl_row(0, 0, 1, 2, 2), sgl_row(1, 0, 1, 6, 6),
+                                           sgl_row(2, 0, 1, 1, 1)};
+    const struct sgl_trace_row pause[] = {sgl_row(0, 0, 1, 2, 2), sgl_row(1, 0, 1, 1, 1)};
+    struct sgl_seen seen[3];
+
+    run("scheduler=vllm", late, 2, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.queue_time_ns, 5 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.ttft_ns, 15 * US);
+    run("scheduler=vllm,async_scheduling=on", late, 2, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.queue_time_ns, 5 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.ttft_ns, 25 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 35 * US);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 60 * US);
+    /* The first ends at 20; its place is known to be free when the fourth step is planned, then. */
+    run("scheduler=vllm,async_scheduling=on,max_running_requests=2", places, 3, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 20 * US);
+    CU_ASSERT_EQUAL(seen[2].outcome.queue_time_ns, 20 * US);
+    CU_ASSERT_EQUAL(seen[2].outcome.ttft_ns, 40 * US);
+    /* Nothing could be planned ahead: at 20 the step begins as it is planned. */
+    run("scheduler=vllm,async_scheduling=on,max_running_requests=1", pause, 2, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.queue_time_ns, 20 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.ttft_ns, 30 * US);
+}
+
 /* One at a time, and a step each. The known prompt overtakes, but only when at most 128 wait. */
 static void longest_prefix_first(void)
 {
@@ -238,6 +282,7 @@ static void contradictions_are_refused(void)
         {"batching:scheduler=vllm,schedule_policy=lpm", "expected fcfs with scheduler=vllm"},
         {"batching:scheduler=vllm,mixed_chunk=on", "expected scheduler=sglang"},
         {"batching:mixed_chunk=on,chunked_prefill_size=0", "chunked_prefill_size above 0"},
+        {"batching:async_scheduling=on", "expected scheduler=vllm"},
     };
     struct sgl_worker_model_spec spec;
     struct sgl_failure failure;
@@ -282,6 +327,8 @@ SGL_SUITE(sim_rules) = {
     {"vllm takes back the youngest, who waits in front", preemption},
     {"vllm computes again only what the cache lost of a preempted prompt",
      preempted_finds_its_prompt},
+    {"vllm computes again only what the cache lost of its answer", preempted_finds_its_answer},
+    {"a step that is planned ahead misses who came and who left since", planned_ahead},
     {"lpm lets the longest known prompt overtake, unless more than 128 wait", longest_prefix_first},
     {"priority: high, normal, low, each in order", high_before_low},
     {"mixed chunks let running requests decode, and are shorter by a token each", mixed_chunks},
