@@ -1,31 +1,36 @@
 /*
- * emulate_request.h - what a client asks an emulated worker for: a JSON body, as a job.
+ * emulate_request.h - what a client asks an emulated worker for: a JSON body, as jobs.
  *
  *     /generate              text, or input_ids; sampling_params.max_new_tokens (128); rid
  *     /v1/chat/completions   the texts of messages[].content, one after the other; max_tokens
  *     /v1/completions        prompt, a text or token ids; max_tokens
  *
- * Tokens of a prompt: input_ids are counted; of a text every four bytes are one, and what is left
- * over is one more. A chat template counts for nothing, nor do images.
+ *     {"text": ["a", "bc"], "rid": "me", "return_logprob": true}
+ *                  |    |
+ *                  |    +-- part 1: rid me_1        a batch: one part for each of its prompts
+ *                  +------- part 0: rid me_0
  *
- * Prefix ids: a prompt is cut in blocks of `prefix_block` tokens. The id of a block is a hash of
- * its bytes (or ids) and of the id before it, so equal ids mean equal prompts up to there:
+ * A batch is a list where one prompt is expected: of texts, or of lists of ids. What else it says
+ * may be a list too, with one entry for each part; one value stands for all. As in SGLang, a rid
+ * that is one text is numbered, and so is a bootstrap_room that is one number (room + i).
  *
- *     id(0) = mix(FNV-1a(block 0))     id(i) = mix(id(i-1) xor FNV-1a(block i))
+ * /generate takes return_logprob, logprob_start_len (-1: of the answer's tokens only),
+ * top_logprobs_num and token_ids_logprob. A chat template counts for nothing, nor do images.
  *
- * FNV-1a is that of Fowler, Noll and Vo (RFC 9923, 64 bits), mix the finalizer of SplitMix64. The
- * last block may be short; its length is hashed with it.
+ * Workers of a pair need bootstrap_host (a text), bootstrap_port (a number, or null for the
+ * worker's own idea of it) and bootstrap_room (0 ... 2^63 - 1).
  *
  * Errors: SGL_EINVAL with a text for the client, who gets a 400.
  */
 #ifndef SGL_LIVE_EMULATE_REQUEST_H
 #define SGL_LIVE_EMULATE_REQUEST_H
 
-#include "core/failure.h"
+#include "live/emulate_prompt.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#define SGL_EMULATE_BATCH_MAX 4096
+#define SGL_EMULATE_LOGPROBS_MAX 20
+#define SGL_EMULATE_HOST_MAX 255
+#define SGL_EMULATE_NO_PORT (-1)
 
 enum sgl_emulate_api {
     SGL_EMULATE_GENERATE,
@@ -33,24 +38,55 @@ enum sgl_emulate_api {
     SGL_EMULATE_COMPLETIONS,
 };
 
+/* Which logprobs are asked for. */
+struct sgl_emulate_logprobs {
+    bool is_asked;
+    int64_t start; /* token of the prompt; -1: behind it */
+    uint32_t top;
+    uint32_t ids[SGL_EMULATE_LOGPROBS_MAX];
+    uint32_t id_count;
+    bool has_ids;
+};
+
+/* Where the two legs of a pair meet. */
+struct sgl_emulate_meeting {
+    char host[SGL_EMULATE_HOST_MAX + 1];
+    int32_t port; /* SGL_EMULATE_NO_PORT: null */
+    int64_t room;
+};
+
+struct sgl_emulate_part {
+    char *id;  /* owned, as the next; quoted JSON text, ready to be sent */
+    char *rid; /* the id as it is; NULL: none was given */
+    struct sgl_emulate_prompt prompt;
+    int64_t max_tokens;
+    struct sgl_emulate_logprobs logprobs;
+    struct sgl_emulate_meeting meeting; /* of a pair */
+};
+
 struct sgl_emulate_request {
     enum sgl_emulate_api api;
     bool is_streaming;
     bool wants_usage; /* stream_options.include_usage */
-    char *id;         /* owned, as the next three; quoted JSON texts, ready to be sent */
-    char *model;
-    char *rid; /* the id as it is; NULL: none was given */
-    uint64_t *prefix_ids;
-    size_t prefix_count;
-    int64_t prompt_tokens;
-    int64_t max_tokens;
+    bool is_batch;    /* also of one */
+    char *model;      /* owned; quoted JSON text */
+    struct sgl_emulate_part *parts;
+    size_t part_count;
 };
 
-/* `number` makes an id for a request that has none; `model` is that of the worker. Release it when
- * it was read. SGL_EINVAL or SGL_ENOMEM leave nothing to release. */
-int sgl_emulate_request_read(struct sgl_emulate_request *request, enum sgl_emulate_api api,
-                             const char *body, size_t size, uint32_t prefix_block, uint64_t number,
-                             const char *model, struct sgl_failure *failure);
+/* What the worker adds. */
+struct sgl_emulate_reader {
+    enum sgl_emulate_api api;
+    uint32_t prefix_block;
+    uint64_t number; /* makes ids for a request that has none */
+    const char *model;
+    bool is_paired; /* the worker has one leg of a pair: the meeting is needed */
+};
+
+/* Release it when it was read. SGL_EINVAL or SGL_ENOMEM leave nothing to release. */
+int sgl_emulate_request_read(struct sgl_emulate_request *request,
+                             const struct sgl_emulate_reader *reader, const char *body, size_t size,
+                             struct sgl_failure *failure);
 
 void sgl_emulate_request_release(struct sgl_emulate_request *request);
 

@@ -35,10 +35,37 @@ static void put_text(struct sgl_buffer *out, const char *name, const char *text)
     free(object);
 }
 
+/* "null" is SGLang's word for a worker that has no leg. */
+static void put_role(struct sgl_emulate_worker *worker, struct sgl_buffer *out)
+{
+    static const char *const modes[] = {
+        [SGL_EMULATE_REGULAR] = "null",
+        [SGL_EMULATE_PREFILL] = "prefill",
+        [SGL_EMULATE_DECODE] = "decode",
+    };
+
+    sgl_buffer_format(out, ",\"disaggregation_mode\":\"%s\"", modes[worker->role]);
+    if (worker->role == SGL_EMULATE_PREFILL)
+        sgl_buffer_format(out, ",\"disaggregation_bootstrap_port\":%u", worker->bootstrap_port);
+}
+
+/* Legs of pairs: prompts that are kept, and legs that wait for memory. */
+static void count_legs(const struct sgl_emulate_worker *worker, uint32_t *kept, uint32_t *held)
+{
+    *kept = *held = 0;
+    for (uint32_t handle = 0; handle < worker->flight_count; handle++) {
+        *kept += worker->flights[handle]->stage == SGL_EMULATE_KEPT;
+        *held += worker->flights[handle]->stage == SGL_EMULATE_HELD &&
+                 worker->flights[handle]->due != NULL;
+    }
+}
+
 static void put_server_info(struct sgl_emulate_worker *worker, struct sgl_buffer *out)
 {
     const struct sgl_emulate_options *options = worker->run->options;
     struct sgl_emulated_load load;
+    uint32_t kept;
+    uint32_t held;
     char text[64];
 
     sgl_emulator_load(worker->emulator, &load);
@@ -51,6 +78,7 @@ static void put_server_info(struct sgl_emulate_worker *worker, struct sgl_buffer
     put_text(out, "version", text);
     sgl_buffer_format(out, ",\"status\":\"ready\",\"tp_size\":1,\"dp_size\":1,\"port\":%u",
                       worker->port);
+    put_role(worker, out);
     put_number(out, "page_size", sgl_emulator_parameter(worker->emulator, "page_size"));
     put_number(out, "chunked_prefill_size",
                sgl_emulator_parameter(worker->emulator, "chunked_prefill_size"));
@@ -62,12 +90,14 @@ static void put_server_info(struct sgl_emulate_worker *worker, struct sgl_buffer
     const double kv_tokens = sgl_emulator_parameter(worker->emulator, "kv_tokens");
     put_number(out, "max_total_num_tokens", kv_tokens > 0 ? kv_tokens : (double)NAN);
     put_number(out, "time_scale", options->time_scale);
+    count_legs(worker, &kept, &held);
     sgl_buffer_format(out,
                       ",\"internal_states\":[{\"load\":%" PRId64 ",\"requests\":%" PRIu64
                       ",\"finished\":%" PRIu64 ",\"aborted\":%" PRIu64 ",\"output_tokens\":%" PRId64
+                      ",\"rooms\":%" PRIu32 ",\"kept\":%" PRIu32 ",\"waiting_for_memory\":%" PRIu32
                       "}]}",
                       load.queue_length + load.running, worker->requests, worker->finished,
-                      worker->aborted, worker->output_tokens);
+                      worker->aborted, worker->output_tokens, worker->rooms.count, kept, held);
 }
 
 static void put_model_info(struct sgl_emulate_worker *worker, struct sgl_buffer *out)
@@ -186,14 +216,26 @@ static void respond_loads(struct sgl_emulate_worker *worker, struct sgl_http_exc
     respond_put(worker, exchange, put_loads);
 }
 
+/* One that hangs is not: nothing ends it. */
+static bool is_under_way(const struct sgl_emulate_flight *flight)
+{
+    return flight->stage == SGL_EMULATE_ENGINE || flight->stage == SGL_EMULATE_KEPT ||
+           flight->due != NULL;
+}
+
+static bool is_idle(const struct sgl_emulate_worker *worker)
+{
+    for (uint32_t handle = 0; handle < worker->flight_count; handle++)
+        if (is_under_way(worker->flights[handle]))
+            return false;
+    return true;
+}
+
 /* As SGLang: only an idle server flushes. */
 static void flush_cache(struct sgl_emulate_worker *worker, struct sgl_http_exchange *exchange)
 {
-    struct sgl_emulated_load load;
-
     sgl_emulate_advance(worker);
-    sgl_emulator_load(worker->emulator, &load);
-    if (load.queue_length + load.running > 0) {
+    if (!is_idle(worker)) {
         respond_text(exchange, 400, "Flush cache failed: requests are under way.\n");
         return;
     }
@@ -221,11 +263,10 @@ static void abort_request(struct sgl_emulate_worker *worker, struct sgl_http_exc
     sgl_emulate_advance(worker);
     for (uint32_t handle = 0; handle < worker->flight_count; handle++) {
         struct sgl_emulate_flight *flight = worker->flights[handle];
-        /* One that hangs is not in the engine, and stays as it is. */
-        if (!flight->is_used || !flight->is_in_engine || flight->exchange == NULL)
+        if (!is_under_way(flight) || flight->question == NULL)
             continue;
-        if (is_all || (flight->request.rid != NULL &&
-                       strcmp(flight->request.rid, json_string_value(rid)) == 0))
+        const char *own = flight->question->request.parts[flight->part].rid;
+        if (is_all || (own != NULL && strcmp(own, json_string_value(rid)) == 0))
             sgl_emulate_abort(flight, "Abort in waiting queue or while running");
     }
     json_decref(root);

@@ -1,100 +1,78 @@
 #include "emulate_worker.h"
 
-#include "core/absent.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BODY_MOST ((size_t)64 * 1024 * 1024)
+#define CLAIM_MOST 4096 /* bytes of a question for a room */
 
-/* ---- flights ------------------------------------------------------------------------------- */
+/* ---- questions ----------------------------------------------------------------------------- */
 
-static int grow(struct sgl_emulate_worker *worker)
+static void free_question(struct sgl_emulate_question *question)
 {
-    const uint32_t count = worker->flight_count > 0 ? 2 * worker->flight_count : 64;
-    struct sgl_emulate_flight **grown =
-        realloc(worker->flights, count * sizeof(struct sgl_emulate_flight *));
-
-    if (grown == NULL)
-        return SGL_ENOMEM;
-    worker->flights = grown;
-    for (uint32_t handle = worker->flight_count; handle < count; handle++)
-        grown[handle] = NULL;
-    while (worker->flight_count < count) {
-        struct sgl_emulate_flight *flight = calloc(1, sizeof *flight);
-        if (flight == NULL)
-            return SGL_ENOMEM;
-        flight->worker = worker;
-        flight->handle = worker->flight_count;
-        flight->next_free = worker->free;
-        worker->flights[worker->flight_count++] = flight;
-        worker->free = worker->flight_count;
-    }
-    return SGL_OK;
+    sgl_emulate_request_release(&question->request);
+    free(question->progress);
+    free(question->flights);
+    free(question);
 }
 
-static struct sgl_emulate_flight *take_flight(struct sgl_emulate_worker *worker)
+/* Its client has its answer, or left. */
+static void drop(struct sgl_emulate_question *question)
 {
-    if (worker->free == 0 && grow(worker) != SGL_OK && worker->free == 0)
+    for (size_t i = 0; i < question->request.part_count; i++)
+        if (question->flights[i] != NULL)
+            sgl_emulate_leave(question->flights[i]);
+    question->is_over = true;
+    if (!question->is_held)
+        free_question(question);
+}
+
+/* It may be freed again; it was held while its parts were walked. */
+static void let_go(struct sgl_emulate_question *question)
+{
+    question->is_held = false;
+    if (question->is_over)
+        free_question(question);
+}
+
+/* Takes over the request, also when there is no memory. */
+static struct sgl_emulate_question *new_question(struct sgl_emulate_worker *worker,
+                                                 struct sgl_http_exchange *exchange,
+                                                 struct sgl_emulate_request *request)
+{
+    const size_t count = request->part_count;
+    struct sgl_emulate_question *question = calloc(1, sizeof *question);
+
+    if (question == NULL) {
+        sgl_emulate_request_release(request);
         return NULL;
-    struct sgl_emulate_flight *flight = worker->flights[worker->free - 1];
-    worker->free = flight->next_free;
-    flight->is_used = true;
-    flight->is_in_engine = false;
-    flight->has_started = false;
-    flight->is_full = false;
-    flight->is_left = false;
-    return flight;
-}
-
-/* The engine has let go of it, and its client has its answer, or has left. */
-static void give_flight(struct sgl_emulate_flight *flight)
-{
-    struct sgl_emulate_worker *worker = flight->worker;
-
-    sgl_emulate_request_release(&flight->request);
-    flight->exchange = NULL;
-    flight->is_used = false;
-    flight->next_free = worker->free;
-    worker->free = flight->handle + 1;
-}
-
-/* Nobody waits for it any more; outside of what the engine tells. */
-static void leave(struct sgl_emulate_flight *flight)
-{
-    struct sgl_emulate_worker *worker = flight->worker;
-
-    flight->exchange = NULL;
-    flight->is_left = false;
-    if (!flight->is_in_engine ||
-        sgl_emulator_cancel(worker->emulator, flight->handle, worker->now_ns))
-        give_flight(flight);
-}
-
-/* Those that were ended while the engine was telling. */
-static void leave_marked(struct sgl_emulate_worker *worker)
-{
-    worker->has_left = false;
-    for (uint32_t handle = 0; handle < worker->flight_count; handle++)
-        if (worker->flights[handle]->is_used && worker->flights[handle]->is_left)
-            leave(worker->flights[handle]);
-}
-
-void sgl_emulate_advance(struct sgl_emulate_worker *worker)
-{
-    struct sgl_emulate_run *run = worker->run;
-
-    worker->now_ns = sgl_emulate_now_ns(run);
-    if (sgl_emulator_run(worker->emulator, worker->now_ns, run->failure) != SGL_OK) {
-        sgl_emulate_stop(run, SGL_EINVAL, NULL);
-        return;
     }
-    if (worker->has_left)
-        leave_marked(worker);
-    const int64_t next_ns = sgl_emulator_next_ns(worker->emulator);
-    sgl_alarm_set(&worker->alarm,
-                  next_ns == INT64_MAX ? SGL_ALARM_NEVER : sgl_emulate_clock_ns(run, next_ns));
+    question->exchange = exchange;
+    question->worker = worker;
+    question->request = *request;
+    question->left = count;
+    question->progress = calloc(count, sizeof *question->progress);
+    question->flights = calloc(count, sizeof(struct sgl_emulate_flight *));
+    bool is_whole = question->progress != NULL && question->flights != NULL;
+    for (size_t i = 0; i < count && is_whole; i++) {
+        struct sgl_emulate_flight *flight = sgl_emulate_take_flight(worker);
+        is_whole = flight != NULL;
+        if (!is_whole)
+            break;
+        flight->question = question;
+        flight->part = i;
+        question->flights[i] = flight;
+        question->progress[i] = (struct sgl_emulate_progress){
+            .queue_start_s = NAN, .queue_end_s = NAN, .first_token_s = NAN, .now_s = NAN};
+    }
+    if (is_whole)
+        return question;
+    for (size_t i = 0; question->flights != NULL && i < count; i++)
+        if (question->flights[i] != NULL)
+            sgl_emulate_give_flight(question->flights[i]);
+    free_question(question);
+    return NULL;
 }
 
 /* ---- answers ------------------------------------------------------------------------------- */
@@ -111,202 +89,163 @@ void sgl_emulate_respond_json(struct sgl_http_exchange *exchange, int status,
     sgl_buffer_release(body);
 }
 
-static void start_stream(struct sgl_emulate_flight *flight)
+static void start_stream(struct sgl_emulate_question *question)
 {
     const struct sgl_http_field fields[] = {
         sgl_http_field("Content-Type", "text/event-stream; charset=utf-8"),
         sgl_http_field("Cache-Control", "no-cache"),
     };
 
-    sgl_http_start(flight->exchange, 200, NULL, fields, 2, SGL_HTTP_CHUNKED);
-    flight->has_started = true;
+    sgl_http_start(question->exchange, 200, NULL, fields, 2, SGL_HTTP_CHUNKED);
+    question->has_started = true;
 }
 
-/* The connection breaks in the middle of an answer. */
-static void cut(struct sgl_emulate_flight *flight)
+void sgl_emulate_cut(struct sgl_emulate_question *question)
 {
-    if (!flight->has_started)
-        sgl_http_start(flight->exchange, 200, NULL, NULL, 0, 1000);
-    sgl_http_abort(flight->exchange);
-    flight->exchange = NULL;
+    if (!question->has_started)
+        sgl_http_start(question->exchange, 200, NULL, NULL, 0, 1000);
+    sgl_http_abort(question->exchange);
+    drop(question);
 }
 
-static void send_bytes(struct sgl_emulate_flight *flight, struct sgl_buffer *event)
+void sgl_emulate_forget(struct sgl_emulate_question *question)
 {
-    if (event->has_failed)
-        cut(flight);
-    else
-        flight->is_full = !sgl_http_send(flight->exchange, event->bytes, event->size);
-    sgl_buffer_release(event);
+    question->exchange->context = NULL;
+    drop(question);
 }
 
-static bool is_cut_here(const struct sgl_emulate_flight *flight)
+bool sgl_emulate_is_cut(const struct sgl_emulate_flight *flight)
 {
+    const struct sgl_emulate_question *question = flight->question;
     const int64_t cut_after = flight->worker->faults.cut_after;
 
-    return cut_after >= 0 &&
-           (!flight->request.is_streaming || flight->progress.tokens >= cut_after);
+    return cut_after >= 0 && (!question->request.is_streaming ||
+                              question->progress[flight->part].tokens >= cut_after);
 }
 
-static void send_tokens(struct sgl_emulate_flight *flight)
+/* False: there was no memory for it, and the question is over. */
+static bool send_bytes(struct sgl_emulate_question *question, struct sgl_buffer *event)
 {
-    struct sgl_emulate_progress *progress = &flight->progress;
+    const bool is_sent = !event->has_failed;
+
+    if (is_sent)
+        question->is_full = !sgl_http_send(question->exchange, event->bytes, event->size);
+    else
+        sgl_emulate_cut(question);
+    sgl_buffer_release(event);
+    return is_sent;
+}
+
+void sgl_emulate_send_tokens(struct sgl_emulate_flight *flight)
+{
+    struct sgl_emulate_question *question = flight->question;
+    struct sgl_emulate_progress *progress = &question->progress[flight->part];
     struct sgl_buffer event = {0};
 
-    if (progress->tokens == progress->tokens_sent || flight->is_full)
+    if (progress->tokens == progress->tokens_sent || question->is_full)
         return;
     if (flight->worker->faults.is_malformed)
         sgl_buffer_append_text(&event, "data: {\"text\": \n\n");
     else
-        sgl_emulate_put_tokens(&event, &flight->request, progress);
+        sgl_emulate_put_tokens(&event, &question->request, flight->part, progress);
     progress->tokens_sent = progress->tokens;
-    send_bytes(flight, &event);
+    send_bytes(question, &event);
 }
 
-/* The last of it, for a client that still waits. */
-static void send_end(struct sgl_emulate_flight *flight)
+static void send_end(struct sgl_emulate_question *question, size_t part)
 {
-    struct sgl_emulate_progress *progress = &flight->progress;
-    const bool is_malformed = flight->worker->faults.is_malformed;
+    const bool is_malformed = question->worker->faults.is_malformed;
+    const bool is_last = question->left == 0;
+    struct sgl_buffer event = {0};
+
+    if (is_malformed)
+        sgl_buffer_append_text(&event, "data: {\"text\": \n\n");
+    else
+        sgl_emulate_put_end(&event, &question->request, part, &question->progress[part]);
+    if (is_last && is_malformed)
+        sgl_buffer_append_text(&event, "data: [DONE]\n\n");
+    else if (is_last)
+        sgl_emulate_put_done(&event, &question->request, question->progress);
+    if (!send_bytes(question, &event) || !is_last)
+        return;
+    sgl_http_end(question->exchange);
+    drop(question);
+}
+
+static void answer(struct sgl_emulate_question *question)
+{
     struct sgl_buffer body = {0};
 
-    if (!flight->request.is_streaming) {
-        if (is_malformed)
-            sgl_buffer_append_text(&body, "{\"text\": ");
-        else
-            sgl_emulate_put_answer(&body, &flight->request, progress);
-        sgl_emulate_respond_json(flight->exchange, 200, &body);
-        flight->exchange = NULL;
-        return;
-    }
-    if (is_malformed)
-        sgl_buffer_append_text(&body, "data: {\"text\": \n\ndata: [DONE]\n\n");
+    if (question->worker->faults.is_malformed)
+        sgl_buffer_append_text(&body, "{\"text\": ");
     else
-        sgl_emulate_put_end(&body, &flight->request, progress);
-    send_bytes(flight, &body);
-    if (flight->exchange != NULL)
-        sgl_http_end(flight->exchange);
-    flight->exchange = NULL;
+        sgl_emulate_put_answer(&body, &question->request, question->progress);
+    sgl_emulate_respond_json(question->exchange, 200, &body);
+    drop(question);
+}
+
+void sgl_emulate_end_part(struct sgl_emulate_flight *flight)
+{
+    struct sgl_emulate_question *question = flight->question;
+    const bool is_cut = sgl_emulate_is_cut(flight);
+
+    question->flights[flight->part] = NULL;
+    question->left--;
+    flight->question = NULL;
+    if (is_cut)
+        sgl_emulate_cut(question);
+    else if (question->request.is_streaming)
+        send_end(question, flight->part);
+    else if (question->left == 0)
+        answer(question);
 }
 
 void sgl_emulate_abort(struct sgl_emulate_flight *flight, const char *why)
 {
-    flight->progress.aborted = why;
-    flight->progress.now_s = sgl_emulate_epoch_s(flight->worker->run, flight->worker->now_ns);
+    struct sgl_emulate_progress *progress = &flight->question->progress[flight->part];
+
+    progress->aborted = why;
+    progress->now_s = sgl_emulate_epoch_s(flight->worker->run, flight->worker->now_ns);
     flight->worker->aborted++;
-    send_end(flight);
-    leave(flight);
+    sgl_emulate_end_part(flight);
+    sgl_emulate_leave(flight);
 }
 
-/* ---- what the engine tells ----------------------------------------------------------------- */
-
-static void take_tokens(struct sgl_emulate_flight *flight, const struct sgl_emulated_event *event)
+void sgl_emulate_fail(struct sgl_emulate_question *question, int status, const char *message)
 {
-    struct sgl_emulate_progress *progress = &flight->progress;
-
-    /* One that has to wait again is computed anew; what it gave it has given. */
-    if (event->tokens <= progress->tokens)
-        return;
-    progress->tokens = event->tokens;
-    progress->now_s = sgl_emulate_epoch_s(flight->worker->run, event->time_ns);
-    if (isnan(progress->first_token_s))
-        progress->first_token_s = progress->now_s;
-}
-
-static void refuse(struct sgl_emulate_flight *flight, const char *error)
-{
+    const char *type = status < 500 ? "BadRequestError" : "InternalServerError";
     struct sgl_buffer event = {0};
 
-    if (!flight->request.is_streaming) {
-        sgl_http_respond_error(flight->exchange, 400, "BadRequestError", error, NULL, 0);
-        flight->exchange = NULL;
-        return;
-    }
-    sgl_buffer_format(&event,
-                      "data: {\"error\":{\"message\":\"%s\",\"type\":\"BadRequestError\","
-                      "\"code\":400}}\n\ndata: [DONE]\n\n",
-                      error);
-    send_bytes(flight, &event);
-    if (flight->exchange != NULL)
-        sgl_http_end(flight->exchange);
-    flight->exchange = NULL;
-}
-
-void sgl_emulate_hear(void *context, const struct sgl_emulated_event *event)
-{
-    struct sgl_emulate_worker *worker = context;
-    struct sgl_emulate_flight *flight = worker->flights[event->handle];
-    struct sgl_emulate_progress *progress = &flight->progress;
-    struct sgl_emulated_load load;
-
-    if (event->kind == SGL_EMULATED_TOKENS) {
-        take_tokens(flight, event);
-        if (flight->exchange == NULL || flight->is_left)
+    if (question->request.is_streaming) {
+        /* No message has quotes in it. */
+        sgl_buffer_format(&event,
+                          "data: {\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"code\":%d}}\n\n"
+                          "data: [DONE]\n\n",
+                          message, type, status);
+        if (!send_bytes(question, &event))
             return;
-        if (flight->request.is_streaming && is_cut_here(flight)) {
-            cut(flight);
-            /* The engine must not be told while it tells. */
-            flight->is_left = worker->has_left = true;
-        } else if (flight->request.is_streaming) {
-            send_tokens(flight);
-        }
-        return;
+        sgl_http_end(question->exchange);
+    } else {
+        sgl_http_respond_error(question->exchange, status, type, message, NULL, 0);
     }
-    flight->is_in_engine = false;
-    if (event->kind == SGL_EMULATED_REJECT) {
-        refuse(flight, event->error);
-        give_flight(flight);
-        return;
-    }
-    if (flight->exchange != NULL) {
-        take_tokens(flight, event);
-        sgl_emulator_load(worker->emulator, &load);
-        progress->now_s = sgl_emulate_epoch_s(worker->run, event->time_ns);
-        progress->queue_end_s = sgl_emulate_epoch_s(worker->run, event->started_ns);
-        progress->cached_tokens = event->cached_tokens != SGL_ABSENT ? event->cached_tokens : 0;
-        progress->queue_length = load.queue_length;
-        worker->finished++;
-        worker->output_tokens += event->tokens;
-        if (is_cut_here(flight))
-            cut(flight);
-        else
-            send_end(flight);
-    }
-    give_flight(flight);
+    drop(question);
 }
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static void submit(struct sgl_emulate_flight *flight)
+static void launch(struct sgl_emulate_question *question)
 {
-    struct sgl_emulate_worker *worker = flight->worker;
-    struct sgl_emulate_request *request = &flight->request;
-    struct sgl_failure failure = {.text = ""};
-    const struct sgl_emulated_job job = {
-        .handle = flight->handle,
-        .prompt_tokens = request->prompt_tokens,
-        .max_tokens = request->max_tokens,
-        .prefix_ids = request->prefix_ids,
-        .prefix_count = request->prefix_count,
-        .prefix_block = worker->run->options->prefix_block,
-    };
+    struct sgl_emulate_worker *worker = question->worker;
 
     sgl_emulate_advance(worker);
-    flight->progress = (struct sgl_emulate_progress){
-        .created_s = sgl_emulate_epoch_s(worker->run, worker->now_ns),
-        .queue_end_s = NAN,
-        .first_token_s = NAN,
-        .now_s = NAN,
-    };
-    if (request->is_streaming)
-        start_stream(flight);
-    flight->is_in_engine = true;
-    const int status = sgl_emulator_submit(worker->emulator, &job, worker->now_ns, &failure);
-    if (status != SGL_OK) {
-        flight->is_in_engine = false;
-        refuse(flight, failure.text);
-        give_flight(flight);
-    }
+    for (size_t i = 0; i < question->request.part_count; i++)
+        question->progress[i].created_s = sgl_emulate_epoch_s(worker->run, worker->now_ns);
+    if (question->request.is_streaming)
+        start_stream(question);
+    question->is_held = true;
+    for (size_t i = 0; i < question->request.part_count && !question->is_over; i++)
+        sgl_emulate_launch(question->flights[i]);
+    let_go(question);
     sgl_emulate_advance(worker);
 }
 
@@ -316,6 +255,13 @@ static void take_request(struct sgl_emulate_worker *worker, struct sgl_http_exch
     struct sgl_emulate_run *run = worker->run;
     struct sgl_emulate_request request;
     struct sgl_failure failure = {.text = ""};
+    const struct sgl_emulate_reader reader = {
+        .api = api,
+        .prefix_block = run->options->prefix_block,
+        .number = run->numbers++,
+        .model = run->options->model,
+        .is_paired = worker->role != SGL_EMULATE_REGULAR,
+    };
 
     worker->requests++;
     if (worker->faults.status > 0) {
@@ -325,26 +271,23 @@ static void take_request(struct sgl_emulate_worker *worker, struct sgl_http_exch
                                NULL, 0);
         return;
     }
-    const int status = sgl_emulate_request_read(&request, api, exchange->body, exchange->body_size,
-                                                run->options->prefix_block, run->numbers++,
-                                                run->options->model, &failure);
+    const int status =
+        sgl_emulate_request_read(&request, &reader, exchange->body, exchange->body_size, &failure);
     if (status != SGL_OK) {
         sgl_http_respond_error(exchange, status == SGL_EINVAL ? 400 : 503,
                                status == SGL_EINVAL ? "BadRequestError" : "no_memory", failure.text,
                                NULL, 0);
         return;
     }
-    struct sgl_emulate_flight *flight = take_flight(worker);
-    if (flight == NULL) {
-        sgl_emulate_request_release(&request);
+    struct sgl_emulate_question *question = new_question(worker, exchange, &request);
+    if (question == NULL) {
         sgl_http_respond_error(exchange, 503, "no_memory", "out of memory", NULL, 0);
         return;
     }
-    flight->request = request;
-    flight->exchange = exchange;
-    exchange->context = flight;
+    exchange->context = question;
+    worker->requests += question->request.part_count - 1;
     if (!worker->faults.hangs)
-        submit(flight);
+        launch(question);
 }
 
 static bool is_path(const char *path, size_t size, const char *name)
@@ -383,72 +326,67 @@ static void hear_request(void *context, struct sgl_http_exchange *exchange)
 static void hear_gone(void *context, struct sgl_http_exchange *exchange)
 {
     struct sgl_emulate_worker *worker = context;
-    struct sgl_emulate_flight *flight = exchange->context;
+    struct sgl_emulate_question *question = exchange->context;
 
-    if (flight == NULL)
+    if (question == NULL)
         return;
-    flight->exchange = NULL;
     worker->aborted++;
-    if (!flight->is_in_engine) {
-        give_flight(flight);
-        return;
-    }
-    /* Catching up may end it; else it is left when that is done. */
-    flight->is_left = worker->has_left = true;
+    drop(question);
     sgl_emulate_advance(worker);
 }
 
 static void hear_drained(void *context, struct sgl_http_exchange *exchange)
 {
-    struct sgl_emulate_flight *flight = exchange->context;
+    struct sgl_emulate_question *question = exchange->context;
 
     (void)context;
-    if (flight == NULL)
+    if (question == NULL)
         return;
-    flight->is_full = false;
-    send_tokens(flight);
+    question->is_full = false;
+    question->is_held = true;
+    for (size_t i = 0; i < question->request.part_count && !question->is_full; i++)
+        if (!question->is_over && question->flights[i] != NULL)
+            sgl_emulate_send_tokens(question->flights[i]);
+    let_go(question);
 }
 
-const struct sgl_http_handler sgl_emulate_handler = {
+static const struct sgl_http_handler worker_handler = {
     .request = hear_request,
     .gone = hear_gone,
     .drained = hear_drained,
 };
 
-/* ---- faults -------------------------------------------------------------------------------- */
+/* ---- ports --------------------------------------------------------------------------------- */
 
-int sgl_emulate_lose(struct sgl_emulate_worker *worker)
-{
-    for (uint32_t handle = 0; handle < worker->flight_count; handle++) {
-        struct sgl_emulate_flight *flight = worker->flights[handle];
-        if (!flight->is_used)
-            continue;
-        if (flight->exchange != NULL)
-            cut(flight);
-        give_flight(flight);
-    }
-    sgl_alarm_set(&worker->alarm, SGL_ALARM_NEVER);
-    return sgl_emulator_reset(worker->emulator, worker->run->failure);
-}
-
-int sgl_emulate_listen(struct sgl_emulate_worker *worker)
+static int listen_on(struct sgl_emulate_worker *worker, struct sgl_http_server **server,
+                     const struct sgl_http_handler *handler, size_t body_max, uint16_t *port)
 {
     struct sgl_emulate_run *run = worker->run;
     struct sgl_http_options options = {
         .limits = sgl_http_limits_standard(),
-        .handler = &sgl_emulate_handler,
+        .handler = handler,
         .context = worker,
     };
 
-    options.limits.body_max = BODY_MOST;
-    int status = sgl_http_server_create(&worker->server, &run->loop, &options, run->failure);
+    options.limits.body_max = body_max;
+    int status = sgl_http_server_create(server, &run->loop, &options, run->failure);
     if (status != SGL_OK)
         return status;
-    status = sgl_http_server_listen(worker->server, run->options->host, worker->port, &worker->port,
-                                    run->failure);
+    status = sgl_http_server_listen(*server, run->options->host, *port, port, run->failure);
     if (status != SGL_OK) {
-        sgl_http_server_close(worker->server);
-        worker->server = NULL;
+        sgl_http_server_close(*server);
+        *server = NULL;
     }
     return status;
+}
+
+int sgl_emulate_listen(struct sgl_emulate_worker *worker)
+{
+    const int status =
+        listen_on(worker, &worker->server, &worker_handler, BODY_MOST, &worker->port);
+
+    return status == SGL_OK && worker->role == SGL_EMULATE_PREFILL
+               ? listen_on(worker, &worker->bootstrap, &sgl_emulate_bootstrap_handler, CLAIM_MOST,
+                           &worker->bootstrap_port)
+               : status;
 }

@@ -13,14 +13,21 @@ struct sgl_emulator {
     void *context;
     int64_t now_ns; /* of the advance under way */
     double factor;  /* of its steps */
+    bool is_scheduling;
+    bool is_freed; /* somebody was cancelled: work may start between events */
 };
+
+static void tell(void *context, uint32_t handle, int64_t tokens);
 
 static void emit(void *context, const struct sgl_worker_event *event)
 {
     struct sgl_emulator *self = context;
 
     switch (event->kind) {
-    case SGL_WORKER_FIRST_TOKEN: /* told with the tokens of all, when the step is over */
+    case SGL_WORKER_FIRST_TOKEN:
+        /* Of a step, it is told with the tokens of all. A decode leg brings its first one. */
+        if (self->is_scheduling)
+            tell(self, event->handle, 1);
         break;
     case SGL_WORKER_FINISH:
         self->hear(self->context, &(struct sgl_emulated_event){
@@ -53,6 +60,15 @@ static void tell(void *context, uint32_t handle, int64_t tokens)
                                   .time_ns = self->now_ns,
                                   .tokens = tokens,
                               });
+}
+
+static int schedule(struct sgl_emulator *self, int64_t now_ns, struct sgl_failure *failure)
+{
+    self->now_ns = now_ns;
+    self->is_scheduling = true;
+    const int status = self->ops->schedule(self->state, now_ns, failure);
+    self->is_scheduling = false;
+    return status;
 }
 
 static int start(struct sgl_emulator *self, struct sgl_failure *failure)
@@ -121,7 +137,11 @@ int sgl_emulator_run(struct sgl_emulator *emulator, int64_t now_ns, struct sgl_f
         emulator->now_ns = next_ns;
         emulator->ops->advance(emulator->state, next_ns);
         emulator->ops->tokens(emulator->state, tell, emulator);
-        status = emulator->ops->schedule(emulator->state, next_ns, failure);
+        status = schedule(emulator, next_ns, failure);
+    }
+    if (status == SGL_OK && emulator->is_freed) {
+        emulator->is_freed = false;
+        status = schedule(emulator, now_ns, failure);
     }
     return status;
 }
@@ -129,6 +149,11 @@ int sgl_emulator_run(struct sgl_emulator *emulator, int64_t now_ns, struct sgl_f
 int sgl_emulator_submit(struct sgl_emulator *emulator, const struct sgl_emulated_job *job,
                         int64_t now_ns, struct sgl_failure *failure)
 {
+    static const enum sgl_leg legs[] = {
+        [SGL_EMULATED_WHOLE] = SGL_LEG_WHOLE,
+        [SGL_EMULATED_PREFILL] = SGL_LEG_PREFILL,
+        [SGL_EMULATED_DECODE] = SGL_LEG_DECODE,
+    };
     const struct sgl_request request = {
         .arrival_ns = now_ns,
         .prompt_tokens = job->prompt_tokens,
@@ -145,16 +170,18 @@ int sgl_emulator_submit(struct sgl_emulator *emulator, const struct sgl_emulated
                                                  .arrival_ns = now_ns,
                                                  .max_tokens = job->max_tokens,
                                                  .output_tokens = job->max_tokens,
+                                                 .leg = legs[job->leg],
                                                  .request = &request,
                                                  .recorded = &recorded,
                                              },
                                              failure);
 
-    return status == SGL_OK ? emulator->ops->schedule(emulator->state, now_ns, failure) : status;
+    return status == SGL_OK ? schedule(emulator, now_ns, failure) : status;
 }
 
 bool sgl_emulator_cancel(struct sgl_emulator *emulator, uint32_t handle, int64_t now_ns)
 {
+    emulator->is_freed = true;
     return emulator->ops->cancel(emulator->state, now_ns, handle);
 }
 

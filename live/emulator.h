@@ -31,6 +31,13 @@ enum sgl_emulated_kind {
     SGL_EMULATED_REJECT,
 };
 
+/* Which part of a request it has: sim/worker_model.h. */
+enum sgl_emulated_leg {
+    SGL_EMULATED_WHOLE,
+    SGL_EMULATED_PREFILL, /* finish: its memory stays taken until cancel */
+    SGL_EMULATED_DECODE,  /* token 1 is told when it joins */
+};
+
 struct sgl_emulated_event {
     enum sgl_emulated_kind kind;
     uint32_t handle;
@@ -43,6 +50,7 @@ struct sgl_emulated_event {
 
 struct sgl_emulated_job {
     uint32_t handle;
+    enum sgl_emulated_leg leg;
     int64_t prompt_tokens;
     int64_t max_tokens;
     const uint64_t *prefix_ids;
@@ -71,8 +79,9 @@ int sgl_emulator_run(struct sgl_emulator *emulator, int64_t now_ns, struct sgl_f
 int sgl_emulator_submit(struct sgl_emulator *emulator, const struct sgl_emulated_job *job,
                         int64_t now_ns, struct sgl_failure *failure);
 
-/* Its client has left. True: nothing more will be told of it; false: its finish will. run(now_ns)
- * must have been called. */
+/* Its client has left, or the memory of a prefill leg has arrived elsewhere. True: nothing more
+ * will be told of it; false: its finish will. run(now_ns) must have been called, and must be called
+ * again: others may go on. */
 bool sgl_emulator_cancel(struct sgl_emulator *emulator, uint32_t handle, int64_t now_ns);
 
 /* From now on its steps take `factor` times as long. */

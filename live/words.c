@@ -1,9 +1,7 @@
 #include "words.h"
 
-#define WORD_COUNT 64
-
 /* clang-format off */
-static const char words[WORD_COUNT][SGL_WORD_BYTES + 1] = {
+static const char words[SGL_WORD_COUNT][SGL_WORD_BYTES + 1] = {
     " the", " and", " for", " are", " but", " not", " you", " all", " can", " had", " her",
     " was", " one", " our", " out", " day", " get", " has", " him", " his", " how", " man",
     " new", " now", " old", " see", " two", " way", " who", " did", " its", " let", " put",
@@ -15,5 +13,5 @@ static const char words[WORD_COUNT][SGL_WORD_BYTES + 1] = {
 
 const char *sgl_word(uint64_t number)
 {
-    return words[number % WORD_COUNT];
+    return words[number % SGL_WORD_COUNT];
 }

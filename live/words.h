@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 #define SGL_WORD_BYTES 4
+#define SGL_WORD_COUNT 64
 
-/* One of 64, by any number. */
+/* One of them, by any number. */
 const char *sgl_word(uint64_t number);
 
 #endif

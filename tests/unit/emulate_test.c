@@ -260,7 +260,10 @@ static void those_who_leave(void)
 static int read_request(struct sgl_emulate_request *request, enum sgl_emulate_api api,
                         const char *body, struct sgl_failure *failure)
 {
-    return sgl_emulate_request_read(request, api, body, strlen(body), 2, 7, "a-model", failure);
+    const struct sgl_emulate_reader reader = {
+        .api = api, .prefix_block = 2, .number = 7, .model = "a-model"};
+
+    return sgl_emulate_request_read(request, &reader, body, strlen(body), failure);
 }
 
 static void tokens_are_counted(void)
@@ -291,9 +294,9 @@ static void tokens_are_counted(void)
         struct sgl_failure failure = {.text = ""};
         CU_ASSERT_EQUAL_FATAL(read_request(&request, cases[i].api, cases[i].body, &failure),
                               SGL_OK);
-        CU_ASSERT_EQUAL(request.prompt_tokens, cases[i].prompt_tokens);
-        CU_ASSERT_EQUAL(request.max_tokens, cases[i].max_tokens);
-        CU_ASSERT_EQUAL(request.prefix_count, cases[i].ids);
+        CU_ASSERT_EQUAL(request.parts[0].prompt.tokens, cases[i].prompt_tokens);
+        CU_ASSERT_EQUAL(request.parts[0].max_tokens, cases[i].max_tokens);
+        CU_ASSERT_EQUAL(request.parts[0].prompt.prefix_count, cases[i].ids);
         sgl_emulate_request_release(&request);
     }
 }
@@ -310,7 +313,9 @@ static void refused_with_a_reason(void)
         {SGL_EMULATE_GENERATE, "{\"text\":\"\xff\"}", "no JSON"},
         {SGL_EMULATE_GENERATE, "[]", "no JSON object"},
         {SGL_EMULATE_GENERATE, "{}", "text is missing"},
-        {SGL_EMULATE_GENERATE, "{\"text\":[\"a\",\"b\"]}", "text is a batch"},
+        {SGL_EMULATE_GENERATE, "{\"text\":[]}", "a batch of 0 prompts"},
+        {SGL_EMULATE_GENERATE, "{\"text\":[\"a\",5]}", "text is neither"},
+        {SGL_EMULATE_GENERATE, "{\"text\":[\"a\",\"b\"],\"rid\":[\"x\"]}", "rid has 1 entries"},
         {SGL_EMULATE_GENERATE, "{\"input_ids\":[1,-2]}", "a token id"},
         {SGL_EMULATE_GENERATE, "{\"input_ids\":[1,\"x\"]}", "a token id"},
         {SGL_EMULATE_GENERATE, "{\"text\":\"a\",\"rid\":5}", "rid is no text"},
@@ -346,12 +351,12 @@ static void equal_beginnings_equal_ids(void)
                                        "{\"prompt\":\"aaaaaaaabbbbbbbbcccccccXddddddddee\"}",
                                        &failure),
                           SGL_OK);
-    CU_ASSERT_EQUAL(left.prefix_count, 4);
-    CU_ASSERT_EQUAL(right.prefix_count, 5);
-    CU_ASSERT_EQUAL(left.prefix_ids[0], right.prefix_ids[0]);
-    CU_ASSERT_EQUAL(left.prefix_ids[1], right.prefix_ids[1]);
-    CU_ASSERT_NOT_EQUAL(left.prefix_ids[2], right.prefix_ids[2]);
-    CU_ASSERT_NOT_EQUAL(left.prefix_ids[3], right.prefix_ids[3]);
+    CU_ASSERT_EQUAL(left.parts[0].prompt.prefix_count, 4);
+    CU_ASSERT_EQUAL(right.parts[0].prompt.prefix_count, 5);
+    CU_ASSERT_EQUAL(left.parts[0].prompt.prefix_ids[0], right.parts[0].prompt.prefix_ids[0]);
+    CU_ASSERT_EQUAL(left.parts[0].prompt.prefix_ids[1], right.parts[0].prompt.prefix_ids[1]);
+    CU_ASSERT_NOT_EQUAL(left.parts[0].prompt.prefix_ids[2], right.parts[0].prompt.prefix_ids[2]);
+    CU_ASSERT_NOT_EQUAL(left.parts[0].prompt.prefix_ids[3], right.parts[0].prompt.prefix_ids[3]);
     sgl_emulate_request_release(&left);
     sgl_emulate_request_release(&right);
 }
