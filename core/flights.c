@@ -4,84 +4,158 @@
 
 #include <assert.h>
 
-#define SLOTS_FIRST 64
+#define LINE 16         /* buckets: 64 bytes */
+#define LINES_FIRST 4   /* a power of two */
+#define LINES_MANY 4096 /* from here on chains may be twice as long: memory counts for more */
 
-static size_t home_of(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
-                      enum sgl_pool pool)
+/* A flight in 32 bytes. worker is less than the 2^20 of limits.h. */
+struct record {
+    uint32_t next; /* number + 1; must come first: of a free record it is the table's */
+    unsigned int worker : 20;
+    unsigned int pool : 2;
+    unsigned int has_first_token : 1;
+    unsigned int is_trial : 1;
+    unsigned int attempt : 8;
+    int64_t request;
+    int64_t sent_ns;
+    uint64_t decision_sequence;
+};
+
+static struct record *record_at(const struct sgl_flights *flights, uint32_t number)
 {
-    uint64_t hash = (uint64_t)request * 4 + (uint64_t)pool + ((uint64_t)attempt << 40);
-
-    hash *= UINT64_C(0x9e3779b97f4a7c15); /* Fibonacci hashing: the high bits are the mixed ones */
-    return (size_t)(hash >> 32) & (flights->slot_count - 1);
+    return sgl_records_at(&flights->records, sizeof(struct record), number);
 }
 
-struct sgl_flight *sgl_flights_find(const struct sgl_flights *flights, int64_t request,
-                                    uint32_t attempt, enum sgl_pool pool)
+/* Fibonacci hashing spreads the lines of requests that follow each other as evenly as can be; the
+ * high bits are the mixed ones. Attempts of a request, of which one is out at a time, share a
+ * bucket. */
+static uint32_t *bucket_of(const struct sgl_flights *flights, int64_t request, enum sgl_pool pool)
 {
-    if (flights->slot_count == 0)
-        return NULL;
-    size_t at = home_of(flights, request, attempt, pool);
-    for (; flights->slots[at].is_used; at = (at + 1) & (flights->slot_count - 1)) {
-        struct sgl_flight *flight = &flights->slots[at];
-        if (flight->request == request && flight->attempt == attempt && flight->pool == pool)
-            return flight;
+    const uint64_t line =
+        ((uint64_t)request / LINE * SGL_POOL_COUNT + (uint64_t)pool) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return &flights->buckets[(line >> (64 - flights->line_bits)) * LINE + (uint64_t)request % LINE];
+}
+
+uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
+                          enum sgl_pool pool)
+{
+    if (flights->line_count == 0)
+        return SGL_NO_FLIGHT;
+    for (uint32_t at = *bucket_of(flights, request, pool); at != 0;) {
+        const struct record *record = record_at(flights, at - 1);
+        if (record->request == request && record->attempt == attempt &&
+            record->pool == (unsigned)pool)
+            return at - 1;
+        at = record->next;
     }
-    return NULL;
+    return SGL_NO_FLIGHT;
 }
 
-void sgl_flights_add(struct sgl_flights *flights, const struct sgl_flight *flight)
+struct sgl_flight sgl_flights_get(const struct sgl_flights *flights, uint32_t number)
 {
-    assert(2 * (flights->flight_count + 1) <= flights->slot_count);
-    size_t at = home_of(flights, flight->request, flight->attempt, flight->pool);
-    while (flights->slots[at].is_used)
-        at = (at + 1) & (flights->slot_count - 1);
-    flights->slots[at] = *flight;
-    flights->slots[at].is_used = true;
-    flights->flight_count++;
+    const struct record *record = record_at(flights, number);
+
+    return (struct sgl_flight){
+        .request = record->request,
+        .attempt = record->attempt,
+        .pool = (enum sgl_pool)record->pool,
+        .worker = record->worker,
+        .has_first_token = record->has_first_token,
+        .is_trial = record->is_trial,
+        .sent_ns = record->sent_ns,
+        .decision_sequence = record->decision_sequence,
+    };
+}
+
+uint32_t sgl_flights_add(struct sgl_flights *flights, const struct sgl_flight *flight)
+{
+    const uint32_t number = sgl_records_take(&flights->records, sizeof(struct record));
+    uint32_t *bucket = bucket_of(flights, flight->request, flight->pool);
+    const struct record record = {
+        .next = *bucket,
+        .worker = flight->worker & 0xfffff,
+        .pool = (unsigned)flight->pool & 3,
+        .has_first_token = flight->has_first_token,
+        .is_trial = flight->is_trial,
+        .attempt = flight->attempt & 0xff,
+        .request = flight->request,
+        .sent_ns = flight->sent_ns,
+        .decision_sequence = flight->decision_sequence,
+    };
+
+    assert(record.worker == flight->worker && record.attempt == flight->attempt);
+    *record_at(flights, number) = record;
+    *bucket = number + 1;
+    return number;
+}
+
+/* Twice the lines, in place. A line of buckets is split in two, and the last one first, for its
+ * halves lie at or behind it. */
+static int grow(struct sgl_flights *flights)
+{
+    const uint32_t before = flights->line_count;
+    const uint32_t line_count = before > 0 ? 2 * before : LINES_FIRST;
+    const size_t size = (size_t)line_count * LINE * sizeof *flights->buckets;
+    uint32_t *buckets = sgl_resize(flights->allocator, flights->buckets, size);
+
+    if (buckets == NULL)
+        return SGL_ENOMEM;
+    flights->buckets = buckets;
+    flights->line_count = line_count;
+    for (flights->line_bits = 0; line_count >> flights->line_bits > 1;)
+        flights->line_bits++;
+    for (uint32_t i = 0; before == 0 && i < line_count * LINE; i++)
+        buckets[i] = 0;
+    for (uint32_t line = before; line-- > 0;) {
+        uint32_t heads[LINE];
+        for (uint32_t i = 0; i < LINE; i++)
+            heads[i] = buckets[line * LINE + i];
+        for (uint32_t i = 0; i < 2 * LINE; i++)
+            buckets[2 * line * LINE + i] = 0;
+        for (uint32_t i = 0; i < LINE; i++) {
+            for (uint32_t at = heads[i], next; at != 0; at = next) {
+                struct record *record = record_at(flights, at - 1);
+                uint32_t *bucket = bucket_of(flights, record->request, (enum sgl_pool)record->pool);
+                next = record->next;
+                record->next = *bucket;
+                *bucket = at;
+            }
+        }
+    }
+    return SGL_OK;
 }
 
 int sgl_flights_reserve(struct sgl_flights *flights)
 {
-    if (2 * (flights->flight_count + 1) <= flights->slot_count)
-        return SGL_OK;
-    struct sgl_flights grown = *flights;
-    grown.slot_count = flights->slot_count > 0 ? 2 * flights->slot_count : SLOTS_FIRST;
-    grown.flight_count = 0;
-    grown.slots = sgl_allocate(flights->allocator, grown.slot_count, sizeof *grown.slots);
-    if (grown.slots == NULL)
+    const uint64_t per_line = flights->line_count < LINES_MANY ? LINE : 2 * LINE;
+
+    if (flights->records.used >= per_line * flights->line_count && grow(flights) != SGL_OK)
         return SGL_ENOMEM;
-    for (size_t i = 0; i < flights->slot_count; i++)
-        if (flights->slots[i].is_used)
-            sgl_flights_add(&grown, &flights->slots[i]);
-    sgl_flights_release(flights);
-    *flights = grown;
-    return SGL_OK;
+    return sgl_records_reserve(&flights->records, sizeof(struct record), flights->allocator);
 }
 
-void sgl_flights_remove(struct sgl_flights *flights, struct sgl_flight *flight)
+void sgl_flights_set_first_token(struct sgl_flights *flights, uint32_t number)
 {
-    const size_t mask = flights->slot_count - 1;
-    size_t hole = (size_t)(flight - flights->slots);
+    record_at(flights, number)->has_first_token = true;
+}
 
-    /* Move back whatever could not be found any more past the hole: a flight whose home does not
-     * lie cyclically in (hole, its slot]. */
-    for (size_t at = (hole + 1) & mask; flights->slots[at].is_used; at = (at + 1) & mask) {
-        const struct sgl_flight *moved = &flights->slots[at];
-        const size_t home = home_of(flights, moved->request, moved->attempt, moved->pool);
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
-            flights->slots[hole] = *moved;
-            hole = at;
-        }
-    }
-    flights->slots[hole].is_used = false;
-    flights->flight_count--;
+void sgl_flights_remove(struct sgl_flights *flights, uint32_t number)
+{
+    const struct record *record = record_at(flights, number);
+    uint32_t *at = bucket_of(flights, record->request, (enum sgl_pool)record->pool);
+
+    while (*at != number + 1)
+        at = &record_at(flights, *at - 1)->next;
+    *at = record->next;
+    sgl_records_give(&flights->records, sizeof(struct record), number);
 }
 
 void sgl_flights_release(struct sgl_flights *flights)
 {
-    if (flights->slots != NULL)
-        sgl_resize(flights->allocator, flights->slots, 0);
-    flights->slots = NULL;
-    flights->slot_count = 0;
-    flights->flight_count = 0;
+    sgl_records_release(&flights->records, flights->allocator);
+    if (flights->buckets != NULL)
+        sgl_resize(flights->allocator, flights->buckets, 0);
+    flights->buckets = NULL;
+    flights->line_count = 0;
 }

@@ -1,52 +1,69 @@
 /*
  * flights.h - the requests that are out at a worker: (request, attempt, pool) -> flight.
  *
- *     slots   [ - | (7,0,R) | (2,0,R) | - | - | (9,1,R) | - | - ]     a power of two, at most half
- * full \ probe to the right until the key or an empty slot
+ *     buckets   [ - | 3 | - | 8 || 5 | - | - | - || ... ]      a power of two; number + 1, or 0
+ *                     |       |    '-> (4) -> (9)              16 to a line: requests 16 i to
+ *                     |       '-> (7)                          16 i + 15 have those of one line
+ *                     '-> (2)
+ *     records   [ packed: key, worker, times, the next one of its bucket ]        records.h
  *
- * Open addressing, linear probing; a removal shifts the run behind it back, so there are no
- * tombstones and the table does not age. It is never iterated: no hash order can leak into a
- * result. Memory: the caller's allocator; grows by doubling, never shrinks.
+ * A flight is a record of 32 bytes, which stays where it is, so it has a number; it is found by its
+ * key through a chain. Requests that follow each other are neighbours in the buckets, for drivers
+ * count them up: who routes or completes them in about that order stays within a few lines of the
+ * processor's cache. The table is never iterated: no order of chains can leak into a result.
+ *
+ * Memory: the caller's allocator; 32 bytes a flight and 2 to 8 of the buckets, which double in
+ * place. It grows to the most flights that were ever out together and never shrinks. Only reserve
+ * allocates.
  */
 #ifndef SGL_CORE_FLIGHTS_H
 #define SGL_CORE_FLIGHTS_H
 
 #include "allocator.h"
+#include "records.h"
 #include "request.h"
 
 #include <stdbool.h>
 
+#define SGL_NO_FLIGHT UINT32_MAX
+#define SGL_ATTEMPT_MAX 255 /* what a record has room for; retries stop long before (retry.h) */
+
 struct sgl_flight {
     int64_t request;
-    uint32_t attempt;
+    uint32_t attempt; /* at most SGL_ATTEMPT_MAX */
     enum sgl_pool pool;
     uint32_t worker;
     bool has_first_token;
     bool is_trial; /* of a breaker that is half open */
-    bool is_used;  /* the slot holds a flight */
     int64_t sent_ns;
     uint64_t decision_sequence;
 };
 
 struct sgl_flights {
-    struct sgl_flight *slots;
-    size_t slot_count;
-    size_t flight_count;
+    struct sgl_records records;
+    uint32_t *buckets;
+    uint32_t line_count; /* of 16 buckets; a power of two, or 0 */
+    uint32_t line_bits;
     const struct sgl_allocator *allocator;
 };
 
 /* Makes sure that one more fits. SGL_OK or SGL_ENOMEM (nothing changed). */
 int sgl_flights_reserve(struct sgl_flights *flights);
 
-/* The flight with that key, or NULL. Valid until the next add or remove. */
-struct sgl_flight *sgl_flights_find(const struct sgl_flights *flights, int64_t request,
-                                    uint32_t attempt, enum sgl_pool pool);
+/* The number of the flight with that key, or SGL_NO_FLIGHT. */
+uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
+                          enum sgl_pool pool);
 
-/* Adds a flight whose key is not there; room must have been reserved. */
-void sgl_flights_add(struct sgl_flights *flights, const struct sgl_flight *flight);
+/* A flight that is out, by its number. */
+struct sgl_flight sgl_flights_get(const struct sgl_flights *flights, uint32_t number);
 
-/* Removes the flight, which sgl_flights_find returned. */
-void sgl_flights_remove(struct sgl_flights *flights, struct sgl_flight *flight);
+/* Adds a flight whose key is not there, and says its number; room must have been reserved. */
+uint32_t sgl_flights_add(struct sgl_flights *flights, const struct sgl_flight *flight);
+
+void sgl_flights_set_first_token(struct sgl_flights *flights, uint32_t number);
+
+/* The flight is out no more; its number may be given to another. */
+void sgl_flights_remove(struct sgl_flights *flights, uint32_t number);
 
 void sgl_flights_release(struct sgl_flights *flights);
 

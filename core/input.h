@@ -92,7 +92,7 @@ struct sgl_input {
     enum sgl_pool pool;
     int64_t now_ns;
     int64_t request;
-    uint32_t attempt; /* 0 for the first, 1 for its first retry */
+    uint32_t attempt; /* 0 for the first, 1 for its first retry, up to 255 (flights.h) */
     uint32_t worker;
     union {
         struct sgl_route route;

@@ -1,5 +1,7 @@
 #include "input_check.h"
 
+#include "flights.h"
+
 static bool is_count(int64_t value)
 {
     return value == SGL_ABSENT || (value >= 0 && value <= SGL_COUNT_MAX);
@@ -16,6 +18,9 @@ int sgl_input_check_route(const struct sgl_input *input, struct sgl_failure *fai
 
     if (route->request == NULL || route->request->request != input->request || input->request < 0)
         return sgl_fail(failure, SGL_EINVAL, "route: the request's number is not the input's");
+    if (input->attempt > SGL_ATTEMPT_MAX)
+        return sgl_fail(failure, SGL_EINVAL, "route: attempt %u of request %lld, expected 0 to %d",
+                        input->attempt, (long long)input->request, SGL_ATTEMPT_MAX);
     if (!is_count(route->request->prompt_tokens) || !is_count(route->request->max_tokens) ||
         route->request->arrival_ns < 0 || route->request->arrival_ns > input->now_ns)
         return sgl_fail(failure, SGL_EINVAL,

@@ -116,7 +116,12 @@ const struct sgl_fleet *sgl_router_fleet(const struct sgl_router *router)
 
 uint64_t sgl_router_outstanding(const struct sgl_router *router)
 {
-    return router->flights.flight_count;
+    return router->flights.records.used;
+}
+
+struct sgl_flight sgl_router_flight(const struct sgl_router *router, uint32_t flight)
+{
+    return sgl_flights_get(&router->flights, flight);
 }
 
 /* Fills rows [0, count) for candidates [first, first + count) of the view. */
@@ -154,7 +159,8 @@ static int check_route(const struct sgl_router *router, const struct sgl_input *
             (i > 0 && route->excluded[i] <= route->excluded[i - 1]))
             return sgl_fail(failure, SGL_EINVAL,
                             "route: excluded workers, expected known ones in ascending order");
-    if (sgl_flights_find(&router->flights, input->request, input->attempt, input->pool) != NULL)
+    if (sgl_flights_find(&router->flights, input->request, input->attempt, input->pool) !=
+        SGL_NO_FLIGHT)
         return sgl_fail(failure, SGL_EINVAL, "route: request %lld attempt %u (%s) is out already",
                         (long long)input->request, input->attempt, sgl_pool_name(input->pool));
     return SGL_OK;
@@ -229,14 +235,15 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
             ops->assign(router->policy[pool].state, &view, decision->worker) != SGL_OK)
             return sgl_fail(failure, SGL_ENOMEM, "route: out of memory in policy %s", ops->name);
         struct sgl_breaker *breaker = &router->fleet.workers[decision->worker].breaker;
-        sgl_flights_add(&router->flights,
-                        &(struct sgl_flight){.request = input->request,
-                                             .attempt = input->attempt,
-                                             .pool = pool,
-                                             .worker = decision->worker,
-                                             .is_trial = sgl_breaker_sent(breaker, input->now_ns),
-                                             .sent_ns = input->now_ns,
-                                             .decision_sequence = decision->sequence});
+        router->action.flight = sgl_flights_add(
+            &router->flights,
+            &(struct sgl_flight){.request = input->request,
+                                 .attempt = input->attempt,
+                                 .pool = pool,
+                                 .worker = decision->worker,
+                                 .is_trial = sgl_breaker_sent(breaker, input->now_ns),
+                                 .sent_ns = input->now_ns,
+                                 .decision_sequence = decision->sequence});
         router->fleet.outstanding[decision->worker]++;
         router->fleet.assigned[decision->worker]++;
         router->action.kind = SGL_ACTION_DISPATCH;
@@ -246,10 +253,10 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
 }
 
 static int find_flight(const struct sgl_router *router, const struct sgl_input *input,
-                       struct sgl_flight **flight_out, struct sgl_failure *failure)
+                       uint32_t *flight_out, struct sgl_failure *failure)
 {
     *flight_out = sgl_flights_find(&router->flights, input->request, input->attempt, input->pool);
-    if (*flight_out != NULL)
+    if (*flight_out != SGL_NO_FLIGHT)
         return SGL_OK;
     return sgl_fail(failure, SGL_EINVAL, "%s: request %lld attempt %u (%s) is not outstanding",
                     sgl_input_name(input->kind), (long long)input->request, input->attempt,
@@ -259,15 +266,15 @@ static int find_flight(const struct sgl_router *router, const struct sgl_input *
 static int first_token(struct sgl_router *router, const struct sgl_input *input,
                        struct sgl_failure *failure)
 {
-    struct sgl_flight *flight;
+    uint32_t flight;
     const int status = find_flight(router, input, &flight, failure);
 
     if (status != SGL_OK)
         return status;
-    if (flight->has_first_token)
+    if (sgl_flights_get(&router->flights, flight).has_first_token)
         return sgl_fail(failure, SGL_EINVAL, "first_token: request %lld has had its first token",
                         (long long)input->request);
-    flight->has_first_token = true;
+    sgl_flights_set_first_token(&router->flights, flight);
     return SGL_OK;
 }
 
@@ -367,14 +374,14 @@ static void tell_breaker(struct sgl_router *router, const struct sgl_input *inpu
 static int land(struct sgl_router *router, const struct sgl_input *input,
                 struct sgl_failure *failure)
 {
-    struct sgl_flight *flight;
+    uint32_t flight;
     int status = sgl_input_check_outcome(input, failure);
 
     if (status == SGL_OK)
         status = find_flight(router, input, &flight, failure);
     if (status != SGL_OK)
         return status;
-    const struct sgl_flight landed = *flight;
+    const struct sgl_flight landed = sgl_flights_get(&router->flights, flight);
     sgl_flights_remove(&router->flights, flight);
     router->fleet.outstanding[landed.worker]--;
 
@@ -408,7 +415,8 @@ static int reject(struct sgl_router *router, const struct sgl_input *input,
 
     if (status != SGL_OK)
         return status;
-    if (sgl_flights_find(&router->flights, input->request, input->attempt, input->pool) != NULL)
+    if (sgl_flights_find(&router->flights, input->request, input->attempt, input->pool) !=
+        SGL_NO_FLIGHT)
         return sgl_fail(failure, SGL_EINVAL, "reject: request %lld is outstanding at a worker",
                         (long long)input->request);
     file_outcome(router, input, NULL);

@@ -34,6 +34,7 @@
 #define SGL_CORE_ROUTER_H
 
 #include "allocator.h"
+#include "flights.h"
 #include "limits.h"
 #include "policy.h"
 #include "sink.h"
@@ -57,6 +58,7 @@ enum sgl_action_kind {
 struct sgl_action {
     enum sgl_action_kind kind;
     struct sgl_decision decision; /* propensity is NaN when no sink wants decisions */
+    uint32_t flight;              /* of a dispatch: the router's number for it while it is out */
 };
 
 /* What an input brought about. The actions are the router's, valid until the next input. */
@@ -81,5 +83,9 @@ void sgl_router_look(const struct sgl_router *router, uint32_t worker, int64_t n
 
 /* Requests outstanding, over all workers. */
 uint64_t sgl_router_outstanding(const struct sgl_router *router);
+
+/* What the router knows of one of them, by the number that its dispatch said: a driver need not
+ * keep it, too. */
+struct sgl_flight sgl_router_flight(const struct sgl_router *router, uint32_t flight);
 
 #endif

@@ -4,9 +4,11 @@
 #include "core/rng.h"
 #include "support.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define KEYS 200
+#define MANY 1000000
 
 /* Keys are dense small numbers and multiples of a large power of two, which collide in bad hashes.
  */
@@ -15,66 +17,164 @@ static int64_t key_of(uint32_t i)
     return i % 2 == 0 ? (int64_t)i : (int64_t)i << 32;
 }
 
+static uint32_t attempt_of(uint32_t i)
+{
+    return i % 5 == 0 ? SGL_ATTEMPT_MAX : i % 3;
+}
+
+static enum sgl_pool pool_of(uint32_t i)
+{
+    return (enum sgl_pool)(i % SGL_POOL_COUNT);
+}
+
+/* Every field as large as it may be, or nearly. */
+static struct sgl_flight flight_of(uint32_t i, uint32_t step)
+{
+    return (struct sgl_flight){
+        .request = key_of(i),
+        .attempt = attempt_of(i),
+        .pool = pool_of(i),
+        .worker = 0xfffff - i,
+        .is_trial = i % 2 == 1,
+        .sent_ns = INT64_MAX - step,
+        .decision_sequence = UINT64_MAX - step,
+    };
+}
+
+static void check_flight(const struct sgl_flights *flights, uint32_t number, uint32_t i,
+                         uint32_t step)
+{
+    const struct sgl_flight is = sgl_flights_get(flights, number);
+    const struct sgl_flight expected = flight_of(i, step);
+
+    CU_ASSERT_EQUAL(is.request, expected.request);
+    CU_ASSERT_EQUAL(is.attempt, expected.attempt);
+    CU_ASSERT_EQUAL(is.pool, expected.pool);
+    CU_ASSERT_EQUAL(is.worker, expected.worker);
+    CU_ASSERT_EQUAL(is.is_trial, expected.is_trial);
+    CU_ASSERT_EQUAL(is.has_first_token, step % 3 == 0);
+    CU_ASSERT_EQUAL(is.sent_ns, expected.sent_ns);
+    CU_ASSERT_EQUAL(is.decision_sequence, expected.decision_sequence);
+}
+
 static void agrees_with_a_list(void)
 {
     struct sgl_flights flights = {0};
     bool is_in[KEYS] = {0};
-    size_t count = 0;
+    uint32_t numbers[KEYS] = {0};
+    uint32_t added[KEYS] = {0}; /* in which step */
+    uint32_t count = 0;
     struct sgl_rng rng = sgl_rng_stream(1, SGL_PURPOSE_ARRIVAL, 0, 0, 0);
 
-    for (int step = 0; step < 100000; step++) {
+    for (uint32_t step = 0; step < 100000; step++) {
         const uint32_t i = sgl_rng_below(&rng, KEYS);
-        const uint32_t attempt = i % 3;
-        const enum sgl_pool pool = (enum sgl_pool)(i % SGL_POOL_COUNT);
-        struct sgl_flight *flight = sgl_flights_find(&flights, key_of(i), attempt, pool);
-        CU_ASSERT_EQUAL_FATAL(flight != NULL, is_in[i]);
-        if (flight != NULL) {
-            CU_ASSERT_EQUAL(flight->worker, i);
-            sgl_flights_remove(&flights, flight);
+        const uint32_t number = sgl_flights_find(&flights, key_of(i), attempt_of(i), pool_of(i));
+        CU_ASSERT_EQUAL_FATAL(number != SGL_NO_FLIGHT, is_in[i]);
+        if (is_in[i]) {
+            CU_ASSERT_EQUAL_FATAL(number, numbers[i]);
+            check_flight(&flights, number, i, added[i]);
+            sgl_flights_remove(&flights, number);
         } else {
+            const struct sgl_flight flight = flight_of(i, step);
             CU_ASSERT_EQUAL_FATAL(sgl_flights_reserve(&flights), SGL_OK);
-            sgl_flights_add(
-                &flights, &(struct sgl_flight){
-                              .request = key_of(i), .attempt = attempt, .pool = pool, .worker = i});
+            numbers[i] = sgl_flights_add(&flights, &flight);
+            added[i] = step;
+            if (step % 3 == 0)
+                sgl_flights_set_first_token(&flights, numbers[i]);
         }
         is_in[i] = !is_in[i];
         count = is_in[i] ? count + 1 : count - 1;
-        CU_ASSERT_EQUAL_FATAL(flights.flight_count, count);
+        CU_ASSERT_EQUAL_FATAL(flights.records.used, count);
     }
     for (uint32_t i = 0; i < KEYS; i++)
-        CU_ASSERT_EQUAL(sgl_flights_find(&flights, key_of(i), i % 3,
-                                         (enum sgl_pool)(i % SGL_POOL_COUNT)) != NULL,
+        CU_ASSERT_EQUAL(sgl_flights_find(&flights, key_of(i), attempt_of(i), pool_of(i)) !=
+                            SGL_NO_FLIGHT,
                         is_in[i]);
     sgl_flights_release(&flights);
 }
 
-static void *refuse(void *context, void *memory, size_t size)
+/* ---- memory ----------------------------------------------------------------------------- */
+
+/* Counts the bytes that are out, each block's size in front of it; stops giving after `left`. */
+struct meter {
+    size_t bytes;
+    size_t most;
+    size_t left; /* calls that get memory */
+};
+
+static void *meter_resize(void *context, void *memory, size_t size)
 {
-    (void)context;
-    (void)memory;
-    (void)size;
-    return NULL;
+    struct meter *meter = context;
+    size_t *block = memory != NULL ? (size_t *)memory - 2 : NULL;
+    const size_t before = block != NULL ? block[0] : 0;
+
+    if (size == 0) {
+        meter->bytes -= before;
+        free(block);
+        return NULL;
+    }
+    if (meter->left == 0)
+        return NULL;
+    meter->left--;
+    block = realloc(block, size + 2 * sizeof *block);
+    if (block == NULL)
+        return NULL;
+    block[0] = size;
+    meter->bytes += size - before;
+    meter->most = meter->bytes > meter->most ? meter->bytes : meter->most;
+    return block + 2;
 }
 
-static void without_memory_nothing_changes(void)
+static void grows_by_less_than_forty_bytes(void)
 {
-    struct sgl_flights flights = {0};
-    const struct sgl_allocator nothing = {.resize = refuse};
+    struct meter meter = {.left = SIZE_MAX};
+    const struct sgl_allocator allocator = {.resize = meter_resize, .context = &meter};
+    struct sgl_flights flights = {.allocator = &allocator};
+    uint32_t missing = 0;
 
-    for (uint32_t i = 0; i < 32; i++) {
+    for (uint32_t i = 0; i < MANY; i++) {
         CU_ASSERT_EQUAL_FATAL(sgl_flights_reserve(&flights), SGL_OK);
         sgl_flights_add(&flights, &(struct sgl_flight){.request = i});
+        /* A chunk, its share of the directory, and the first buckets come before their flights. */
+        CU_ASSERT_FATAL(meter.bytes <= (i + UINT64_C(1)) * 40 + 256 * 40);
     }
-    flights.allocator = &nothing;
-    CU_ASSERT_EQUAL(sgl_flights_reserve(&flights), SGL_ENOMEM);
-    flights.allocator = NULL;
-    for (uint32_t i = 0; i < 32; i++)
-        CU_ASSERT_PTR_NOT_NULL(sgl_flights_find(&flights, i, 0, SGL_POOL_REGULAR));
+    CU_ASSERT(meter.most <= (size_t)MANY * 35);
+    for (uint32_t i = 0; i < MANY; i++)
+        missing += sgl_flights_find(&flights, i, 0, SGL_POOL_REGULAR) != i;
+    CU_ASSERT_EQUAL(missing, 0);
     sgl_flights_release(&flights);
+    CU_ASSERT_EQUAL(meter.bytes, 0);
+}
+
+/* The steps of growth (buckets, directory, chunk) refused one after the other. */
+static void without_memory_nothing_changes(void)
+{
+    struct meter meter = {0};
+    const struct sgl_allocator allocator = {.resize = meter_resize, .context = &meter};
+    struct sgl_flights flights = {.allocator = &allocator};
+    uint32_t refused = 0;
+
+    for (uint32_t i = 0; i < 5000; i++) {
+        size_t given = 0;
+        for (meter.left = 0; sgl_flights_reserve(&flights) != SGL_OK; refused++) {
+            CU_ASSERT_EQUAL_FATAL(flights.records.used, i);
+            CU_ASSERT_EQUAL(sgl_flights_find(&flights, i, 0, SGL_POOL_REGULAR), SGL_NO_FLIGHT);
+            CU_ASSERT_EQUAL(sgl_flights_find(&flights, i / 2, 0, SGL_POOL_REGULAR),
+                            i > 0 ? i / 2 : SGL_NO_FLIGHT);
+            meter.left = ++given;
+        }
+        sgl_flights_add(&flights, &(struct sgl_flight){.request = i});
+    }
+    CU_ASSERT(refused > 5000 / SGL_RECORDS_CHUNK);
+    for (uint32_t i = 0; i < 5000; i++)
+        CU_ASSERT_EQUAL(sgl_flights_find(&flights, i, 0, SGL_POOL_REGULAR), i);
+    sgl_flights_release(&flights);
+    CU_ASSERT_EQUAL(meter.bytes, 0);
 }
 
 SGL_SUITE(flights) = {
     {"the table agrees with a list over random scripts", agrees_with_a_list},
+    {"a million flights take less than 40 bytes each, at any time", grows_by_less_than_forty_bytes},
     {"without memory nothing changes", without_memory_nothing_changes},
     CU_TEST_INFO_NULL,
 };

@@ -415,7 +415,47 @@ static void without_memory_it_fails_cleanly_at_every_call(void)
     sgl_policy_release(&policy);
 }
 
+/* What a driver need not keep: the router knows it under the number that the dispatch said. */
+static void a_flight_is_known_by_its_number(void)
+{
+    struct fixture fixture;
+    struct sgl_result result;
+    uint32_t numbers[3];
+
+    set_up(&fixture, "round_robin");
+    for (int64_t i = 0; i < 3; i++) {
+        const struct sgl_request request = {.request = 70 + i, .arrival_ns = i};
+        const struct sgl_input input = {.kind = SGL_INPUT_ROUTE,
+                                        .now_ns = 5 + i,
+                                        .request = 70 + i,
+                                        .attempt = SGL_ATTEMPT_MAX,
+                                        .route = {.request = &request}};
+        CU_ASSERT_EQUAL_FATAL(sgl_router_feed(fixture.router, &input, &result, NULL), SGL_OK);
+        CU_ASSERT_EQUAL_FATAL(result.action_count, 1);
+        numbers[i] = result.actions[0].flight;
+        CU_ASSERT_EQUAL(numbers[i], (uint32_t)i);
+    }
+    for (int64_t i = 0; i < 3; i++) {
+        const struct sgl_flight flight = sgl_router_flight(fixture.router, numbers[i]);
+        CU_ASSERT_EQUAL(flight.request, 70 + i);
+        CU_ASSERT_EQUAL(flight.attempt, SGL_ATTEMPT_MAX);
+        CU_ASSERT_EQUAL(flight.worker, i % 2);
+        CU_ASSERT_EQUAL(flight.sent_ns, 5 + i);
+        CU_ASSERT_EQUAL(flight.decision_sequence, 3 + (uint64_t)i);
+    }
+    const struct sgl_request request = {.request = 90};
+    CU_ASSERT_EQUAL(feed(&fixture, (struct sgl_input){.kind = SGL_INPUT_ROUTE,
+                                                      .now_ns = 9,
+                                                      .request = 90,
+                                                      .attempt = SGL_ATTEMPT_MAX + 1,
+                                                      .route = {.request = &request}}),
+                    SGL_EINVAL);
+    SGL_ASSERT_TEXT(fixture.failure.text, "route: attempt 256 of request 90, expected 0 to 255");
+    tear_down(&fixture);
+}
+
 SGL_SUITE(router) = {
+    {"a flight is known by its number", a_flight_is_known_by_its_number},
     {"impossible inputs are refused and change nothing", impossible_inputs_are_refused},
     {"each signal has a report time of its own", each_signal_has_a_report_time_of_its_own},
     {"every input is told once and in order", every_input_is_told_once_and_in_order},

@@ -1,0 +1,69 @@
+#include "records.h"
+
+#include "failure.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define DIRECTORY_FIRST 8
+
+/* The directory of chunks is full when their number is a power of two from DIRECTORY_FIRST on. */
+static int grow_directory(struct sgl_records *records, const struct sgl_allocator *allocator)
+{
+    const uint32_t count = records->chunk_count;
+
+    if (count != 0 && (count < DIRECTORY_FIRST || (count & (count - 1)) != 0))
+        return SGL_OK;
+    const size_t capacity = count > 0 ? 2 * (size_t)count : DIRECTORY_FIRST;
+    void **chunks = sgl_resize(allocator, records->chunks, capacity * sizeof *chunks);
+    if (chunks == NULL)
+        return SGL_ENOMEM;
+    records->chunks = chunks;
+    return SGL_OK;
+}
+
+int sgl_records_reserve(struct sgl_records *records, size_t size,
+                        const struct sgl_allocator *allocator)
+{
+    const uint32_t count = records->chunk_count;
+
+    if (records->free != 0 || records->fresh < count * SGL_RECORDS_CHUNK)
+        return SGL_OK;
+    /* The last number plus one must be a number, too. */
+    if (count >= UINT32_MAX / SGL_RECORDS_CHUNK || grow_directory(records, allocator) != SGL_OK)
+        return SGL_ENOMEM;
+    records->chunks[count] = sgl_resize(allocator, NULL, SGL_RECORDS_CHUNK * size);
+    if (records->chunks[count] == NULL)
+        return SGL_ENOMEM;
+    records->chunk_count = count + 1;
+    return SGL_OK;
+}
+
+uint32_t sgl_records_take(struct sgl_records *records, size_t size)
+{
+    records->used++;
+    if (records->free == 0) {
+        assert(records->fresh < records->chunk_count * SGL_RECORDS_CHUNK);
+        return records->fresh++;
+    }
+    const uint32_t number = records->free - 1;
+    memcpy(&records->free, sgl_records_at(records, size, number), sizeof records->free);
+    return number;
+}
+
+void sgl_records_give(struct sgl_records *records, size_t size, uint32_t number)
+{
+    assert(records->used > 0 && number < records->fresh);
+    memcpy(sgl_records_at(records, size, number), &records->free, sizeof records->free);
+    records->free = number + 1;
+    records->used--;
+}
+
+void sgl_records_release(struct sgl_records *records, const struct sgl_allocator *allocator)
+{
+    for (uint32_t i = 0; i < records->chunk_count; i++)
+        sgl_resize(allocator, records->chunks[i], 0);
+    if (records->chunks != NULL)
+        sgl_resize(allocator, records->chunks, 0);
+    *records = (struct sgl_records){0};
+}
