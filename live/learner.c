@@ -1,13 +1,14 @@
 #include "learner.h"
 
 #include "core/absent.h"
+#include "json_scan.h"
+#include "traces/decimal.h"
 
-#include <jansson.h>
-#include <math.h>
 #include <string.h>
 
-#define OBJECT_MAX SGL_LEARNER_KEPT
-#define DEPTH_MAX 32
+#define COUNT_MAX (INT64_C(1) << 53) /* what a JSON number holds exactly for everybody */
+#define TRIES_MAX 16 /* objects that turn out not to end: each costs a look at all that follows */
+#define QUEUE_TIME_MAX_NS (INT64_C(1000000000) * 1000000000)
 
 void sgl_learner_begin(struct sgl_learner *learner, bool is_stream)
 {
@@ -30,173 +31,239 @@ void sgl_learner_take(struct sgl_learner *learner, const char *bytes, size_t siz
     sgl_buffer_append(end, bytes, size);
 }
 
+/* ---- numbers ---- */
+
+/* A whole number, else nothing. */
+static void read_count(const char *text, struct sgl_json_span value, int64_t *count)
+{
+    struct sgl_decimal number;
+    int64_t whole;
+
+    if (sgl_decimal_read(&number, text + value.begin, value.end - value.begin) &&
+        sgl_decimal_scale(&number, 0, &whole) == SGL_DECIMAL_EXACT && whole <= COUNT_MAX)
+        *count = whole;
+}
+
+/* Seconds, else nothing. */
+static void read_seconds(const char *text, struct sgl_json_span value, int64_t *nanoseconds)
+{
+    struct sgl_decimal number;
+    int64_t scaled;
+
+    if (sgl_decimal_read(&number, text + value.begin, value.end - value.begin) &&
+        sgl_decimal_scale(&number, 9, &scaled) != SGL_DECIMAL_TOO_LARGE)
+        *nanoseconds = scaled;
+}
+
+/* ---- the objects that hold them ---- */
+
+struct counts {
+    int64_t prompt_tokens;
+    int64_t output_tokens;
+    int64_t cached_tokens;
+    int64_t queue_length;
+    int64_t queue_time_ns;
+    int64_t queue_start_ns;
+    int64_t queue_end_ns;
+};
+
+static void read_details(const char *text, size_t size, size_t begin, struct counts *counts)
+{
+    struct sgl_json_span value;
+
+    if (sgl_json_member(text, size, begin, "cached_tokens", &value))
+        read_count(text, value, &counts->cached_tokens);
+}
+
+/* The members of meta_info, or of usage: the names are the same where the meaning is. False: the
+ * object does not end. */
+static bool read_object(const char *text, size_t size, size_t begin, bool is_usage,
+                        struct counts *counts)
+{
+    struct sgl_json_walk walk;
+    struct sgl_json_part part;
+
+    if (!sgl_json_walk_begin(&walk, text, size, begin) || walk.close != '}')
+        return false;
+    while (sgl_json_walk_next(&walk, &part)) {
+        if (sgl_json_is_named(&walk, &part, "prompt_tokens"))
+            read_count(text, part.value, &counts->prompt_tokens);
+        else if (sgl_json_is_named(&walk, &part, "completion_tokens"))
+            read_count(text, part.value, &counts->output_tokens);
+        else if (is_usage && sgl_json_is_named(&walk, &part, "prompt_tokens_details"))
+            read_details(text, size, part.value.begin, counts);
+        else if (is_usage)
+            continue;
+        else if (sgl_json_is_named(&walk, &part, "cached_tokens"))
+            read_count(text, part.value, &counts->cached_tokens);
+        else if (sgl_json_is_named(&walk, &part, "queue_length"))
+            read_count(text, part.value, &counts->queue_length);
+        else if (sgl_json_is_named(&walk, &part, "queue_time"))
+            read_seconds(text, part.value, &counts->queue_time_ns);
+        else if (sgl_json_is_named(&walk, &part, "queue_time_start"))
+            read_seconds(text, part.value, &counts->queue_start_ns);
+        else if (sgl_json_is_named(&walk, &part, "queue_time_end"))
+            read_seconds(text, part.value, &counts->queue_end_ns);
+    }
+    return walk.is_whole;
+}
+
+static void tell_counts(const struct counts *counts, struct sgl_outcome *outcome)
+{
+    int64_t queue_time_ns = counts->queue_time_ns;
+
+    if (queue_time_ns == SGL_ABSENT && counts->queue_start_ns != SGL_ABSENT &&
+        counts->queue_end_ns != SGL_ABSENT)
+        queue_time_ns = counts->queue_end_ns - counts->queue_start_ns;
+    outcome->prompt_tokens = counts->prompt_tokens;
+    outcome->output_tokens = counts->output_tokens;
+    outcome->cached_tokens = counts->cached_tokens;
+    outcome->queue_length = counts->queue_length;
+    if (queue_time_ns >= 0 && queue_time_ns < QUEUE_TIME_MAX_NS)
+        outcome->queue_time_ns = queue_time_ns;
+}
+
+/* Is `"name"` at `at`, and behind it a colon and a value? Where that begins goes to *value_out. */
+static bool is_key(const char *text, size_t size, size_t at, const char *name, size_t name_size,
+                   size_t *value_out)
+{
+    if (size - at < name_size || memcmp(text + at, name, name_size) != 0)
+        return false;
+    const size_t colon = sgl_json_skip_blank(text, size, at + name_size);
+    *value_out = colon + 1;
+    return colon < size && text[colon] == ':';
+}
+
+/* Searches backwards: the last object that is whole counts. */
+static void read_counts(const char *text, size_t size, struct sgl_outcome *outcome)
+{
+    static const char meta[] = "\"meta_info\"";
+    static const char usage[] = "\"usage\"";
+    static const struct counts absent = {SGL_ABSENT, SGL_ABSENT, SGL_ABSENT, SGL_ABSENT,
+                                         SGL_ABSENT, SGL_ABSENT, SGL_ABSENT};
+    int tries = 0;
+
+    for (size_t at = size; at-- > 0 && tries < TRIES_MAX;) {
+        struct counts counts = absent;
+        size_t value;
+        if (text[at] != '"' || at + 1 == size || (text[at + 1] != 'u' && text[at + 1] != 'm'))
+            continue;
+        const bool is_usage = is_key(text, size, at, usage, sizeof usage - 1, &value);
+        if (!is_usage && !is_key(text, size, at, meta, sizeof meta - 1, &value))
+            continue;
+        if (read_object(text, size, value, is_usage, &counts)) {
+            tell_counts(&counts, outcome);
+            return;
+        }
+        tries++;
+    }
+}
+
+/* ---- streams ---- */
+
+/* What the last events of a stream are. */
+struct ending {
+    size_t begin;               /* of the last SGL_LEARNER_EVENTS of them, as far as kept */
+    struct sgl_json_span event; /* the data of the last one, [DONE] not counted */
+    bool has_event;
+    bool is_done; /* [DONE] was said */
+};
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* The size of the object that begins at `at`, or 0 when it does not end before `end`, or is nested
- * deeper than anything we look for. */
-static size_t object_size(const char *at, const char *end)
+/* Goes back line by line. */
+static struct ending find_ending(const char *text, size_t size)
 {
-    int depth = 0;
-    bool is_string = false;
+    struct ending ending = {0};
+    int events = 0;
 
-    for (const char *c = at; c < end; c++) {
-        if (is_string) {
-            if (*c == '\\')
-                c++;
-            else if (*c == '"')
-                is_string = false;
-        } else if (*c == '"') {
-            is_string = true;
-        } else if (*c == '{' || *c == '[') {
-            if (++depth > DEPTH_MAX)
-                return 0;
-        } else if ((*c == '}' || *c == ']') && --depth == 0) {
-            return (size_t)(c - at) + 1;
-        }
-    }
-    return 0;
-}
-
-/* The last `"key": {...}` in the text, parsed; NULL when there is none. */
-static json_t *last_object(const char *text, size_t size, const char *key)
-{
-    const size_t key_size = strlen(key);
-    const char *end = text + size;
-
-    if (size < key_size)
-        return NULL;
-    for (const char *at = end - key_size; at >= text; at--) {
-        if (*at != '"' || memcmp(at, key, key_size) != 0)
-            continue;
-        const char *c = at + key_size;
-        while (c < end && is_blank(*c))
-            c++;
-        if (c == end || *c != ':')
-            continue;
-        c++;
-        while (c < end && is_blank(*c))
-            c++;
-        if (c == end || *c != '{')
-            continue;
-        const size_t length = object_size(c, end);
-        json_t *object = length == 0 ? NULL : json_loadb(c, length, JSON_DECODE_INT_AS_REAL, NULL);
-        if (object != NULL)
-            return object;
-    }
-    return NULL;
-}
-
-static void read_count(const json_t *object, const char *key, int64_t *count)
-{
-    const json_t *value = json_object_get(object, key);
-
-    const double number = json_number_value(value);
-
-    if (json_is_number(value) && number >= 0 && number <= 0x1p53 && floor(number) == number)
-        *count = (int64_t)number;
-}
-
-static void read_queue_time(const json_t *meta, struct sgl_outcome *outcome)
-{
-    const json_t *whole = json_object_get(meta, "queue_time");
-    const json_t *start = json_object_get(meta, "queue_time_start");
-    const json_t *end = json_object_get(meta, "queue_time_end");
-    double seconds = NAN;
-
-    if (json_is_number(whole))
-        seconds = json_number_value(whole);
-    else if (json_is_number(start) && json_is_number(end))
-        seconds = json_number_value(end) - json_number_value(start);
-    if (seconds >= 0 && seconds < 1e9)
-        outcome->queue_time_ns = llround(seconds * 1e9);
-}
-
-static void read_counts(const char *text, size_t size, struct sgl_outcome *outcome)
-{
-    json_t *meta = last_object(text, size, "\"meta_info\"");
-
-    if (meta != NULL) {
-        read_count(meta, "prompt_tokens", &outcome->prompt_tokens);
-        read_count(meta, "completion_tokens", &outcome->output_tokens);
-        read_count(meta, "cached_tokens", &outcome->cached_tokens);
-        read_count(meta, "queue_length", &outcome->queue_length);
-        read_queue_time(meta, outcome);
-        json_decref(meta);
-        return;
-    }
-    json_t *usage = last_object(text, size, "\"usage\"");
-    if (usage != NULL) {
-        read_count(usage, "prompt_tokens", &outcome->prompt_tokens);
-        read_count(usage, "completion_tokens", &outcome->output_tokens);
-        read_count(json_object_get(usage, "prompt_tokens_details"), "cached_tokens",
-                   &outcome->cached_tokens);
-        json_decref(usage);
-    }
-}
-
-/* The data of the last event before `end`, [DONE] not counted; its size goes to *size_out. NULL:
- * there is none in what was kept. */
-static const char *last_event(const char *text, const char *end, size_t *size_out,
-                              bool *is_done_out)
-{
-    *is_done_out = false;
-    while (end > text) {
-        const char *line = end;
-        while (line > text && line[-1] != '\n')
+    for (size_t end = size; end > 0 && events < SGL_LEARNER_EVENTS;) {
+        size_t line = end;
+        while (line > 0 && text[line - 1] != '\n')
             line--;
-        if (end - line >= 5 && memcmp(line, "data:", 5) == 0) {
-            const char *data = line + 5;
-            const char *stop = end;
-            while (data < stop && is_blank(*data))
-                data++;
-            while (stop > data && is_blank(stop[-1]))
-                stop--;
-            *size_out = (size_t)(stop - data);
-            if (*size_out != 6 || memcmp(data, "[DONE]", 6) != 0)
-                return data;
-            *is_done_out = true;
+        if (end - line >= 5 && memcmp(text + line, "data:", 5) == 0) {
+            struct sgl_json_span data = {line + 5, end};
+            while (data.begin < data.end && is_blank(text[data.begin]))
+                data.begin++;
+            while (data.end > data.begin && is_blank(text[data.end - 1]))
+                data.end--;
+            if (data.end - data.begin == 6 && memcmp(text + data.begin, "[DONE]", 6) == 0) {
+                ending.is_done = ending.is_done || !ending.has_event;
+            } else {
+                events++;
+                ending.begin = line;
+                if (!ending.has_event)
+                    ending.event = data;
+                ending.has_event = true;
+            }
         }
-        end = line > text ? line - 1 : text;
+        end = line > 0 ? line - 1 : 0;
     }
-    return NULL;
+    if (events < SGL_LEARNER_EVENTS)
+        ending.begin = 0;
+    return ending;
 }
 
-static bool has_finish_reason(const json_t *event)
+static bool is_given(const char *text, struct sgl_json_span value)
 {
-    const json_t *choice = json_array_get(json_object_get(event, "choices"), 0);
-    const json_t *holder = choice != NULL ? choice : json_object_get(event, "meta_info");
-    const json_t *reason = json_object_get(holder, "finish_reason");
+    return value.end - value.begin != 4 || memcmp(text + value.begin, "null", 4) != 0;
+}
 
-    return reason != NULL && !json_is_null(reason);
+/* Has the object at `begin` a finish_reason? */
+static bool has_finish_reason(const char *text, size_t size, size_t begin)
+{
+    struct sgl_json_span reason;
+
+    return sgl_json_member(text, size, begin, "finish_reason", &reason) && is_given(text, reason);
+}
+
+/* How the stream ended, by its last event: see the header. */
+static const char *word_of(const char *event, size_t size, bool is_done)
+{
+    struct sgl_json_walk walk;
+    struct sgl_json_walk choices;
+    struct sgl_json_part part;
+    struct sgl_json_part choice;
+    bool is_error = false;
+    bool is_finished = is_done;
+
+    if (sgl_json_walk_begin(&walk, event, size, 0) && walk.close == '}')
+        while (sgl_json_walk_next(&walk, &part)) {
+            const size_t begin = part.value.begin;
+            if (sgl_json_is_named(&walk, &part, "error"))
+                is_error = is_given(event, part.value);
+            else if (sgl_json_is_named(&walk, &part, "meta_info"))
+                is_finished = is_finished || has_finish_reason(event, size, begin);
+            else if (sgl_json_is_named(&walk, &part, "choices") &&
+                     sgl_json_walk_begin(&choices, event, size, begin) &&
+                     sgl_json_walk_next(&choices, &choice))
+                is_finished = is_finished || has_finish_reason(event, size, choice.value.begin);
+        }
+    if (is_error)
+        return "error_event";
+    return is_finished ? NULL : "no_done";
 }
 
 const char *sgl_learner_end(struct sgl_learner *learner, struct sgl_outcome *outcome)
 {
     const char *text = learner->end.bytes;
     const size_t size = learner->end.has_failed ? 0 : learner->end.size;
-    size_t event_size;
-    bool is_done;
 
     if (size == 0)
         return learner->is_stream ? "no_done" : NULL;
-    read_counts(text, size, outcome);
-    if (!learner->is_stream)
+    if (!learner->is_stream) {
+        read_counts(text, size, outcome);
         return NULL;
-    const char *data = last_event(text, text + size, &event_size, &is_done);
-    if (data == NULL)
-        return is_done ? NULL : "no_done";
-    json_t *event = json_loadb(data, event_size, JSON_DECODE_INT_AS_REAL, NULL);
-    const json_t *error = json_object_get(event, "error");
-    const char *word = NULL;
-    if (error != NULL && !json_is_null(error))
-        word = "error_event";
-    else if (!is_done && !has_finish_reason(event))
-        word = "no_done";
-    json_decref(event);
-    return word;
+    }
+    const struct ending ending = find_ending(text, size);
+    read_counts(text + ending.begin, size - ending.begin, outcome);
+    if (!ending.has_event)
+        return ending.is_done ? NULL : "no_done";
+    return word_of(text + ending.event.begin, ending.event.end - ending.event.begin,
+                   ending.is_done);
 }
 
 void sgl_learner_release(struct sgl_learner *learner)

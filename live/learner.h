@@ -6,9 +6,11 @@
  *               ... "usage": { ... } ...              OpenAI's API
  *      stream   data: {...}\n\n data: {...}\n\n data: [DONE]\n\n      the last event has the counts
  *
- * Only the end of an answer is kept (LEARNER_KEPT bytes): the last such object in it is parsed when
- * the answer is over. Within a JSON text an object's key cannot be mistaken: in a string value its
- * quotes would be escaped. What is not there, or does not fit, is absent.
+ * Only the end of an answer is kept (SGL_LEARNER_KEPT bytes), and is looked at when the answer is
+ * over: the last such object in it that is whole. Of a stream only the last SGL_LEARNER_EVENTS
+ * events are searched, so that a long one costs no more than a short one. Within a JSON text an
+ * object's key cannot be mistaken: in a string value its quotes would be escaped. What is not
+ * there, or does not fit, is absent. Nothing is decoded but the numbers that are wanted.
  *
  *      field              from                                        else
  *      prompt_tokens      meta_info, usage                            absent
@@ -28,6 +30,7 @@
 #include <stddef.h>
 
 #define SGL_LEARNER_KEPT ((size_t)32 * 1024)
+#define SGL_LEARNER_EVENTS 4 /* the finish, the counts, and what some servers put between */
 
 struct sgl_learner {
     bool is_stream; /* an event stream */
