@@ -76,6 +76,16 @@ static const char *policy_text(const struct sgl_serve_setup *setup, enum sgl_poo
     return format != NULL ? format : setup->proxy.policy[pool]->ops->name;
 }
 
+/* "random"; of pairs "random+round_robin". */
+static void put_policies(const struct sgl_serve_setup *setup, char *out, size_t size)
+{
+    if (setup->proxy.policy[SGL_POOL_REGULAR] != NULL)
+        snprintf(out, size, "%s", policy_text(setup, SGL_POOL_REGULAR));
+    else
+        snprintf(out, size, "%s+%s", policy_text(setup, SGL_POOL_PREFILL),
+                 policy_text(setup, SGL_POOL_DECODE));
+}
+
 /* How many workers, and how they are chosen. */
 static void put_fleet(const struct sgl_serve_setup *setup, char *out, size_t size)
 {
@@ -115,45 +125,62 @@ static void print_config(const struct sgl_option *rows, const struct sgl_serve_o
     }
 }
 
-static void say_ready(void *context, const struct sgl_proxy_ports *ports)
+static void say_listener(struct sgl_event_log *events, enum sgl_event_kind kind, const char *what,
+                         const char *host, uint16_t port, const char *path)
+{
+    char url[300];
+    char line[400];
+    const struct sgl_event_field field = {.name = "url", .text = url};
+
+    snprintf(url, sizeof url, "http://%.255s:%u%s", host, port, path);
+    snprintf(line, sizeof line, "%s on %s", what, url);
+    sgl_event_say(events, kind, line, &field, 1);
+}
+
+static void say_ready(void *context, struct sgl_event_log *events,
+                      const struct sgl_proxy_ports *ports)
 {
     const struct sgl_serve_setup *setup = context;
     const struct sgl_proxy_options *proxy = &setup->proxy;
+    const char *log = proxy->log != NULL ? proxy->log : "none";
+    char url[300];
     char fleet[512];
+    char policy[600];
+    char line[1600];
 
+    snprintf(url, sizeof url, "http://%.255s:%u", proxy->host, ports->clients);
     put_fleet(setup, fleet, sizeof fleet);
-    fprintf(stderr, "sglsim: listening on http://%s:%u (%u thread%s, %s, log %s)\n", proxy->host,
-            ports->clients, proxy->threads, proxy->threads == 1 ? "" : "s", fleet,
-            proxy->log != NULL ? proxy->log : "none");
+    put_policies(setup, policy, sizeof policy);
+    const struct sgl_event_field fields[] = {
+        {.name = "url", .text = url},
+        {.name = "threads", .number = proxy->threads},
+        {.name = "workers", .number = (int64_t)proxy->worker_count},
+        {.name = "policy", .text = policy},
+        {.name = "log", .text = log},
+    };
+    snprintf(line, sizeof line, "listening on %s (%u thread%s, %s, log %.500s)", url,
+             proxy->threads, proxy->threads == 1 ? "" : "s", fleet, log);
+    sgl_event_say(events, SGL_EVENT_KIND_start, line, fields, sizeof fields / sizeof fields[0]);
     if (proxy->has_control_listener)
-        fprintf(stderr, "sglsim: workers and metrics on http://%s:%u\n", proxy->access.control_host,
-                ports->control);
+        say_listener(events, SGL_EVENT_KIND_control, "workers and metrics",
+                     proxy->access.control_host, ports->control, "");
     if (proxy->has_metrics_listener)
-        fprintf(stderr, "sglsim: figures on http://%s:%u/metrics\n", proxy->metrics_host,
-                ports->metrics);
+        say_listener(events, SGL_EVENT_KIND_figures, "figures", proxy->metrics_host, ports->metrics,
+                     "/metrics");
 }
 
-static int serve(struct sgl_serve_setup *setup, bool is_quiet)
+static int serve(struct sgl_serve_setup *setup)
 {
-    struct sgl_proxy_totals totals;
     struct sgl_failure failure;
 
     setup->proxy.context = setup;
-    setup->proxy.ready = is_quiet ? NULL : say_ready;
-    const int status = sgl_proxy_run(&setup->proxy, &totals, &failure);
-    if (status != SGL_OK) {
+    setup->proxy.ready = say_ready;
+    const int status = sgl_proxy_run(&setup->proxy, &failure);
+    if (status == SGL_OK)
+        return SGL_EXIT_DONE;
+    if (!setup->proxy.events_are_json)
         sgl_complain("%s", failure.text);
-        return status == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
-    }
-    if (!is_quiet) {
-        fprintf(stderr, "sglsim: %" PRIu64 " requests, %" PRIu64 " decisions", totals.requests,
-                totals.decisions);
-        if (totals.dropped > 0)
-            fprintf(stderr, ", %" PRIu64 " inputs are missing in the log (its gaps say where)",
-                    totals.dropped);
-        fprintf(stderr, "\n");
-    }
-    return SGL_EXIT_DONE;
+    return status == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
 }
 
 int sgl_command_serve(int argument_count, char **arguments)
@@ -187,7 +214,7 @@ int sgl_command_serve(int argument_count, char **arguments)
             print_config(rows, &options, &setup);
             status = SGL_EXIT_DONE;
         } else {
-            status = serve(&setup, options.quiet || sgl_serve_watch_is_quiet(&options.watch));
+            status = serve(&setup);
         }
     }
     sgl_serve_release(&setup);

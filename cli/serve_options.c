@@ -447,6 +447,8 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
     proxy->first_byte_timeout_ns =
         isnan(o->first_byte_timeout_s) ? 0 : from_seconds(o->first_byte_timeout_s);
     proxy->drain_timeout_ns = isnan(o->drain_timeout_s) ? 0 : from_seconds(o->drain_timeout_s);
+    if (o->quiet)
+        proxy->event_level = SGL_EVENT_ERROR;
     proxy->half_close_answers = strcmp(o->half_close, "answer") == 0;
     proxy->health_interval_ns =
         o->disable_health_check ? 0 : from_seconds(o->health_check_interval_s);

@@ -38,7 +38,9 @@ size_t sgl_serve_watch_rows(struct sgl_serve_watch *w,
         {"worker-startup-check-interval", 0, SGL_OPTION_POSITIVE, "S", &w->startup_interval_s,
          "between these checks (30, if only the time is given)", 0},
         {"log-level", 0, SGL_OPTION_CHOICE, "debug|info|warn|warning|error|critical",
-         &w->log_level, "from warn on: say nothing but what went wrong", 0},
+         &w->log_level, "what is told on stderr: from which level on", 0},
+        {"log-json", 0, SGL_OPTION_FLAG, NULL, &w->log_json,
+         "and tell it as JSON, one object per line", 0},
     };
     /* clang-format on */
 
@@ -50,6 +52,23 @@ size_t sgl_serve_watch_rows(struct sgl_serve_watch *w,
 static int64_t from_seconds(double seconds)
 {
     return seconds < 1e9 ? (int64_t)llround(seconds * 1e9) : INT64_C(1000000000000000000);
+}
+
+/* The words of SGLang's routers; two of them are other names. */
+static enum sgl_event_level level_of(const char *word)
+{
+    static const struct {
+        const char *word;
+        enum sgl_event_level level;
+    } levels[] = {
+        {"critical", SGL_EVENT_ERROR}, {"error", SGL_EVENT_ERROR}, {"warning", SGL_EVENT_WARN},
+        {"warn", SGL_EVENT_WARN},      {"info", SGL_EVENT_INFO},
+    };
+
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        if (strcmp(levels[i].word, word) == 0)
+            return levels[i].level;
+    return SGL_EVENT_DEBUG;
 }
 
 bool sgl_serve_watch_resolve(struct sgl_proxy_options *proxy, const struct sgl_serve_watch *watch,
@@ -66,6 +85,8 @@ bool sgl_serve_watch_resolve(struct sgl_proxy_options *proxy, const struct sgl_s
     proxy->has_metrics_listener = is_given || watch->metrics_enabled;
     proxy->metrics_port = (uint16_t)(is_given ? watch->metrics_port : METRICS_PORT);
     proxy->metrics_host = watch->metrics_host;
+    proxy->event_level = level_of(watch->log_level);
+    proxy->events_are_json = watch->log_json;
     if (!waits || !probes)
         return true;
     proxy->startup_timeout_ns = from_seconds(
@@ -73,9 +94,4 @@ bool sgl_serve_watch_resolve(struct sgl_proxy_options *proxy, const struct sgl_s
     proxy->startup_interval_ns = from_seconds(
         isnan(watch->startup_interval_s) ? STARTUP_INTERVAL_S : watch->startup_interval_s);
     return true;
-}
-
-bool sgl_serve_watch_is_quiet(const struct sgl_serve_watch *watch)
-{
-    return strcmp(watch->log_level, "debug") != 0 && strcmp(watch->log_level, "info") != 0;
 }

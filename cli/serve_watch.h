@@ -20,6 +20,7 @@ struct sgl_serve_watch {
     double startup_timeout_s; /* NaN: not given; so the next */
     double startup_interval_s;
     const char *log_level;
+    bool log_json;
 };
 
 void sgl_serve_watch_init(struct sgl_serve_watch *watch);
@@ -32,8 +33,5 @@ size_t sgl_serve_watch_rows(struct sgl_serve_watch *watch,
 /* False after a complaint. `probes`: are there health checks? */
 bool sgl_serve_watch_resolve(struct sgl_proxy_options *proxy, const struct sgl_serve_watch *watch,
                              bool probes);
-
-/* Is nothing but errors to be said? */
-bool sgl_serve_watch_is_quiet(const struct sgl_serve_watch *watch);
 
 #endif

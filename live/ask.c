@@ -143,6 +143,20 @@ static void on_first_health(struct sgl_ask *ask)
         sgl_gateway_started(ask->thread->gateway, ask->worker);
 }
 
+static void say_late(struct sgl_proxy_thread *thread, uint32_t worker)
+{
+    const char *url = sgl_gateway_url(thread->gateway, worker);
+    const struct sgl_event_field field = {.name = "worker", .text = url};
+    char text[600];
+
+    snprintf(
+        text, sizeof text,
+        "worker %.400s has not answered %.80s within %g s (it gets no requests until it passes "
+        "the health checks)",
+        url, thread->options->health_path, (double)thread->options->startup_timeout_ns / 1e9);
+    sgl_event_say(thread->proxy->events, SGL_EVENT_KIND_worker_late, text, &field, 1);
+}
+
 void sgl_startup_sweep(struct sgl_proxy_thread *thread)
 {
     const struct sgl_proxy_options *options = thread->options;
@@ -151,11 +165,7 @@ void sgl_startup_sweep(struct sgl_proxy_thread *thread)
 
     while ((worker = sgl_gateway_starting(thread->gateway, worker, &is_late)) != SGL_NO_WORKER) {
         if (is_late)
-            fprintf(stderr,
-                    "sglsim: worker %s has not answered %s within %g s (it gets no requests until "
-                    "it passes the health checks)\n",
-                    sgl_gateway_url(thread->gateway, worker), options->health_path,
-                    (double)options->startup_timeout_ns / 1e9);
+            say_late(thread, worker);
         else
             sgl_ask(thread, &(struct sgl_ask){.worker = worker,
                                               .target = options->health_path,

@@ -484,6 +484,24 @@ struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32
     return told;
 }
 
+uint32_t sgl_gateway_states(struct sgl_gateway *gateway, struct sgl_gateway_state *states)
+{
+    pthread_mutex_lock(&gateway->mutex);
+    const struct sgl_fleet *fleet = sgl_router_fleet(gateway->router);
+    const int64_t now_ns = sgl_gateway_time(gateway, uv_hrtime());
+    const uint32_t count = fleet->worker_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sgl_worker *known = &fleet->workers[i];
+        states[i] = (struct sgl_gateway_state){
+            .is_healthy = known->is_healthy,
+            .is_removed = known->is_removed,
+            .breaker = sgl_breaker_state(&known->breaker, now_ns),
+        };
+    }
+    pthread_mutex_unlock(&gateway->mutex);
+    return count;
+}
+
 void sgl_gateway_look(struct sgl_gateway *gateway, uint32_t worker, struct sgl_candidate *seen,
                       struct sgl_policy_memory *memory)
 {

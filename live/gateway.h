@@ -107,6 +107,13 @@ struct sgl_gateway_worker {
     int64_t signal_age_ns; /* since then */
 };
 
+/* What changes of a worker by itself. */
+struct sgl_gateway_state {
+    bool is_healthy;
+    bool is_removed;
+    enum sgl_breaker_state breaker;
+};
+
 /* A worker that is to be added; texts are copied. */
 struct sgl_gateway_newcomer {
     const char *url;
@@ -135,6 +142,9 @@ int sgl_gateway_remove(struct sgl_gateway *gateway, uint32_t worker, struct sgl_
 uint32_t sgl_gateway_worker_count(struct sgl_gateway *gateway);
 
 struct sgl_gateway_worker sgl_gateway_worker(struct sgl_gateway *gateway, uint32_t worker);
+
+/* The states of all, in one go; returns how many workers there ever were. Room for worker_max. */
+uint32_t sgl_gateway_states(struct sgl_gateway *gateway, struct sgl_gateway_state *states);
 
 /* How the policy sees it now; see sgl_router_look. */
 void sgl_gateway_look(struct sgl_gateway *gateway, uint32_t worker, struct sgl_candidate *seen,

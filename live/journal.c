@@ -318,11 +318,8 @@ static void *write_all(void *context)
     for (;;) {
         const bool is_last = atomic_load_explicit(&journal->is_closing, memory_order_acquire);
         const bool has_written = write_some(journal);
-        if (sgl_log_failure(journal->log) != NULL && !atomic_load(&journal->has_failed)) {
-            fprintf(stderr, "sglsim: the decision log is given up, serving goes on: %s\n",
-                    sgl_log_failure(journal->log));
-            atomic_store(&journal->has_failed, true);
-        }
+        if (sgl_log_failure(journal->log) != NULL)
+            atomic_store_explicit(&journal->has_failed, true, memory_order_release);
         if (has_written) {
             naps = 0;
             nanosleep(&nap, NULL); /* more comes together, and is written together */
@@ -371,6 +368,14 @@ uint64_t sgl_journal_dropped(const struct sgl_journal *journal)
 bool sgl_journal_has_failed(const struct sgl_journal *journal)
 {
     return atomic_load_explicit(&journal->has_failed, memory_order_relaxed);
+}
+
+/* The log's text does not change any more once it has failed. */
+const char *sgl_journal_failure(const struct sgl_journal *journal)
+{
+    return atomic_load_explicit(&journal->has_failed, memory_order_acquire)
+               ? sgl_log_failure(journal->log)
+               : NULL;
 }
 
 /* The log is taken out of the journal, which is freed. */

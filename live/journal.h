@@ -44,6 +44,8 @@ uint64_t sgl_journal_dropped(const struct sgl_journal *journal);
 
 /* Has the log failed? */
 bool sgl_journal_has_failed(const struct sgl_journal *journal);
+/* Why; NULL while it has not. Lives as long as the journal. */
+const char *sgl_journal_failure(const struct sgl_journal *journal);
 
 /* Writes what is in the ring, finishes the log, ends the thread and frees the journal. Nothing may
  * be pushed any more. */

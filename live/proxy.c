@@ -35,6 +35,8 @@ static void on_sweep(uv_timer_t *timer)
     sgl_ask_sweep(thread);
     if (thread == thread->proxy->threads && thread->stopped_level == 0)
         sgl_startup_sweep(thread);
+    if (thread == thread->proxy->threads)
+        sgl_proxy_watch(thread->proxy);
     if (thread->stopped_level != 1)
         return;
     if (sgl_http_server_is_done(thread->server))
@@ -77,6 +79,13 @@ static void thread_cut(struct sgl_proxy_thread *thread)
         return;
     }
     thread->has_cut = true;
+    if (thread == thread->proxy->threads)
+        sgl_event_say(thread->proxy->events, SGL_EVENT_KIND_cut, NULL,
+                      &(struct sgl_event_field){
+                          .name = "why",
+                          .text = atomic_load(&thread->stop_level) > 1 ? "signal" : "drain_timeout",
+                      },
+                      1);
     thread->cut_ns = uv_hrtime() + LAST_WORDS_NS;
     sgl_relay_cut_all(thread);
 }
@@ -107,7 +116,11 @@ static void on_signal(uv_signal_t *signal, int number)
     struct sgl_proxy_thread *first = signal->data;
     struct sgl_proxy *proxy = first->proxy;
 
-    (void)number;
+    if (atomic_load(&first->stop_level) == 0)
+        sgl_event_say(proxy->events, SGL_EVENT_KIND_drain, NULL,
+                      &(struct sgl_event_field){.name = "signal",
+                                                .text = number == SIGINT ? "SIGINT" : "SIGTERM"},
+                      1);
     for (uint32_t i = 0; i < proxy->thread_count; i++) {
         atomic_fetch_add(&proxy->threads[i].stop_level, 1);
         uv_async_send(&proxy->threads[i].wake);
@@ -402,7 +415,12 @@ static int start(struct sgl_proxy *proxy, struct sgl_failure *failure)
         status = thread_create(&proxy->threads[i], proxy, failure);
         proxy->thread_count = i + 1;
     }
-    return status == SGL_OK ? add_workers(proxy, failure) : status;
+    if (status == SGL_OK)
+        status = add_workers(proxy, failure);
+    if (status != SGL_OK)
+        return status;
+    proxy->watch = sgl_fleet_watch_create(proxy->gateway, proxy->events, worker_max);
+    return proxy->watch != NULL ? SGL_OK : sgl_fail(failure, SGL_ENOMEM, "out of memory");
 }
 
 /* Runs thread 0 here and the others beside; back when all have ended. */
@@ -417,7 +435,7 @@ static int serve(struct sgl_proxy *proxy, struct sgl_failure *failure)
             status = sgl_fail(failure, SGL_EIO, "cannot start thread %u", running);
     if (status == SGL_OK) {
         if (proxy->options->ready != NULL)
-            proxy->options->ready(proxy->options->context,
+            proxy->options->ready(proxy->options->context, proxy->events,
                                   &(struct sgl_proxy_ports){.clients = proxy->port,
                                                             .control = proxy->control_port,
                                                             .metrics = proxy->metrics_port});
@@ -434,48 +452,55 @@ static int serve(struct sgl_proxy *proxy, struct sgl_failure *failure)
     return status;
 }
 
-static void add_totals(struct sgl_proxy_totals *totals, const struct sgl_counters *counters)
+/* Ends what was started, however far that went. `status` of the run so far. */
+static int end(struct sgl_proxy *proxy, int status, struct sgl_failure *failure)
 {
-    for (int status = 0; status < SGL_COUNTERS_STATUS_MAX; status++)
-        totals->requests += counters->statuses[status];
-    for (int reason = 0; reason < SGL_REASON_COUNT; reason++)
-        totals->decisions += counters->reasons[reason];
+    const bool has_started = status == SGL_OK;
+
+    for (uint32_t i = 0; i < proxy->thread_count; i++)
+        thread_destroy(&proxy->threads[i]);
+    if (has_started)
+        sgl_proxy_say_stop(proxy);
+    if (proxy->journal != NULL && has_started)
+        status = sgl_journal_close(proxy->journal, failure);
+    else if (proxy->journal != NULL)
+        sgl_journal_discard(proxy->journal);
+    sgl_gate_destroy(proxy->gate);
+    sgl_fleet_watch_destroy(proxy->watch);
+    sgl_gateway_destroy(proxy->gateway);
+    sgl_worker_notes_destroy(proxy->notes);
+    free(proxy->threads);
+    return status;
 }
 
-int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_totals *totals,
-                  struct sgl_failure *failure)
+int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_failure *failure)
 {
     struct sgl_proxy proxy = {.options = options, .port = options->port, .start_ns = uv_hrtime()};
 
-    *totals = (struct sgl_proxy_totals){0};
     umask(S_IRWXG | S_IRWXO); /* what is logged is nobody else's business */
     signal(SIGPIPE, SIG_IGN); /* a client that left is an error of a write, not a death */
     raise_descriptors();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         return sgl_fail(failure, SGL_EIO, "libcurl cannot be used");
+    int status = sgl_event_log_create(&proxy.events, STDERR_FILENO, options->events_are_json,
+                                      options->event_level, failure);
+    if (status != SGL_OK)
+        return status;
     proxy.threads = calloc(options->threads, sizeof *proxy.threads);
     if (proxy.threads == NULL)
-        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+        status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
     uv_random(NULL, NULL, &proxy.prompt_key, sizeof proxy.prompt_key, 0, NULL);
     uv_random(NULL, NULL, &proxy.room_key, sizeof proxy.room_key, 0, NULL);
-    int status = start(&proxy, failure);
+    if (status == SGL_OK)
+        status = start(&proxy, failure);
     if (status == SGL_OK)
         status = serve(&proxy, failure);
-    const bool has_started = status == SGL_OK;
-    for (uint32_t i = 0; i < proxy.thread_count; i++)
-        thread_destroy(&proxy.threads[i]);
-    for (uint32_t i = 0; has_started && i < proxy.thread_count; i++)
-        add_totals(totals, &proxy.threads[i].counters);
-    if (proxy.journal != NULL && has_started) {
-        totals->dropped = sgl_journal_dropped(proxy.journal);
-        status = sgl_journal_close(proxy.journal, failure);
-    } else if (proxy.journal != NULL) {
-        sgl_journal_discard(proxy.journal);
+    status = end(&proxy, status, failure);
+    if (status != SGL_OK && options->events_are_json) {
+        const struct sgl_event_field field = {.name = "message", .text = failure->text};
+        sgl_event_say(proxy.events, SGL_EVENT_KIND_failed, NULL, &field, 1);
     }
-    sgl_gate_destroy(proxy.gate);
-    sgl_gateway_destroy(proxy.gateway);
-    sgl_worker_notes_destroy(proxy.notes);
-    free(proxy.threads);
+    sgl_event_log_close(proxy.events);
     return status;
 }
 

@@ -20,6 +20,7 @@
 #include "core/policy.h"
 #include "core/retry.h"
 #include "access.h"
+#include "event_log.h"
 #include "traces/log_sink.h"
 
 #define SGL_PROXY_THREADS_MAX 64
@@ -89,20 +90,16 @@ struct sgl_proxy_options {
     const char *certificate_file;
     const char *key_file;
 
-    void (*ready)(void *context, const struct sgl_proxy_ports *ports); /* ? It listens. */
+    enum sgl_event_level event_level; /* of what is told on stderr */
+    bool events_are_json;
+
+    /* ? It listens. */
+    void (*ready)(void *context, struct sgl_event_log *events, const struct sgl_proxy_ports *ports);
     void *context;
 };
 
-/* What a run came to, for its last words. */
-struct sgl_proxy_totals {
-    uint64_t requests;
-    uint64_t decisions;
-    uint64_t dropped; /* inputs that did not get into the log */
-};
-
 /* SGL_EINVAL: what is asked for makes no sense. On a failure to start, there is no new log. */
-int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_proxy_totals *totals,
-                  struct sgl_failure *failure);
+int sgl_proxy_run(const struct sgl_proxy_options *options, struct sgl_failure *failure);
 
 /* Does the policy look at the prompts of requests? */
 bool sgl_proxy_reads_prompts(const struct sgl_policy_spec *policy);

@@ -17,6 +17,8 @@
 #include "core/rng.h"
 #include "admission_gate.h"
 #include "counters.h"
+#include "event_log.h"
+#include "fleet_watch.h"
 #include "gateway.h"
 #include "http_server.h"
 #include "own_address.h"
@@ -35,7 +37,10 @@ struct sgl_proxy {
     struct sgl_journal *journal; /* NULL: no log */
     struct sgl_gate *gate;       /* NULL: everybody is let in */
     struct sgl_worker_notes *notes;
-    struct sgl_own_addresses own; /* where this router listens */
+    struct sgl_event_log *events;
+    struct sgl_fleet_watch *watch; /* thread 0's */
+    bool has_told_log;             /* that it failed; thread 0's */
+    struct sgl_own_addresses own;  /* where this router listens */
     struct sgl_prompt_key prompt_key;
     uint64_t room_key; /* of pairs; random, for two routers may share their workers */
     struct sgl_proxy_thread *threads;
@@ -75,6 +80,10 @@ struct sgl_proxy_thread {
 
 /* proxy.c: looks at deadlines and retries in that many ms, if not earlier. */
 void sgl_thread_sweep_in(struct sgl_proxy_thread *thread, uint64_t delay_ms);
+
+/* proxy_events.c: looks for what nobody comes by to tell of; and the last words of a run. */
+void sgl_proxy_watch(struct sgl_proxy *proxy);
+void sgl_proxy_say_stop(const struct sgl_proxy *proxy);
 
 /* relay.c */
 void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);

@@ -90,6 +90,8 @@ void sgl_relay_finish(struct sgl_relay *relay, int status)
 {
     const int64_t now_ns = sgl_gateway_time(relay->thread->gateway, uv_hrtime());
 
+    if (status >= SGL_RELAY_FAILED_LEAST)
+        sgl_relay_say_failed(relay, status);
     sgl_relay_leave_gate(relay);
     sgl_count_request(&relay->thread->counters, status, now_ns - relay->request.arrival_ns);
     relay_end(relay);
@@ -110,6 +112,8 @@ void sgl_relay_tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const
         error = ended;
     input.outcome.success = error == NULL;
     input.outcome.error = error;
+    if (error != NULL)
+        sgl_relay_say_attempt(relay, error);
     sgl_gateway_end(relay->thread->gateway, &input, relay->request.arrival_ns, relay->first_ns);
     sgl_count_end(&relay->thread->counters, relay->decision.reason, relay->is_stream,
                   &input.outcome);

@@ -26,7 +26,8 @@
 #define SGL_RELAY_ATTEMPTS_MAX 64
 #define SGL_RELAY_MADE_ID_SIZE 33
 #define SGL_RELAY_OWN_FIELDS 8
-#define SGL_RELAY_ERROR_LEAST 400 /* statuses from here on are failures */
+#define SGL_RELAY_ERROR_LEAST 400  /* statuses from here on are failures */
+#define SGL_RELAY_FAILED_LEAST 500 /* and from here on not the client's */
 
 enum sgl_relay_state {
     SGL_RELAY_UNDER_WAY,
@@ -97,6 +98,10 @@ void sgl_relay_send(struct sgl_relay *relay);
 void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max);
 /* The client has its answer, or left: counts it, and the relay is over. */
 void sgl_relay_finish(struct sgl_relay *relay, int status);
+
+/* relay_events.c: the event log hears of an attempt that failed, or of a 5xx to the client. */
+void sgl_relay_say_attempt(const struct sgl_relay *relay, const char *error);
+void sgl_relay_say_failed(const struct sgl_relay *relay, int status);
 
 /* The attempt of `call` is over. `error` NULL: well. */
 void sgl_relay_tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error);
