@@ -24,7 +24,7 @@ static struct sgl_request_times metrics_of(const struct sgl_recorded_request *re
     if (times.value_ns[SGL_METRIC_TPOT] != SGL_ABSENT)
         times.value_ns[SGL_METRIC_TPOT] =
             rest > 0 ? times.value_ns[SGL_METRIC_TPOT] / rest : SGL_ABSENT;
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         if (times.value_ns[m] < 0)
             times.value_ns[m] = SGL_ABSENT; /* clocks that disagree measured nothing */
     return times;
@@ -117,7 +117,7 @@ static int add_request(struct sgl_accuracy *accuracy, struct pair_sums *sums,
         return SGL_OK;
     }
     accuracy->scored++;
-    for (int m = 0; m < SGL_METRIC_COUNT && status == SGL_OK; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT && status == SGL_OK; m++)
         if (recorded.value_ns[m] != SGL_ABSENT && simulated.value_ns[m] != SGL_ABSENT)
             status = add_pair(&accuracy->metrics[m], &sums[m], (double)recorded.value_ns[m],
                               (double)simulated.value_ns[m]);
@@ -132,7 +132,7 @@ int sgl_accuracy_compute(struct sgl_accuracy *accuracy, const struct sgl_recordi
                          const struct sgl_worker_times *times,
                          const struct sgl_accuracy_scope *scope, struct sgl_failure *failure)
 {
-    struct pair_sums sums[SGL_METRIC_COUNT] = {0};
+    struct pair_sums sums[SGL_REQUEST_METRIC_COUNT] = {0};
     int status = SGL_OK;
 
     *accuracy = (struct sgl_accuracy){.worker_count = recording->worker_count};
@@ -148,9 +148,9 @@ int sgl_accuracy_compute(struct sgl_accuracy *accuracy, const struct sgl_recordi
                                  scope->workers != NULL ? scope->workers[i] : request->worker,
                                  scope->first_token_is);
     }
-    for (int m = 0; m < SGL_METRIC_COUNT && status == SGL_OK; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT && status == SGL_OK; m++)
         status = finish_metric(&accuracy->metrics[m], &sums[m]);
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         sgl_samples_release(&sums[m].errors);
     for (uint32_t w = 0; status == SGL_OK && w < accuracy->worker_count; w++) {
         struct sgl_accuracy_worker *worker = &accuracy->workers[w];
@@ -165,7 +165,7 @@ int sgl_accuracy_compute(struct sgl_accuracy *accuracy, const struct sgl_recordi
 
 void sgl_accuracy_release(struct sgl_accuracy *accuracy)
 {
-    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {
         sgl_samples_release(&accuracy->metrics[m].recorded);
         sgl_samples_release(&accuracy->metrics[m].simulated);
     }

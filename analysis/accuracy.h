@@ -30,7 +30,7 @@
 
 /* One request on one side. SGL_ABSENT where it is not known. */
 struct sgl_request_times {
-    int64_t value_ns[SGL_METRIC_COUNT];
+    int64_t value_ns[SGL_REQUEST_METRIC_COUNT];
 };
 
 struct sgl_request_times sgl_recorded_times(const struct sgl_recorded_request *request,
@@ -61,7 +61,7 @@ struct sgl_accuracy {
     uint64_t scored;
     uint64_t unserved; /* scored, recorded as served, refused by the simulated worker */
     uint64_t failed;   /* in the range, left out because the recorder says they failed */
-    struct sgl_accuracy_metric metrics[SGL_METRIC_COUNT];
+    struct sgl_accuracy_metric metrics[SGL_REQUEST_METRIC_COUNT];
     struct sgl_accuracy_worker *workers; /* owned */
     uint32_t worker_count;
 };

@@ -294,7 +294,7 @@ void sgl_accuracy_write_html(FILE *out, const struct sgl_accuracy_page *page)
         sgl_html_text(out, page->lines[i]);
         fputs("</p>\n", out);
     }
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         write_metric(out, page, (enum sgl_metric)m);
     write_workers(out, page);
     fputs("</body></html>\n", out);

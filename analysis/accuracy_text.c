@@ -74,12 +74,12 @@ void sgl_accuracy_print(FILE *file, const struct sgl_accuracy *accuracy,
     for (int f = 0; f < FIGURE_COUNT; f++)
         fprintf(file, " %11s", figure_names[f]);
     fputc('\n', file);
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         print_metric(file, (enum sgl_metric)m, &accuracy->metrics[m]);
 
     fprintf(file, "\n%-22s %7s %11s %11s %11s\n", "per request", "n", "WAPE %", "median ms",
             "MAPE %");
-    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {
         const struct sgl_accuracy_metric *metric = &accuracy->metrics[m];
         if (metric->count == 0)
             continue;
@@ -155,7 +155,7 @@ static json_t *metrics_json(const struct sgl_accuracy *accuracy)
 {
     json_t *metrics = json_object();
 
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         if (!sgl_json_set(metrics, sgl_metric_name((enum sgl_metric)m),
                           metric_json(&accuracy->metrics[m])))
             return NULL;

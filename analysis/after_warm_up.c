@@ -36,16 +36,27 @@ static void hear_outcome(struct sgl_sink *sink, const struct sgl_outcome_record 
         self->heard->ops->outcome(self->heard, record);
 }
 
+static void hear_gaps(struct sgl_sink *sink, const struct sgl_gaps *gaps)
+{
+    struct sgl_after_warm_up *self = (struct sgl_after_warm_up *)sink;
+
+    if (self->heard->ops->gaps != NULL && !gaps->is_warm_up)
+        self->heard->ops->gaps(self->heard, gaps);
+}
+
 static const struct sgl_sink_ops after_warm_up_ops = {
     .input = hear_input,
     .decision = hear_decision,
     .outcome = hear_outcome,
+    .gaps = hear_gaps,
 };
 
 void sgl_after_warm_up_init(struct sgl_after_warm_up *self, struct sgl_sink *heard, int64_t first)
 {
     *self = (struct sgl_after_warm_up){
-        .sink = {.ops = &after_warm_up_ops, .wants_candidates = heard->wants_candidates},
+        .sink = {.ops = &after_warm_up_ops,
+                 .wants_candidates = heard->wants_candidates,
+                 .wants_gaps = heard->wants_gaps},
         .heard = heard,
         .first = first,
     };

@@ -4,7 +4,9 @@
  * Workers and what is of no request pass; of requests numbered below `first` neither routes nor
  * decisions nor outcomes do. The loads that policies and workers had from them are real. Where a
  * time is given too, requests that arrive before it are warm-up: requests must come in the order of
- * their numbers then, as a simulation feeds them, and `first` moves behind each.
+ * their numbers then, as a simulation feeds them, and `first` moves behind each. Gaps between
+ * tokens are of no request: those are left out that a simulation, told of the same warm-up, says
+ * are of it.
  */
 #ifndef SGL_ANALYSIS_AFTER_WARM_UP_H
 #define SGL_ANALYSIS_AFTER_WARM_UP_H

@@ -14,13 +14,13 @@ _Static_assert(STATISTICS == SGL_STATISTIC_COUNT, "the bootstrap knows the stati
 struct side {
     uint32_t count;
     double *values; /* metric * count + request */
-    struct sgl_bootstrap_series series[SGL_METRIC_COUNT];
+    struct sgl_bootstrap_series series[SGL_REQUEST_METRIC_COUNT];
     uint32_t *counts;
 };
 
 static void release(struct side *side)
 {
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         sgl_bootstrap_series_release(&side->series[m]);
     free(side->values);
     free(side->counts);
@@ -32,12 +32,12 @@ static int init(struct side *side, const struct sgl_detail *detail)
 
     *side = (struct side){
         .count = count,
-        .values = malloc(((size_t)count + 1) * SGL_METRIC_COUNT * sizeof *side->values),
+        .values = malloc(((size_t)count + 1) * SGL_REQUEST_METRIC_COUNT * sizeof *side->values),
         .counts = malloc(((size_t)count + 1) * sizeof *side->counts),
     };
     if (side->values == NULL || side->counts == NULL)
         return SGL_ENOMEM;
-    for (size_t m = 0; m < SGL_METRIC_COUNT; m++) {
+    for (size_t m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {
         for (uint32_t i = 0; i < count; i++)
             side->values[m * count + i] = detail->requests[i].values[m];
         if (sgl_bootstrap_series_init(&side->series[m], &side->values[m * count], count) != SGL_OK)
@@ -50,16 +50,16 @@ static double longest_block(const struct side *side)
 {
     double longest = 1;
 
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         longest = fmax(longest, sgl_bootstrap_block_length(side->series[m].values, side->count));
     return longest;
 }
 
 /* Running mean and squares (Welford 1962) of each statistic's log ratio and difference. */
 struct spread {
-    double mean[SGL_METRIC_COUNT][STATISTICS][2];
-    double squares[SGL_METRIC_COUNT][STATISTICS][2];
-    uint32_t count[SGL_METRIC_COUNT][STATISTICS][2];
+    double mean[SGL_REQUEST_METRIC_COUNT][STATISTICS][2];
+    double squares[SGL_REQUEST_METRIC_COUNT][STATISTICS][2];
+    uint32_t count[SGL_REQUEST_METRIC_COUNT][STATISTICS][2];
 };
 
 static void add(struct spread *spread, int m, int s, int kind, double value)
@@ -77,7 +77,7 @@ static void replicate(struct spread *spread, struct side *a, struct side *b, boo
     sgl_bootstrap_draw(draws, block, a->counts, a->count);
     if (!is_paired)
         sgl_bootstrap_draw(draws, block, b->counts, b->count);
-    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {
         double left[STATISTICS];
         double right[STATISTICS];
         if (a->series[m].order_count == 0 || b->series[m].order_count == 0)
@@ -94,7 +94,7 @@ static void replicate(struct spread *spread, struct side *a, struct side *b, boo
 static void conclude(const struct spread *spread, const struct side *a, const struct side *b,
                      double margin, struct sgl_effect *effects)
 {
-    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {
         double left[STATISTICS];
         double right[STATISTICS];
         sgl_bootstrap_statistics(&a->series[m], NULL, left);

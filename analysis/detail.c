@@ -38,7 +38,7 @@ static struct sgl_request_detail *place_of(struct sgl_detail *self, int64_t requ
     while (self->request_count <= request) {
         struct sgl_request_detail *place = &self->requests[self->request_count++];
         *place = nothing_known;
-        for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
             place->values[m] = (double)NAN;
     }
     return &self->requests[request];
@@ -205,7 +205,7 @@ static void hear_outcome(struct sgl_sink *sink, const struct sgl_outcome_record 
     place->success = outcome->success;
     if (!outcome->success)
         return;
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         place->values[m] = sgl_metric_value((enum sgl_metric)m, outcome) / 1e6;
     place->cached_tokens = outcome->cached_tokens;
     if (outcome->prompt_tokens != SGL_ABSENT)

@@ -25,8 +25,8 @@ struct sgl_request_detail {
     double matched_chosen; /* of the chosen one */
     int64_t outstanding;   /* of the chosen worker before; SGL_ABSENT without a row */
     int64_t outstanding_least;
-    double values[SGL_METRIC_COUNT]; /* ms; NaN */
-    int64_t prompt_tokens;           /* SGL_ABSENT when nobody counted, as the next */
+    double values[SGL_REQUEST_METRIC_COUNT]; /* ms; NaN */
+    int64_t prompt_tokens;                   /* SGL_ABSENT when nobody counted, as the next */
     int64_t cached_tokens;
     bool is_answered;
     bool success;

@@ -57,7 +57,7 @@ static struct task task_of(const struct sgl_experiment *experiment, uint32_t num
 }
 
 static int simulate(const struct sgl_experiment *experiment, const struct task *task,
-                    struct sgl_sink *sink, struct sgl_simulation_totals *totals,
+                    int64_t warm_up, struct sgl_sink *sink, struct sgl_simulation_totals *totals,
                     struct sgl_failure *failure)
 {
     const uint64_t seed = experiment->seed + task->seed;
@@ -73,6 +73,7 @@ static int simulate(const struct sgl_experiment *experiment, const struct task *
     options.policy = &experiment->policies[task->policy];
     options.rate_scale = experiment->loads[task->load];
     options.sink = sink;
+    options.warm_up_requests = warm_up;
     options.progress = NULL;
     const int simulated = sgl_simulate(&options, source, totals, failure);
     sgl_population_close(source);
@@ -97,7 +98,8 @@ static int gather(const struct study *study, uint32_t number, struct sgl_run *ru
     sgl_after_warm_up_init(&after, sgl_summary_sink(summary), (int64_t)study->result->warm_up);
     struct sgl_sink *const sinks[2] = {&after.sink, detail != NULL ? &detail->sink : NULL};
     sgl_tee_init(&tee, sinks, detail != NULL ? 2 : 1);
-    status = simulate(experiment, &task, detail != NULL ? &tee.sink : sinks[0], &totals, failure);
+    status = simulate(experiment, &task, after.first, detail != NULL ? &tee.sink : sinks[0],
+                      &totals, failure);
     if (status == SGL_OK)
         status = sgl_summary_finish(summary, &result, failure);
     if (status == SGL_OK && detail != NULL)
@@ -139,7 +141,7 @@ static int work_warm_up(void *context, uint32_t number, struct sgl_failure *fail
 
     if (series.values == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory for the warm-up of a run");
-    const int status = simulate(study->experiment, &task, &series.sink, &totals, failure);
+    const int status = simulate(study->experiment, &task, 0, &series.sink, &totals, failure);
     if (status == SGL_OK) {
         const size_t seen = totals.arrived < count ? totals.arrived : count;
         study->cuts[number] = sgl_mser_cut(series.values, seen);

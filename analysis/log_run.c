@@ -89,6 +89,18 @@ static int play_outcome(struct playback *self, int64_t now_ns, struct sgl_failur
     return self->has_outcome < 0 ? self->has_outcome : SGL_OK;
 }
 
+/* All of them: those of a warm-up are in the log as its requests are. */
+static int play_gaps(struct playback *self, struct sgl_failure *failure)
+{
+    struct sgl_gap_class class;
+    struct sgl_gaps gaps;
+    int got;
+
+    while ((got = sgl_log_reader_next_gaps(self->reader, &gaps, &class, failure)) == 1)
+        self->sink->ops->gaps(self->sink, &gaps);
+    return got;
+}
+
 static int play(struct playback *self, struct sgl_failure *failure)
 {
     struct sgl_logged_input logged;
@@ -110,7 +122,7 @@ static int play(struct playback *self, struct sgl_failure *failure)
         if (status != SGL_OK)
             return status;
     }
-    return got;
+    return got < 0 ? got : play_gaps(self, failure);
 }
 
 /* Last arrival and what else is known before playing. */

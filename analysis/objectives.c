@@ -32,8 +32,8 @@ static int read_one(struct sgl_objectives *objectives, const char *text, size_t 
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
         sgl_nearest_offer(&nearest, sgl_metric_name((enum sgl_metric)m));
     return sgl_fail(failure, SGL_EINVAL,
-                    "--slo: unknown metric '%s'%s, expected queue_time, ttft, tpot or e2e", wanted,
-                    sgl_nearest_hint(&nearest, hint, sizeof hint));
+                    "--slo: unknown metric '%s'%s, expected queue_time, ttft, tpot, itl or e2e",
+                    wanted, sgl_nearest_hint(&nearest, hint, sizeof hint));
 }
 
 int sgl_objectives_parse(struct sgl_objectives *objectives, const char *text,

@@ -25,11 +25,11 @@ void sgl_run_fill(struct sgl_run *run, const struct sgl_summary *summary,
     run->unfinished = result->unfinished;
     sgl_figures_fill(run->figures, result);
     for (int m = 0; m < SGL_METRIC_COUNT; m++) {
-        const struct sgl_samples *samples = sgl_summary_samples(summary, (enum sgl_metric)m);
-        run->counts[m] = samples->count;
+        run->counts[m] = result->metrics[m].count;
         for (int i = 0; i < SGL_CURVE_POINTS; i++)
-            run->curves[m][i] =
-                sgl_samples_quantile(samples, fmin(sgl_curve_probability(i), 1)) / 1e6;
+            run->curves[m][i] = sgl_summary_quantile(summary, (enum sgl_metric)m,
+                                                     fmin(sgl_curve_probability(i), 1)) /
+                                1e6;
     }
     run->good_share = sgl_objectives_any(&result->objectives) && ended > 0 &&
                               result->unmeasured == SGL_METRIC_COUNT

@@ -28,7 +28,9 @@ struct sgl_summary {
     int64_t route_prompt_tokens; /* of the request being routed */
     double predicted_tokens;
     double predicted_of_tokens;
-    struct sgl_samples metrics[SGL_METRIC_COUNT];
+    struct sgl_samples metrics[SGL_REQUEST_METRIC_COUNT];
+    struct sgl_gap_distribution gaps; /* of all workers */
+    int gap_status;
     struct sgl_summary_worker *workers;
     uint32_t worker_count;
     uint32_t worker_capacity;
@@ -198,6 +200,7 @@ double sgl_metric_value(enum sgl_metric metric, const struct sgl_outcome *outcom
             outcome->ttft_ns > outcome->e2e_ns)
             return SGL_ABSENT_REAL;
         return (double)(outcome->e2e_ns - outcome->ttft_ns) / (double)(outcome->output_tokens - 1);
+    case SGL_METRIC_ITL:
     case SGL_METRIC_COUNT:
         break;
     }
@@ -224,6 +227,18 @@ static void count_prefill(struct sgl_summary *summary, const struct sgl_outcome 
     count_cached(summary, outcome);
 }
 
+/* What an objective is held against: of a request's gaps, their mean. */
+static double objective_value(enum sgl_metric metric, const struct sgl_outcome *outcome)
+{
+    return sgl_metric_value(metric == SGL_METRIC_ITL ? SGL_METRIC_TPOT : metric, outcome);
+}
+
+/* Answers of fewer than two tokens have no gap that could be too long. */
+static bool may_be_absent(enum sgl_metric metric)
+{
+    return metric == SGL_METRIC_TPOT || metric == SGL_METRIC_ITL;
+}
+
 static void count_success(struct sgl_summary *summary, const struct sgl_outcome_record *record)
 {
     const struct sgl_outcome *outcome = record->outcome;
@@ -236,11 +251,13 @@ static void count_success(struct sgl_summary *summary, const struct sgl_outcome_
         summary->output_tokens += (double)outcome->output_tokens;
     count_cached(summary, outcome);
     for (int m = 0; m < SGL_METRIC_COUNT; m++) {
-        const double value = sgl_metric_value((enum sgl_metric)m, outcome);
+        const double value = objective_value((enum sgl_metric)m, outcome);
         const double limit = summary->objectives.limit_ns[m];
-        if (m != SGL_METRIC_QUEUE_TIME || record->pool != SGL_POOL_DECODE)
+        if (m < SGL_REQUEST_METRIC_COUNT &&
+            (m != SGL_METRIC_QUEUE_TIME || record->pool != SGL_POOL_DECODE))
             add_sample(summary, (enum sgl_metric)m, value);
-        if (!isnan(limit) && !(value <= limit) && !(m == SGL_METRIC_TPOT && isnan(value)))
+        if (!isnan(limit) && !(value <= limit) &&
+            !(may_be_absent((enum sgl_metric)m) && isnan(value)))
             is_good = false;
     }
     summary->good += is_good;
@@ -286,10 +303,23 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
     }
 }
 
+static void hear_gaps(struct sgl_sink *self, const struct sgl_gaps *gaps)
+{
+    struct sgl_summary *summary = (struct sgl_summary *)self;
+    int status = sgl_gap_distribution_add(&summary->gaps, gaps->classes, gaps->class_count);
+
+    if (status == SGL_OK && gaps->worker < summary->worker_count)
+        status = sgl_gap_distribution_add(&summary->workers[gaps->worker].gaps, gaps->classes,
+                                          gaps->class_count);
+    if (status != SGL_OK)
+        summary->gap_status = status;
+}
+
 static const struct sgl_sink_ops summary_ops = {
     .input = hear_input,
     .decision = hear_decision,
     .outcome = hear_outcome,
+    .gaps = hear_gaps,
 };
 
 int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_objectives *objectives,
@@ -300,7 +330,7 @@ int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_object
     *summary_out = summary;
     if (summary == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
-    summary->sink = (struct sgl_sink){.ops = &summary_ops};
+    summary->sink = (struct sgl_sink){.ops = &summary_ops, .wants_gaps = true};
     summary->objectives = *objectives;
     summary->cached_tokens = SGL_ABSENT_REAL;
     summary->propensity_min = SGL_ABSENT_REAL;
@@ -336,6 +366,19 @@ struct sgl_distribution sgl_distribution_of(const struct sgl_samples *samples)
         .p95 = sgl_samples_quantile(samples, 0.95),
         .p99 = sgl_samples_quantile(samples, 0.99),
         .max = sgl_samples_quantile(samples, 1),
+    };
+}
+
+struct sgl_distribution sgl_distribution_of_gaps(const struct sgl_gap_distribution *gaps)
+{
+    return (struct sgl_distribution){
+        .count = gaps->count,
+        .mean = sgl_gap_distribution_mean(gaps),
+        .p50 = sgl_gap_distribution_quantile(gaps, 0.5),
+        .p90 = sgl_gap_distribution_quantile(gaps, 0.9),
+        .p95 = sgl_gap_distribution_quantile(gaps, 0.95),
+        .p99 = sgl_gap_distribution_quantile(gaps, 0.99),
+        .max = sgl_gap_distribution_quantile(gaps, 1),
     };
 }
 
@@ -381,7 +424,8 @@ static enum sgl_metric unmeasured_objective(const struct sgl_summary_result *res
     int m = 0;
 
     for (; m < SGL_METRIC_COUNT; m++) {
-        const enum sgl_metric needed = m == SGL_METRIC_TPOT ? SGL_METRIC_TTFT : (enum sgl_metric)m;
+        const enum sgl_metric needed =
+            may_be_absent((enum sgl_metric)m) ? SGL_METRIC_TTFT : (enum sgl_metric)m;
         if (!isnan(result->objectives.limit_ns[m]) && result->succeeded > 0 &&
             result->metrics[needed].count == 0)
             break;
@@ -409,6 +453,10 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         .output_tokens_per_s = summary->output_tokens / duration_s,
         .objectives = summary->objectives,
         .good = summary->good,
+        .itl_within = isnan(summary->objectives.limit_ns[SGL_METRIC_ITL])
+                          ? SGL_ABSENT_REAL
+                          : sgl_gap_distribution_within(
+                                &summary->gaps, summary->objectives.limit_ns[SGL_METRIC_ITL]),
         .goodput_per_s = (double)summary->good / duration_s,
         .workers = summary->workers,
         .worker_count = summary->worker_count,
@@ -429,7 +477,8 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         if (summary->errors[i].count > 0)
             result->errors[result->error_count++] = summary->errors[i];
     memcpy(result->reasons, summary->reasons, sizeof result->reasons);
-    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+    result->metrics[SGL_METRIC_ITL] = sgl_distribution_of_gaps(&summary->gaps);
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {
         if (sgl_samples_sort(&summary->metrics[m]) != SGL_OK)
             summary->is_out_of_memory = true;
         else
@@ -438,15 +487,18 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
     result->unmeasured = unmeasured_objective(result);
     if (result->unmeasured != SGL_METRIC_COUNT)
         result->goodput_per_s = SGL_ABSENT_REAL;
-    if (summary->is_out_of_memory)
+    if (summary->is_out_of_memory || summary->gap_status == SGL_ENOMEM)
         return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
+    if (summary->gap_status != SGL_OK)
+        return sgl_fail(failure, summary->gap_status,
+                        "summary: gaps between tokens of more than %d classes", SGL_GAP_CLASS_MAX);
     return SGL_OK;
 }
 
-const struct sgl_samples *sgl_summary_samples(const struct sgl_summary *summary,
-                                              enum sgl_metric metric)
+double sgl_summary_quantile(const struct sgl_summary *summary, enum sgl_metric metric, double q)
 {
-    return &summary->metrics[metric];
+    return metric == SGL_METRIC_ITL ? sgl_gap_distribution_quantile(&summary->gaps, q)
+                                    : sgl_samples_quantile(&summary->metrics[metric], q);
 }
 
 double sgl_summary_offered_per_s(const struct sgl_summary *summary)
@@ -461,11 +513,13 @@ void sgl_summary_destroy(struct sgl_summary *summary)
 {
     if (summary == NULL)
         return;
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         sgl_samples_release(&summary->metrics[m]);
+    sgl_gap_distribution_release(&summary->gaps);
     for (uint32_t w = 0; w < summary->worker_count; w++) {
         free(summary->workers[w].url);
         free(summary->workers[w].kind);
+        sgl_gap_distribution_release(&summary->workers[w].gaps);
     }
     free(summary->workers);
     sgl_attempts_release(&summary->attempts);

@@ -12,10 +12,13 @@
  *   ttft            first token - arrival
  *   e2e             last token - arrival
  *   tpot            (e2e - ttft) / (output tokens - 1), from 2 output tokens on
+ *   itl             gap between two successive tokens of a request; n counts gaps, not requests,
+ *                   and percentiles are within 0.8 % (gap_distribution.h). Of simulated engines
  *   throughput      of successful requests and their tokens, from first arrival to last finish
  *   goodput         successful requests that meet every stated objective, over the same time; a
  *                   tpot that does not exist meets its objective, any other missing quantity does
- *                   not; unknown when nothing in the run measures what an objective is on
+ *                   not; unknown when nothing in the run measures what an objective is on. An
+ *                   objective on itl holds a request to the mean of its gaps, which is its tpot
  *   cache hit rate  cached prompt tokens / prompt tokens of successful requests; predicted: the
  *                   mean matched_fraction of the workers chosen, weighted by prompt tokens, where
  *                   candidate rows have it
@@ -28,18 +31,22 @@
 #ifndef SGL_ANALYSIS_SUMMARY_H
 #define SGL_ANALYSIS_SUMMARY_H
 
+#include "analysis/gap_distribution.h"
 #include "analysis/samples.h"
 #include "analysis/saturation.h"
 #include "core/failure.h"
 #include "core/sink.h"
 
-#define SGL_METRIC_MAP(X) X(QUEUE_TIME, queue_time) X(TTFT, ttft) X(TPOT, tpot) X(E2E, e2e)
+/* The last is of tokens, all others are of requests. */
+#define SGL_METRIC_MAP(X)                                                                          \
+    X(QUEUE_TIME, queue_time) X(TTFT, ttft) X(TPOT, tpot) X(E2E, e2e) X(ITL, itl)
 
 enum sgl_metric {
 #define SGL_METRIC_ENUM(upper, lower) SGL_METRIC_##upper,
     SGL_METRIC_MAP(SGL_METRIC_ENUM)
 #undef SGL_METRIC_ENUM
-        SGL_METRIC_COUNT
+        SGL_METRIC_COUNT,
+    SGL_REQUEST_METRIC_COUNT = SGL_METRIC_ITL /* those that a request has one value of */
 };
 
 const char *sgl_metric_name(enum sgl_metric metric);
@@ -70,6 +77,7 @@ struct sgl_distribution {
 
 /* As sgl_samples_quantile wants the samples. */
 struct sgl_distribution sgl_distribution_of(const struct sgl_samples *samples);
+struct sgl_distribution sgl_distribution_of_gaps(const struct sgl_gap_distribution *gaps);
 
 #define SGL_ERROR_WORDS_MAX 8 /* more kinds of error are counted together, as "other" */
 
@@ -82,8 +90,9 @@ struct sgl_summary_worker {
     char *url;  /* owned by the summary */
     char *kind; /* likewise; NULL when nobody described it */
     enum sgl_pool pool;
-    uint64_t requests; /* attempts it was given */
-    uint64_t failed;   /* of them, whether tried again or not */
+    uint64_t requests;                /* attempts it was given */
+    uint64_t failed;                  /* of them, whether tried again or not */
+    struct sgl_gap_distribution gaps; /* the summary's */
 };
 
 struct sgl_summary_result {
@@ -100,6 +109,7 @@ struct sgl_summary_result {
     struct sgl_distribution metrics[SGL_METRIC_COUNT];
     struct sgl_objectives objectives;
     uint64_t good;        /* requests that met every objective */
+    double itl_within;    /* share of all gaps within their objective; NaN without it or them */
     double goodput_per_s; /* NaN when nothing finished, or an objective could not be measured */
     enum sgl_metric unmeasured;               /* that objective, or SGL_METRIC_COUNT */
     const struct sgl_summary_worker *workers; /* the summary's */
@@ -131,9 +141,8 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
                        struct sgl_failure *failure);
 void sgl_summary_destroy(struct sgl_summary *summary);
 
-/* Of a finished summary: the sorted measurements of a metric, in ns. Borrowed. */
-const struct sgl_samples *sgl_summary_samples(const struct sgl_summary *summary,
-                                              enum sgl_metric metric);
+/* Of a finished summary: a quantile of a metric, in ns, q from 0 to 1; NaN when there is none. */
+double sgl_summary_quantile(const struct sgl_summary *summary, enum sgl_metric metric, double q);
 
 /* Arrivals per second, from the first to the last; NaN for fewer than two. */
 double sgl_summary_offered_per_s(const struct sgl_summary *summary);

@@ -23,15 +23,29 @@ static json_t *distribution(const struct sgl_distribution *metric)
                      real(metric->p99 / 1e6), "max_ms", real(metric->max / 1e6));
 }
 
+/* Between tokens: n is not of requests, and percentiles are not exact. */
+static json_t *gaps(const struct sgl_distribution *metric)
+{
+    json_t *object = distribution(metric);
+
+    return object != NULL && sgl_json_set(object, "of", json_string("gaps between tokens")) &&
+                   sgl_json_set(object, "resolution", json_real(SGL_GAP_RESOLUTION))
+               ? object
+               : NULL;
+}
+
 static json_t *metrics(const struct sgl_summary_result *result)
 {
     json_t *object = json_object();
 
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         if (!sgl_json_set(object, sgl_metric_name((enum sgl_metric)m),
                           distribution(&result->metrics[m])))
             return NULL;
-    return object;
+    return sgl_json_set(object, sgl_metric_name(SGL_METRIC_ITL),
+                        gaps(&result->metrics[SGL_METRIC_ITL]))
+               ? object
+               : NULL;
 }
 
 static json_t *goodput(const struct sgl_summary_result *result)
@@ -44,7 +58,8 @@ static json_t *goodput(const struct sgl_summary_result *result)
             !sgl_json_set(limits, sgl_metric_name((enum sgl_metric)m),
                           real(result->objectives.limit_ns[m] / 1e6)))
             return NULL;
-    return json_pack("{s:o, s:o, s:o}", "requests",
+    return json_pack("{s:o, s:o, s:o, s:o}", "itl_within_limit", real(result->itl_within),
+                     "requests",
                      result->unmeasured == SGL_METRIC_COUNT ? integer(result->good) : json_null(),
                      "requests_per_s", real(result->goodput_per_s), "limits_ms", limits);
 }
@@ -60,6 +75,11 @@ static json_t *workers(const struct sgl_summary_result *result)
         if (object != NULL && worker->kind != NULL &&
             !sgl_json_set(object, "kind", sgl_json_text(worker->kind)))
             object = NULL;
+        if (object != NULL && worker->gaps.count > 0) {
+            const struct sgl_distribution itl = sgl_distribution_of_gaps(&worker->gaps);
+            if (!sgl_json_set(object, "itl", gaps(&itl)))
+                object = NULL;
+        }
         if (object != NULL && result->has_pairs &&
             !sgl_json_set(object, "pool", json_string(sgl_pool_name(worker->pool))))
             object = NULL;

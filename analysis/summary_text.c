@@ -96,6 +96,10 @@ static void print_latencies(FILE *out, const struct sgl_summary_result *result)
         }
         fprintf(out, "\n");
     }
+    if (result->metrics[SGL_METRIC_ITL].count > 0)
+        fprintf(out,
+                "             (itl: n is gaps between tokens, percentiles are within %.1f %%)\n",
+                100 * SGL_GAP_RESOLUTION);
     if (result->saturation.is_saturated)
         fprintf(out, "             (of a saturated run: a longer trace would give longer times)\n");
 }
@@ -125,6 +129,12 @@ static void print_goodput(FILE *out, const struct sgl_summary_result *result)
         separator = ", ";
     }
     fprintf(out, "%s\n", result->saturation.is_saturated ? " (saturated)" : "");
+    if (!isnan(result->objectives.limit_ns[SGL_METRIC_ITL]))
+        fprintf(out, "             (itl of a request: the mean of its gaps, its tpot");
+    if (!isnan(result->itl_within))
+        fprintf(out, "; of all gaps %.2f %% are within", 100 * result->itl_within);
+    if (!isnan(result->objectives.limit_ns[SGL_METRIC_ITL]))
+        fprintf(out, ")\n");
 }
 
 /* A name in `width` columns: of a longer one the end, where names of one fleet differ, and '?' for

@@ -89,7 +89,7 @@ static int parse_options(struct sgl_compare *compare, int argument_count, char *
         {"output", 'o', SGL_OPTION_LIST, "PATH", &o->outputs,
          "also write a report: " SGL_REPORT_SUFFIXES "; repeatable", 0},
         {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
-         "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, e2e)", 0},
+         "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
         {"threads", 0, SGL_OPTION_NATURAL, "N", &o->threads,
          "(default: as many as there are processors; results are the same)", 1},
         SGL_SIMULATION_ROWS(o->simulation),

@@ -78,7 +78,7 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
         {"log-candidates", 0, SGL_OPTION_CHOICE, "all|chosen", &o->log_candidates,
          "rows per decision in the log (default all)", 0},
         {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
-         "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, e2e)", 0},
+         "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
         {"warm-up", 0, SGL_OPTION_TEXT, "N|TIME", &o->warm_up,
          "leave the first N requests, or those before TIME, out of figures", 0},
         {"warm-cache", 0, SGL_OPTION_FLAG, NULL, &o->warm_cache,
@@ -293,6 +293,7 @@ static int run_passes(struct sgl_replay *replay, struct sgl_simulation_options *
         sgl_two_passes_init(&passes, first, second);
         options->pause_before = (int64_t)sgl_population_facts(replay->population)->requests;
         after->first = options->pause_before;
+        options->warm_up_requests = options->pause_before;
         status = sgl_simulate(options, &passes.source, &replay->totals, failure);
     }
     if (second != NULL)
@@ -321,6 +322,8 @@ static int simulate(struct sgl_replay *replay, struct sgl_failure *failure)
         .sink = sink_count > 1 ? &tee.sink : sinks[0],
         .progress = sgl_progress_report,
         .progress_context = &replay->progress,
+        .warm_up_requests = after.first,
+        .warm_up_ns = after.from_ns,
     };
     sgl_simulated_fleet_apply(&replay->fleet, &replay->policy, &options);
     sgl_simulation_flags_apply(&o->simulation, &options);

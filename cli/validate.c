@@ -295,7 +295,7 @@ static int write_html(const struct validation *validation, struct sgl_failure *f
  * that the simulated workers refuse are a finding. */
 static int check_measured(struct validation *validation, struct sgl_failure *failure)
 {
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         if (validation->accuracy.metrics[m].count > 0 || validation->accuracy.unserved > 0)
             return SGL_OK;
     validation->is_unmeasured = true;

@@ -18,6 +18,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Distinct classes there are: one per nanosecond below 128, 128 from each power of two on, and none
+ * beyond 2^53 ns (104 days): longer gaps count as of the last. */
+#define SGL_GAP_CLASS_MAX (128 + 46 * 128)
+
 struct sgl_gap_class {
     int64_t from_ns; /* the least that counts here */
     int64_t to_ns;   /* the least that does not */

@@ -349,6 +349,9 @@ static int next(struct sgl_log_source *source, enum sgl_log_table table,
     struct csv_source *self = (struct csv_source *)source;
     struct cursor *cursor = &self->next[table];
     const struct where where = {self, table, cursor, failure};
+
+    if (cursor->file == NULL)
+        return 0; /* a table that need not be there */
     const int got = read_row(&where, values);
 
     if (got != 1 || !sgl_log_has_key(table))
@@ -374,6 +377,8 @@ static int open_file(const struct where *where)
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     cursor->file = descriptor >= 0 ? fdopen(descriptor, "r") : NULL;
     if (cursor->file == NULL) {
+        if (errno == ENOENT && sgl_log_may_lack(where->table))
+            return SGL_OK;
         if (strerror_r(errno, text, sizeof text) != 0)
             text[0] = '\0';
         if (descriptor >= 0)

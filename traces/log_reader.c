@@ -102,6 +102,36 @@ int sgl_log_reader_next_outcome(struct sgl_log_reader *reader, struct sgl_logged
     return row.status == SGL_OK ? 1 : row.status;
 }
 
+int sgl_log_reader_next_gaps(struct sgl_log_reader *reader, struct sgl_gaps *gaps_out,
+                             struct sgl_gap_class *class_out, struct sgl_failure *failure)
+{
+    struct sgl_log_value values[SGL_LOG_COLUMN_MAX];
+    struct sgl_parse row = {
+        .reader = reader, .table = SGL_LOG_ITL, .values = values, .failure = failure};
+    const int got = reader->source->ops->next(reader->source, SGL_LOG_ITL, values, failure);
+
+    if (got != 1)
+        return got;
+    const int64_t from_ns = sgl_parse_integer(&row, SGL_LOG_ITL_GAP_NS_FROM, 1, INT64_MAX - 1);
+    const int64_t to_ns = sgl_parse_integer(&row, SGL_LOG_ITL_GAP_NS_TO, from_ns + 1, INT64_MAX);
+    *class_out = (struct sgl_gap_class){
+        .from_ns = from_ns,
+        .to_ns = to_ns,
+        .count = (uint64_t)sgl_parse_integer(&row, SGL_LOG_ITL_GAPS, 1, INT64_MAX),
+        .sum_s = values[SGL_LOG_ITL_SUM_S].real,
+        .longest_ns = sgl_parse_integer(&row, SGL_LOG_ITL_LONGEST_NS, from_ns, to_ns - 1),
+    };
+    if (!(class_out->sum_s > 0 && class_out->sum_s < 1e300))
+        sgl_parse_refuse(&row, SGL_LOG_ITL_SUM_S, "a sum above 0");
+    *gaps_out = (struct sgl_gaps){
+        .worker = sgl_parse_worker(&row, SGL_LOG_ITL_WORKER),
+        .is_warm_up = sgl_parse_integer(&row, SGL_LOG_ITL_IS_WARM_UP, 0, 1) == 1,
+        .classes = class_out,
+        .class_count = 1,
+    };
+    return row.status == SGL_OK ? 1 : row.status;
+}
+
 int sgl_log_reader_next_row(struct sgl_log_reader *reader, enum sgl_log_table table,
                             struct sgl_log_value *values, struct sgl_failure *failure)
 {

@@ -13,6 +13,7 @@
 #define SGL_TRACES_LOG_READER_H
 
 #include "core/decision.h"
+#include "core/gaps.h"
 #include "log_store.h"
 
 struct sgl_log_reader;
@@ -60,6 +61,10 @@ int sgl_log_reader_next_candidate(struct sgl_log_reader *reader, struct sgl_logg
                                   struct sgl_failure *failure);
 int sgl_log_reader_next_outcome(struct sgl_log_reader *reader, struct sgl_logged_outcome *out,
                                 struct sgl_failure *failure);
+
+/* Gaps between tokens, a class at a time: *class_out, to which gaps_out points. */
+int sgl_log_reader_next_gaps(struct sgl_log_reader *reader, struct sgl_gaps *gaps_out,
+                             struct sgl_gap_class *class_out, struct sgl_failure *failure);
 
 int sgl_log_reader_next_row(struct sgl_log_reader *reader, enum sgl_log_table table,
                             struct sgl_log_value *values, struct sgl_failure *failure);

@@ -58,7 +58,7 @@ static inline struct sgl_log_value sgl_log_blob(const void *bytes, size_t size)
 /* Do rows of the table begin with a number of their own? Then they ascend by it. */
 static inline bool sgl_log_has_key(enum sgl_log_table table)
 {
-    return table != SGL_LOG_RUN && table != SGL_LOG_CANDIDATE;
+    return table != SGL_LOG_RUN && table != SGL_LOG_CANDIDATE && table != SGL_LOG_ITL;
 }
 
 /* The same kind and the same bits. */

@@ -14,6 +14,7 @@
  *        v  same sequence                 |
  *     candidate   one row per worker that could have been chosen: why
  *     gap         sequence of the first of `dropped` inputs that were lost  (live logs only)
+ *     itl         worker: how many gaps between tokens were how long  (simulated logs only)
  *
  * A fact is stored once. The fields of an answer stand in `outcome`; the row of its input only has
  * what `outcome` lacks (queue_length, reported_ns). The request of a route stands in `request`,
@@ -53,6 +54,7 @@
 #ifndef SGL_TRACES_LOG_SCHEMA_H
 #define SGL_TRACES_LOG_SCHEMA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -99,6 +101,12 @@ struct sgl_log_layout {
 };
 
 extern const struct sgl_log_layout sgl_log_layouts[SGL_LOG_TABLE_COUNT];
+
+/* Logs were written before the table was: one without it has no rows of it. */
+static inline bool sgl_log_may_lack(enum sgl_log_table table)
+{
+    return table == SGL_LOG_ITL;
+}
 
 /* "integer", "text", ... */
 const char *sgl_log_kind_name(enum sgl_log_kind kind);

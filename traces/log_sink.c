@@ -290,10 +290,28 @@ static void log_outcome(struct sgl_sink *self, const struct sgl_outcome_record *
     put((struct sgl_log *)self, SGL_LOG_OUTCOME, values);
 }
 
+static void log_gaps(struct sgl_sink *self, const struct sgl_gaps *gaps)
+{
+    for (uint32_t i = 0; i < gaps->class_count; i++) {
+        const struct sgl_gap_class *class = &gaps->classes[i];
+        const struct sgl_log_value values[SGL_LOG_ITL_COLUMN_COUNT] = {
+            [SGL_LOG_ITL_WORKER] = sgl_log_integer(gaps->worker),
+            [SGL_LOG_ITL_IS_WARM_UP] = sgl_log_integer(gaps->is_warm_up),
+            [SGL_LOG_ITL_GAP_NS_FROM] = sgl_log_integer(class->from_ns),
+            [SGL_LOG_ITL_GAP_NS_TO] = sgl_log_integer(class->to_ns),
+            [SGL_LOG_ITL_GAPS] = sgl_log_integer((int64_t) class->count),
+            [SGL_LOG_ITL_SUM_S] = sgl_log_real(class->sum_s),
+            [SGL_LOG_ITL_LONGEST_NS] = sgl_log_integer(class->longest_ns),
+        };
+        put((struct sgl_log *)self, SGL_LOG_ITL, values);
+    }
+}
+
 static const struct sgl_sink_ops sink_ops = {
     .input = log_input,
     .decision = log_decision,
     .outcome = log_outcome,
+    .gaps = log_gaps,
 };
 
 /* ---- life ---- */
@@ -389,7 +407,7 @@ int sgl_log_open_store(struct sgl_log **log_out, struct sgl_log_store *store,
         store->ops->destroy(store);
         return sgl_fail(failure, SGL_ENOMEM, "decision log: out of memory");
     }
-    log->sink = (struct sgl_sink){.ops = &sink_ops, .wants_candidates = true};
+    log->sink = (struct sgl_sink){.ops = &sink_ops, .wants_candidates = true, .wants_gaps = true};
     log->store = store;
     log->candidates = options->candidates;
     log->is_durable = options->is_durable;

@@ -27,6 +27,7 @@ struct sqlite_source {
     sqlite3_stmt *find[SGL_LOG_TABLE_COUNT];
     int64_t last_key[SGL_LOG_TABLE_COUNT]; /* that next() gave, once row_count is not 0 */
     uint64_t row_count[SGL_LOG_TABLE_COUNT];
+    bool lacks[SGL_LOG_TABLE_COUNT]; /* the table is not there, and need not be */
 };
 
 static int fail_table(const struct sqlite_source *self, enum sgl_log_table table,
@@ -126,6 +127,8 @@ static int next(struct sgl_log_source *source, enum sgl_log_table table,
     struct sqlite_source *self = (struct sqlite_source *)source;
     char clause[CLAUSE_MAX];
 
+    if (self->lacks[table])
+        return 0;
     if (self->next[table] == NULL) {
         snprintf(clause, sizeof clause, "ORDER BY %s", sgl_log_layouts[table].order);
         const int status = prepare(self, table, clause, &self->next[table], failure);
@@ -145,6 +148,8 @@ static int find(struct sgl_log_source *source, enum sgl_log_table table, int64_t
     struct sqlite_source *self = (struct sqlite_source *)source;
     char clause[CLAUSE_MAX];
 
+    if (self->lacks[table])
+        return 0;
     if (self->find[table] == NULL) {
         snprintf(clause, sizeof clause, "WHERE %s = ?", sgl_log_layouts[table].columns[0].name);
         const int status = prepare(self, table, clause, &self->find[table], failure);
@@ -204,6 +209,7 @@ static int check_schema(struct sqlite_source *self, struct sgl_failure *failure)
 {
     static const char plain_table_sql[] =
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name = ?";
+    static const char any_sql[] = "SELECT count(*) FROM sqlite_schema WHERE name = ?";
     int64_t answer;
     int status = ask(self, "PRAGMA application_id", NULL, &answer, failure);
 
@@ -224,7 +230,14 @@ static int check_schema(struct sqlite_source *self, struct sgl_failure *failure)
         status = ask(self, plain_table_sql, name, &answer, failure);
         if (status != SGL_OK)
             return status;
-        if (answer != 1)
+        if (answer == 1)
+            continue;
+        /* What has its name and is no table is not a log of before. */
+        if (sgl_log_may_lack((enum sgl_log_table)table) &&
+            (status = ask(self, any_sql, name, &answer, failure)) != SGL_OK)
+            return status;
+        self->lacks[table] = sgl_log_may_lack((enum sgl_log_table)table) && answer == 0;
+        if (!self->lacks[table])
             return sgl_fail(failure, SGL_EINVAL, "%s: has no table %s", self->path, name);
     }
     return SGL_OK;

@@ -39,13 +39,13 @@ static void draw(struct sgl_page *page, enum sgl_metric metric, bool is_tail)
         shares[i] =
             is_tail ? fmax(1 - sgl_curve_probability(i), i == SGL_CURVE_POINTS - 1 ? TAIL_LEAST : 0)
                     : sgl_curve_probability(i);
-    snprintf(title, sizeof title, is_tail ? "%s: %% of requests above" : "%s: %% of requests up to",
-             sgl_metric_name(metric));
+    snprintf(title, sizeof title, is_tail ? "%s: %% of %s above" : "%s: %% of %s up to",
+             sgl_metric_name(metric), metric == SGL_METRIC_ITL ? "gaps" : "requests");
     sgl_plot_begin(&plot, page, title,
-                   is_tail ? "Share of requests above each value, both axes logarithmic; one line "
-                             "per policy, the mean over runs."
-                           : "Share of requests up to each value; one line per policy, the mean "
-                             "over runs, with the range of the runs behind it.");
+                   is_tail ? "Share above each value, both axes logarithmic; one line per policy, "
+                             "the mean over runs."
+                           : "Share up to each value; one line per policy, the mean over runs, "
+                             "with the range of the runs behind it.");
     for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
         sgl_curve_of(&curve, sgl_comparison_arm(comparison, 0, arm), metric);
         if (curve.is_empty)
@@ -63,7 +63,9 @@ void sgl_section_distributions(struct sgl_page *page)
 {
     sgl_page_paragraph(page, "note",
                        "First load. Thick: each quantile's mean over the runs; thin: the least and "
-                       "the most of any run. The tails end where one request in 10,000 is left.");
+                       "the most of any run. The tails end where one request in 10,000 is left. "
+                       "itl is of gaps between two tokens, of which a request has many; its "
+                       "quantiles are known to 0.8 %%.");
     sgl_page_grid_begin(page);
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
         if (sgl_metric_is_measured(page->comparison, 0, (enum sgl_metric)m)) {

@@ -185,7 +185,7 @@ void sgl_section_goodput(struct sgl_page *page)
 
     sgl_page_print(page, "<h3>Against the limit</h3>\n");
     sgl_page_grid_begin(page);
-    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         if (m != SGL_METRIC_QUEUE_TIME && sgl_metric_is_measured(comparison, 0, (enum sgl_metric)m))
             draw_against_limit(page, (enum sgl_metric)m);
     sgl_page_grid_end(page);

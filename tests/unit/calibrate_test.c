@@ -95,7 +95,7 @@ static void finds_run_from_afar(void)
 
     CU_ASSERT_EQUAL_FATAL(calibrate(&calibration, &busy, TRUTH, ASTRAY, "auto", &failure), SGL_OK);
     const struct sgl_accuracy_metric *metrics = calibration.fit_accuracy.metrics;
-    for (int m = SGL_METRIC_TTFT; m < SGL_METRIC_COUNT; m++)
+    for (int m = SGL_METRIC_TTFT; m < SGL_REQUEST_METRIC_COUNT; m++)
         CU_ASSERT(fabs(metrics[m].simulated_figures.mean / metrics[m].recorded_figures.mean - 1) <
                   0.03);
     CU_ASSERT(metrics[SGL_METRIC_E2E].wape < 0.05);

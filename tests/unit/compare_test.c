@@ -276,6 +276,7 @@ static void logs_are_runs(void)
 
     CU_ASSERT_EQUAL(sgl_log_run_read(&run, path, &trial.experiment.objectives, NULL), SGL_OK);
     const struct sgl_run *direct = &result.recorded[0];
+    CU_ASSERT_TRUE(direct->counts[SGL_METRIC_ITL] > direct->counts[SGL_METRIC_E2E]);
     CU_ASSERT_TRUE(is_same(run.run.figures, direct->figures, SGL_FIGURE_COUNT));
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
         CU_ASSERT_TRUE(is_same(run.run.curves[m], direct->curves[m], SGL_CURVE_POINTS));

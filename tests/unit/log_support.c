@@ -11,6 +11,23 @@
 #define TEXT_RING 8
 #define TEXT_SIZE 512
 
+/* A few, of made up lengths: a router has none to tell. */
+static void tell_gaps(struct sgl_sink *sink)
+{
+    static const struct sgl_gap_class classes[] = {
+        {127, 128, 3, 3.813e-7, 127},
+        {8388608, 8454144, 1000000007, 8.4e6, 8400001},
+        {(INT64_C(1) << 53) - (INT64_C(1) << 45), INT64_C(1) << 53, 1, 9e6, (INT64_C(1) << 53) - 1},
+    };
+
+    for (uint32_t worker = 0; worker < 2; worker++)
+        for (int is_warm_up = 1; is_warm_up >= 0; is_warm_up--)
+            sink->ops->gaps(sink, &(struct sgl_gaps){.worker = worker,
+                                                     .is_warm_up = is_warm_up == 1,
+                                                     .classes = classes,
+                                                     .class_count = 3 - worker});
+}
+
 int sgl_test_log_try(struct sgl_log **log_out, const char *path, const struct sgl_test_run *run,
                      struct sgl_failure *failure)
 {
@@ -31,6 +48,7 @@ int sgl_test_log_try(struct sgl_log **log_out, const char *path, const struct sg
         sgl_tee_init(&tee, sinks, run->also != NULL ? 2 : 1);
         struct sgl_router *router = sgl_world_router(&spec, run->world.seed, &tee.sink);
         sgl_world_play(&run->world, router);
+        tell_gaps(&tee.sink);
         sgl_router_destroy(router);
     }
     sgl_policy_release(&spec);

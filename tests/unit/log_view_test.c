@@ -271,7 +271,7 @@ static void queries_of_the_documentation_answer(void)
         sgl_test_sql_text(path, sql);
         at = end + 1;
     }
-    CU_ASSERT_EQUAL(count, 10);
+    CU_ASSERT_EQUAL(count, 11);
     free(text);
 }
 
