@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "core/version.h"
 #include "trace_rows.h"
+#include "policy_json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -199,7 +200,7 @@ static int parse_specs(struct sgl_compare *compare, struct sgl_failure *failure)
     for (uint32_t i = 0; i < o->gates.count && status == SGL_OK; i++)
         status = sgl_gate_parse(&compare->gates[i], o->gates.items[i], failure);
     for (uint32_t i = 0; i < o->policies.count && status == SGL_OK; i++) {
-        status = sgl_policy_parse(&compare->policies[i], o->policies.items[i], failure);
+        status = sgl_policy_read(&compare->policies[i], o->policies.items[i], failure);
         compare->policy_count += status == SGL_OK;
     }
     if (status == SGL_OK)

@@ -1,6 +1,8 @@
 #include "options.h"
 
 #include "cli/cli.h"
+#include "cli/config_json.h"
+#include "core/parameters.h"
 #include "core/text.h"
 
 #include <assert.h>
@@ -20,6 +22,11 @@
 enum { VALUE_HELP = 1, VALUE_CONFIG, ROW_FIRST = 256, NEGATED_FIRST = ROW_FIRST + OPTION_MAX };
 
 #define NEGATED_NAME_SIZE 48
+
+/* Of the text of --help. */
+#define WIDTH 100
+#define HELP_COLUMN 32
+#define STANDARD_SIZE 48
 
 static bool read_duration(const char *text, int64_t *value_out)
 {
@@ -138,15 +145,12 @@ static char *trimmed(char *text)
     return text;
 }
 
-/* One `name = value` line. */
-static bool read_config_line(const struct sgl_usage *usage, const char *path, int number,
-                             char *line)
+/* One `name = value` line; `where` opens a complaint. */
+static bool read_config_line(const struct sgl_usage *usage, const char *where, char *line)
 {
-    char where[300];
     char text[EXPECTED_SIZE];
     char *equals = strchr(line, '=');
 
-    snprintf(where, sizeof where, "%.250s:%d: ", path, number);
     if (equals == NULL) {
         sgl_complain_at("%sno '=', expected name = value", where);
         return false;
@@ -176,11 +180,38 @@ static void cut_comment(char *line)
         }
 }
 
+/* The lines of a configuration, in place. Those made of JSON have no number to tell. */
+static int read_config_lines(const struct sgl_usage *usage, const char *path, char *text,
+                             bool is_numbered)
+{
+    char where[300];
+    int number = 0;
+
+    for (char *line = text; line != NULL;) {
+        char *end = strchr(line, '\n');
+        if (end != NULL)
+            *end = '\0';
+        cut_comment(line);
+        char *content = trimmed(line);
+        number++;
+        if (is_numbered)
+            snprintf(where, sizeof where, "%.250s:%d: ", path, number);
+        else
+            snprintf(where, sizeof where, "%.250s: ", path);
+        if (*content != '\0' && !read_config_line(usage, where, content))
+            return SGL_EXIT_USAGE;
+        line = end != NULL ? end + 1 : NULL;
+    }
+    return SGL_OPTIONS_RUN;
+}
+
 /* Reads a configuration. Values point into its text, which therefore lives until the program ends.
  */
 static int read_config(const struct sgl_usage *usage, const char *path)
 {
     static char text[CONFIG_SIZE_MAX + 1];
+    static char lines[CONFIG_SIZE_MAX + 1];
+    struct sgl_failure failure;
     FILE *file = fopen(path, "r");
 
     if (file == NULL) {
@@ -196,19 +227,14 @@ static int read_config(const struct sgl_usage *usage, const char *path)
         return SGL_EXIT_FAILED;
     }
     text[size] = '\0';
-    int number = 0;
-    for (char *line = text; line != NULL;) {
-        char *end = strchr(line, '\n');
-        if (end != NULL)
-            *end = '\0';
-        cut_comment(line);
-        char *content = trimmed(line);
-        number++;
-        if (*content != '\0' && !read_config_line(usage, path, number, content))
-            return SGL_EXIT_USAGE;
-        line = end != NULL ? end + 1 : NULL;
+    if (!sgl_config_is_json(text))
+        return read_config_lines(usage, path, text, true);
+    if (sgl_config_of_json(text, lines, sizeof lines, &failure) != SGL_OK) {
+        sgl_complain_at("%.250s:%s%s", path,
+                        failure.text[0] >= '0' && failure.text[0] <= '9' ? "" : " ", failure.text);
+        return SGL_EXIT_USAGE;
     }
-    return SGL_OPTIONS_RUN;
+    return read_config_lines(usage, path, lines, false);
 }
 
 /* The table as getopt_long wants it. Letters are not offered to getopt's abbreviations. */
@@ -346,6 +372,62 @@ static void print_negation(const struct sgl_usage *usage)
         }
 }
 
+/* What an option is without being given, where its help does not say it. The tables hold it until
+ * argv is read. */
+static const char *standard_of(const struct sgl_option *option, char out[static STANDARD_SIZE])
+{
+    char real[SGL_REAL_TEXT_MAX];
+
+    out[0] = '\0';
+    if (strstr(option->help, "default") != NULL || strcmp(option->help, "the same") == 0)
+        return out;
+    switch (option->kind) {
+    case SGL_OPTION_TEXT:
+    case SGL_OPTION_CHOICE: {
+        const char *text = *(const char *const *)option->target;
+        if (text != NULL && text[0] != '\0' && strlen(text) < 24)
+            snprintf(out, STANDARD_SIZE, " (default %s)", text);
+        break;
+    }
+    case SGL_OPTION_NATURAL: {
+        const uint64_t value = *(const uint64_t *)option->target;
+        if (value >= option->least && value < UINT64_MAX && (value > 0 || option->least == 0))
+            snprintf(out, STANDARD_SIZE, " (default %llu)", (unsigned long long)value);
+        break;
+    }
+    case SGL_OPTION_POSITIVE: {
+        const double value = *(const double *)option->target;
+        if (isfinite(value) && value > 0)
+            snprintf(out, STANDARD_SIZE, " (default %s)", sgl_real_text(value, real));
+        break;
+    }
+    case SGL_OPTION_FLAG:
+    case SGL_OPTION_DURATION:
+    case SGL_OPTION_LIST:
+        break;
+    }
+    return out;
+}
+
+/* A newline in a help text continues under the text; a default that does not fit goes there too. */
+static void print_help(const struct sgl_option *option)
+{
+    char standard[STANDARD_SIZE];
+    const char *last_line = strrchr(option->help, '\n');
+
+    for (const char *c = option->help; *c != '\0'; c++)
+        if (*c == '\n')
+            printf("\n%*s", HELP_COLUMN, "");
+        else
+            putchar(*c);
+    last_line = last_line != NULL ? last_line + 1 : option->help;
+    standard_of(option, standard);
+    if (standard[0] != '\0' && HELP_COLUMN + strlen(last_line) + strlen(standard) > WIDTH)
+        printf("\n%*s%s\n", HELP_COLUMN, "", standard + 1);
+    else
+        printf("%s\n", standard);
+}
+
 void sgl_usage_print(const struct sgl_usage *usage)
 {
     printf("usage: %s\n\n%s", usage->synopsis, usage->text);
@@ -360,17 +442,11 @@ void sgl_usage_print(const struct sgl_usage *usage)
         else
             printf("  %-30s", left);
         if (strlen(left) > (option->letter != 0 ? 25 : 29))
-            printf("\n  %30s", "");
-        /* A newline in a help text continues under the text. */
-        for (const char *c = option->help; *c != '\0'; c++)
-            if (*c == '\n')
-                printf("\n%32s", "");
-            else
-                putchar(*c);
-        putchar('\n');
+            printf("\n%*s", HELP_COLUMN, "");
+        print_help(option);
     }
     printf("  %-30s%s\n", "--config FILE",
-           "options as `name = value` lines; the command line wins");
+           "options as `name = value` lines, or JSON; the command line wins");
     print_negation(usage);
     printf("  -h, %-26s%s\n", "--help", "this text");
     if (usage->examples != NULL)

@@ -6,9 +6,9 @@
  *         {0},
  *     };
  *
- * The same table reads argv, reads a --config file (`name = value` lines), prints --help and
- * answers a misspelt option with the nearest name. Texts are borrowed from argv or from the
- * configuration.
+ * The same table reads argv, reads a --config file (`name = value` lines, or JSON), prints --help
+ * with the values the targets have then, and answers a misspelt option with the nearest name.
+ * Texts are borrowed from argv or from the configuration.
  */
 #ifndef SGL_CLI_OPTIONS_H
 #define SGL_CLI_OPTIONS_H

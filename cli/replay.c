@@ -9,6 +9,7 @@
 #include "core/version.h"
 #include "options.h"
 #include "trace_rows.h"
+#include "policy_json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -147,7 +148,7 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
 static int parse_specs(struct sgl_replay *replay, struct sgl_failure *failure)
 {
     const struct sgl_replay_options *o = &replay->options;
-    int status = sgl_policy_parse(&replay->policy, o->policy, failure);
+    int status = sgl_policy_read(&replay->policy, o->policy, failure);
 
     if (status == SGL_OK)
         status = sgl_objectives_parse(&replay->objectives, o->slo, failure);

@@ -1,6 +1,7 @@
 #include "serve_options.h"
 
 #include "cli.h"
+#include "policy_json.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -72,7 +73,7 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
         {"worker-urls", 0, SGL_OPTION_TEXT, "URL...", &o->worker_urls,
          "workers, http://HOST:PORT or https://...; more may be operands", 0},
         {"policy", 'p', SGL_OPTION_TEXT, "P[:k=v,...]", &o->policy,
-         "how to route; sglsim policies lists them", 0},
+         "how to route, or SGLang's JSON; sglsim policies lists them", 0},
         {"host", 0, SGL_OPTION_TEXT, "ADDRESS", &o->host, "listen here", 0},
         {"port", 0, SGL_OPTION_NATURAL, "N", &o->port, "and on this port; 0: any free one", 0},
         {"threads", 't', SGL_OPTION_NATURAL, "N", &o->threads, "event loops", 1},
@@ -228,9 +229,17 @@ static bool resolve_policy(struct sgl_serve_setup *setup, const struct sgl_serve
     char text[2048];
     char real[SGL_REAL_TEXT_MAX];
     struct sgl_failure failure;
-    int used = snprintf(text, sizeof text, "%.1500s", policy);
+    char *given = sgl_policy_text(policy, &failure);
+
+    if (given == NULL) {
+        sgl_complain("%s", failure.text);
+        return false;
+    }
+    int used = snprintf(text, sizeof text, "%.1500s", given);
     const size_t plain = (size_t)used;
-    char separator = strchr(policy, ':') == NULL ? ':' : ',';
+    char separator = strchr(given, ':') == NULL ? ':' : ',';
+    const bool is_cache_aware = strncmp(given, "cache_aware", 11) == 0;
+    free(given);
 
 #define ADD(is_given, name, value)                                                                 \
     if (is_given) {                                                                                \
@@ -248,7 +257,7 @@ static bool resolve_policy(struct sgl_serve_setup *setup, const struct sgl_serve
     ADD(o->max_tree_size != NOT_GIVEN, "max_tree_size",
         sgl_real_text((double)o->max_tree_size, real))
 #undef ADD
-    if ((size_t)used > plain && strncmp(policy, "cache_aware", 11) != 0) {
+    if ((size_t)used > plain && !is_cache_aware) {
         sgl_complain("thresholds, tree size and eviction are options of the policy cache_aware, "
                      "not of %.60s (leave them out, or name the policy's own as name:key=value)",
                      policy);

@@ -1,4 +1,5 @@
 #include "simulated_fleet.h"
+#include "policy_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ int sgl_simulated_fleet_resolve(struct sgl_simulated_fleet *fleet,
     for (int pool = 0; pool < SGL_POOL_COUNT; pool++) {
         if (policies[pool] == NULL)
             continue;
-        if ((status = sgl_policy_parse(&fleet->policies[pool], policies[pool], failure)) != SGL_OK)
+        if ((status = sgl_policy_read(&fleet->policies[pool], policies[pool], failure)) != SGL_OK)
             return status;
         fleet->has_policy[pool] = true;
     }

@@ -2,6 +2,7 @@
 #include "sweep.h"
 
 #include "cli.h"
+#include "policy_json.h"
 #include "core/router.h"
 
 #include <math.h>
@@ -80,7 +81,7 @@ static int read_policies(struct sgl_sweep_command *command)
     struct sgl_failure failure;
 
     for (uint32_t i = 0; i < list->count; i++) {
-        const int status = sgl_policy_parse(&command->policies[i], list->items[i], &failure);
+        const int status = sgl_policy_read(&command->policies[i], list->items[i], &failure);
         if (status != SGL_OK)
             return complain_of(status, NULL, &failure);
         command->policy_count++;

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "recorded.h"
 #include "trace_rows.h"
+#include "policy_json.h"
 #include "traces/new_file.h"
 #include "traces/partial.h"
 
@@ -167,7 +168,7 @@ static int make_specs(struct validation *validation, struct sgl_failure *failure
         text += length + (text[length] == ',');
     }
     if (status == SGL_OK && validation->policy != NULL) {
-        status = sgl_policy_parse(&validation->policy_spec, validation->policy, failure);
+        status = sgl_policy_read(&validation->policy_spec, validation->policy, failure);
         if (status == SGL_OK)
             status = sgl_policy_fits(&validation->policy_spec, worker_count, failure);
     }
