@@ -158,8 +158,8 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "a client that closed its sending side has left, or is answered", 0},
         {"request-id-headers", 0, SGL_OPTION_TEXT, "NAME,...", &o->request_id_headers,
          "fields that name a request, the first one present counts", 0},
-        {"ca-cert-paths", 0, SGL_OPTION_TEXT, "FILE", &o->ca_cert_paths,
-         "certificates to trust workers by (default: the system's)", 0},
+        {"ca-cert-paths", 0, SGL_OPTION_TEXT, "FILE...", &o->ca_cert_paths,
+         "authorities to trust https workers by, instead of the system's", 0},
         {"client-cert-path", 0, SGL_OPTION_TEXT, "FILE", &o->client_cert_path,
          "certificate to show to workers", 0},
         {"client-key-path", 0, SGL_OPTION_TEXT, "FILE", &o->client_key_path, "and its key", 0},
@@ -464,9 +464,13 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
     proxy->health_timeout_ns = from_seconds(o->health_check_timeout_s);
     proxy->health_path = o->health_check_endpoint;
     proxy->load_interval_ns = o->load_interval_ns;
-    proxy->ca_file = o->ca_cert_paths[0] != '\0' ? o->ca_cert_paths : NULL;
+    proxy->ca_files = o->ca_cert_paths[0] != '\0' ? o->ca_cert_paths : NULL;
     proxy->certificate_file = o->client_cert_path[0] != '\0' ? o->client_cert_path : NULL;
     proxy->key_file = o->client_key_path[0] != '\0' ? o->client_key_path : NULL;
+    if (proxy->key_file != NULL && proxy->certificate_file == NULL) {
+        sgl_complain("--client-key-path needs --client-cert-path FILE (the certificate it is of)");
+        return false;
+    }
     if (proxy->health_path[0] == '/')
         return true;
     sgl_complain("--health-check-endpoint %.60s, expected a path such as /health",

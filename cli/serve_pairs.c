@@ -46,47 +46,66 @@ static bool is_port(const char *text)
            (text[0] != '\0' && text[strspn(text, "0123456789")] == '\0');
 }
 
-static bool add(char *text, const char *name, const char *value)
+/* What is folded: an option that takes one value (prefill: and its port), one that takes all that
+ * follow, or both; and how the values are joined. */
+static const struct folded {
+    const char *name;
+    const char *list_name;
+    const char *expected;
+    char separator;
+} folded[SGL_SERVE_FOLDED_COUNT] = {
+    {"prefill", "prefill-urls", "http://HOST:PORT", ' '},
+    {"decode", "decode-urls", "http://HOST:PORT", ' '},
+    {NULL, "ca-cert-paths", "a file", ','},
+};
+
+static bool add(char *text, const struct folded *option, const char *value)
 {
     const size_t size = strlen(text);
 
     if (size + strlen(value) + 2 > SGL_SERVE_PAIR_TEXT_MAX) {
-        sgl_complain("--%s is longer than %d bytes", name, SGL_SERVE_PAIR_TEXT_MAX - 1);
+        sgl_complain("--%s is longer than %d bytes", option->list_name,
+                     SGL_SERVE_PAIR_TEXT_MAX - 1);
         return false;
     }
-    snprintf(text + size, SGL_SERVE_PAIR_TEXT_MAX - size, "%s%s", size > 0 ? " " : "", value);
+    if (size > 0)
+        text[size] = option->separator;
+    memcpy(text + size + (size > 0), value, strlen(value) + 1);
     return true;
 }
 
-/* One of the four options, at `arguments[at]`: its values go to `text`. Gives the index behind it,
- * 0 when it is another option, or -1 after a complaint. */
-static int fold_one(char *text, const char *name, int count, char **arguments, int at)
+static bool is_named(const char *name, const char *said, size_t size)
 {
-    char list[32];
+    return name != NULL && strlen(name) == size && strncmp(name, said, size) == 0;
+}
+
+/* An option that is folded, at `arguments[at]`: its values go to `text`. Gives the index behind it,
+ * 0 when it is another option, or -1 after a complaint. */
+static int fold_one(char *text, const struct folded *option, int count, char **arguments, int at)
+{
     const char *said = arguments[at] + 2;
     const size_t size = strcspn(said, "=");
+    const bool is_list = is_named(option->list_name, said, size);
 
-    snprintf(list, sizeof list, "%s-urls", name);
-    const bool is_list = strlen(list) == size && strncmp(list, said, size) == 0;
-    if (!is_list && (strlen(name) != size || strncmp(name, said, size) != 0))
+    if (!is_list && !is_named(option->name, said, size))
         return 0;
     if (said[size] == '=') {
-        if (!add(text, name, said + size + 1))
+        if (!add(text, option, said + size + 1))
             return -1;
     } else {
         at++;
         if (at >= count || arguments[at][0] == '-') {
-            sgl_complain("--%s needs a value: http://HOST:PORT", name);
+            sgl_complain("--%.*s needs a value: %s", (int)size, said, option->expected);
             return -1;
         }
-        if (!add(text, name, arguments[at]))
+        if (!add(text, option, arguments[at]))
             return -1;
     }
     for (at++; at < count && arguments[at][0] != '-'; at++) {
-        const bool is_mine = is_list || (is_port(arguments[at]) && strcmp(name, "prefill") == 0);
+        const bool is_mine = is_list || (is_port(arguments[at]) && option == &folded[0]);
         if (!is_mine)
             break;
-        if (!add(text, name, arguments[at]))
+        if (!add(text, option, arguments[at]))
             return -1;
     }
     return at;
@@ -94,22 +113,20 @@ static int fold_one(char *text, const char *name, int count, char **arguments, i
 
 bool sgl_serve_pairs_fold(struct sgl_serve_pair_texts *texts, int *count, char **arguments)
 {
-    static char prefill_name[] = "--prefill";
-    static char decode_name[] = "--decode";
+    static char names[SGL_SERVE_FOLDED_COUNT][16] = {"--prefill", "--decode", "--ca-cert-paths"};
     int used = 0;
 
-    texts->prefill[0] = '\0';
-    texts->decode[0] = '\0';
-    texts->arguments = calloc((size_t)*count + 5, sizeof *texts->arguments);
+    texts->arguments =
+        calloc((size_t)*count + 2 * SGL_SERVE_FOLDED_COUNT + 1, sizeof *texts->arguments);
     if (texts->arguments == NULL) {
         sgl_complain("out of memory");
         return false;
     }
     for (int at = 0; at < *count;) {
         const bool is_option = strncmp(arguments[at], "--", 2) == 0;
-        int next = is_option ? fold_one(texts->prefill, "prefill", *count, arguments, at) : 0;
-        if (next == 0 && is_option)
-            next = fold_one(texts->decode, "decode", *count, arguments, at);
+        int next = 0;
+        for (int i = 0; i < SGL_SERVE_FOLDED_COUNT && is_option && next == 0; i++)
+            next = fold_one(texts->folded[i], &folded[i], *count, arguments, at);
         if (next < 0)
             return false;
         if (next == 0)
@@ -117,14 +134,11 @@ bool sgl_serve_pairs_fold(struct sgl_serve_pair_texts *texts, int *count, char *
         else
             at = next;
     }
-    if (texts->prefill[0] != '\0') {
-        texts->arguments[used++] = prefill_name;
-        texts->arguments[used++] = texts->prefill;
-    }
-    if (texts->decode[0] != '\0') {
-        texts->arguments[used++] = decode_name;
-        texts->arguments[used++] = texts->decode;
-    }
+    for (int i = 0; i < SGL_SERVE_FOLDED_COUNT; i++)
+        if (texts->folded[i][0] != '\0') {
+            texts->arguments[used++] = names[i];
+            texts->arguments[used++] = texts->folded[i];
+        }
     *count = used;
     return true;
 }
@@ -180,8 +194,8 @@ bool sgl_serve_pairs_resolve(const struct sgl_serve_pairs *pairs,
                              size_t most, size_t *count_out)
 {
     *count_out = 0;
-    if (strlen(pairs->prefill) >= sizeof texts->prefill ||
-        strlen(pairs->decode) >= sizeof texts->decode) {
+    if (strlen(pairs->prefill) >= sizeof texts->prefill_urls ||
+        strlen(pairs->decode) >= sizeof texts->decode_urls) {
         sgl_complain("a list of workers is longer than %d bytes", SGL_SERVE_PAIR_TEXT_MAX - 1);
         return false;
     }

@@ -3,6 +3,7 @@
  *
  *      --prefill URL [PORT|none] --decode URL            each as often as there are workers
  *      --prefill-urls URL [PORT|none] URL ...  --decode-urls URL ...       the same, in one list
+ *      --ca-cert-paths FILE FILE ...                     not of pairs, but of the same kind
  *
  * Options take one argument each; these take several and may be repeated, as in SGLang's routers.
  * So a command line is folded before it is parsed: all that was said of one kind becomes one
@@ -15,6 +16,7 @@
 #include "options.h"
 
 #define SGL_SERVE_PAIR_TEXT_MAX 65536
+#define SGL_SERVE_FOLDED_COUNT 3 /* --prefill, --decode, --ca-cert-paths */
 
 struct sgl_serve_pairs {
     bool is_asked; /* --pd-disaggregation */
@@ -28,9 +30,8 @@ struct sgl_serve_pairs {
 /* What must live as long as the options do. */
 struct sgl_serve_pair_texts {
     char **arguments;
-    char prefill[SGL_SERVE_PAIR_TEXT_MAX];
-    char decode[SGL_SERVE_PAIR_TEXT_MAX];
-    char prefill_urls[SGL_SERVE_PAIR_TEXT_MAX]; /* cut up */
+    char folded[SGL_SERVE_FOLDED_COUNT][SGL_SERVE_PAIR_TEXT_MAX]; /* "": not said */
+    char prefill_urls[SGL_SERVE_PAIR_TEXT_MAX];                   /* cut up */
     char decode_urls[SGL_SERVE_PAIR_TEXT_MAX];
 };
 

@@ -196,9 +196,7 @@ static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *prox
             .worker_max = (uint32_t)sgl_router_limits_resolved(&options->limits).worker_max,
             .connection_max = limits.connection_max < 4096 ? (long)limits.connection_max : 4096,
             .connect_timeout_ms = (long)(options->connect_timeout_ns / 1000000),
-            .ca_file = options->ca_file,
-            .certificate_file = options->certificate_file,
-            .key_file = options->key_file},
+            .trust = &proxy->trust},
         failure);
     if (status == SGL_OK)
         status = sgl_http_server_create(
@@ -395,6 +393,9 @@ static int start(struct sgl_proxy *proxy, struct sgl_failure *failure)
     if (status == SGL_OK && proxy->notes == NULL)
         status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
     if (status == SGL_OK)
+        status = sgl_trust_read(&proxy->trust, options->ca_files, options->certificate_file,
+                                options->key_file, failure);
+    if (status == SGL_OK)
         status = open_gate(proxy, failure);
     if (status == SGL_OK && options->log != NULL)
         status = open_journal(proxy, failure);
@@ -465,6 +466,7 @@ static int end(struct sgl_proxy *proxy, int status, struct sgl_failure *failure)
         status = sgl_journal_close(proxy->journal, failure);
     else if (proxy->journal != NULL)
         sgl_journal_discard(proxy->journal);
+    sgl_trust_release(&proxy->trust);
     sgl_gate_destroy(proxy->gate);
     sgl_fleet_watch_destroy(proxy->watch);
     sgl_gateway_destroy(proxy->gateway);

@@ -86,7 +86,7 @@ struct sgl_proxy_options {
     int64_t load_interval_ns;    /* 0: workers are not asked for their load */
     const char *id_headers[SGL_PROXY_ID_HEADERS_MAX]; /* that name a request; NULL ends them */
 
-    const char *ca_file; /* NULL: the system's */
+    const char *ca_files; /* separated by commas; NULL: the system's */
     const char *certificate_file;
     const char *key_file;
 

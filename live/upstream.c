@@ -236,6 +236,23 @@ static CURLU *parsed_url(struct sgl_upstream *upstream, const struct sgl_call *c
     return worker->url;
 }
 
+/* A folder of authorities that was built into libcurl would count beside those given. */
+static void set_trust(CURL *easy, const struct sgl_trust *trust)
+{
+    struct curl_blob authorities = {.data = trust->authorities.bytes,
+                                    .len = trust->authorities.size,
+                                    .flags = CURL_BLOB_NOCOPY};
+
+    if (authorities.len > 0) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &authorities);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    if (trust->certificate_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, trust->certificate_file);
+    if (trust->key_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, trust->key_file);
+}
+
 static CURL *new_handle(const struct sgl_upstream *upstream)
 {
     const struct sgl_upstream_options *options = &upstream->options;
@@ -260,12 +277,8 @@ static CURL *new_handle(const struct sgl_upstream *upstream)
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, upstream);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, upstream);
-    if (options->ca_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
-    if (options->certificate_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, options->certificate_file);
-    if (options->key_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, options->key_file);
+    if (options->trust != NULL)
+        set_trust(easy, options->trust);
     return easy;
 }
 

@@ -26,6 +26,7 @@
 
 #include "http_buffer.h"
 #include "http_server.h"
+#include "trust.h"
 
 #include <curl/curl.h>
 
@@ -37,9 +38,7 @@ struct sgl_upstream_options {
     uint32_t worker_max;
     long connection_max; /* kept and busy */
     long connect_timeout_ms;
-    const char *ca_file;          /* NULL: the system's */
-    const char *certificate_file; /* of the client; NULL: none */
-    const char *key_file;
+    const struct sgl_trust *trust; /* borrowed; NULL: the system's, and no certificate of ours */
 };
 
 int sgl_upstream_create(struct sgl_upstream **upstream_out,

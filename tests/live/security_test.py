@@ -3,10 +3,7 @@
 import json
 import os
 import re
-import shutil
 import stat
-import ssl
-import subprocess
 
 from live import run
 from serving import Serve, Worker
@@ -169,36 +166,6 @@ def test_names_of_requests_are_kept_as_they_are():
             answer = router.ask(fields=[("x-request-id", name)])
             assert answer[0] == 200 and answer[1]["x-request-id"] == name
     assert [name for name, in router.rows("SELECT request_id FROM request ORDER BY request")] == names
-
-
-def test_certificates_of_workers_are_checked():
-    if shutil.which("openssl") is None:
-        return
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out",
-         "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain("cert.pem", "key.pem")
-    worker = Worker()
-    serve = worker.serve
-
-    def over_tls(connection):
-        try:
-            connection = context.wrap_socket(connection, server_side=True)
-        except (ssl.SSLError, OSError):
-            return
-        serve(connection)
-
-    worker.serve = over_tls
-    url = "https" + worker.url[4:]
-    with Serve([url], *QUICK, "--disable-retries") as router:
-        assert router.ask()[0] == 502
-    assert worker.sent() == 0
-    with Serve([url], *QUICK, "--ca-cert-paths", "cert.pem") as router:
-        assert router.ask()[0] == 200
-    assert worker.sent() == 1
 
 
 run(globals())
