@@ -129,8 +129,16 @@ static int on_header_value_complete(llhttp_t *parser)
         return status;
     if (!connection->is_in_trailer) {
         const char *value = head->bytes + span->value;
-        if (is_field(connection, "host"))
+        if (is_field(connection, "host")) {
             connection->host_count++;
+            if (!sgl_http_is_host(value, span->value_size))
+                return refuse_later(connection, 400);
+        }
+        if (is_field(connection, "transfer-encoding")) {
+            connection->coding_count++;
+            if (strcasecmp(value, "chunked") != 0)
+                return refuse_later(connection, 400);
+        }
         if (is_field(connection, "expect")) {
             if (strcasecmp(value, "100-continue") != 0)
                 return refuse_later(connection, 417);
@@ -155,8 +163,18 @@ static int on_headers_complete(llhttp_t *parser)
         return refuse_later(connection, 505);
     if (connection->host_count > 1 || (connection->host_count == 0 && parser->http_minor == 1))
         return refuse_later(connection, 400);
+    /* One coding, once, not in HTTP/1.0, and no length beside it: the parser is content with a last
+     * `chunked` and with an empty field. */
+    if (connection->coding_count > 1 ||
+        (connection->coding_count == 1 &&
+         (parser->http_minor == 0 || (parser->flags & F_CONTENT_LENGTH) != 0)))
+        return refuse_later(connection, 400);
     if (parser->method == HTTP_CONNECT)
         return refuse_later(connection, 405);
+    connection->path = sgl_http_origin_form(connection->head.bytes, connection->target_size,
+                                            parser->method == HTTP_OPTIONS);
+    if (connection->path < 0)
+        return refuse_later(connection, 400);
     if ((parser->flags & F_CONTENT_LENGTH) != 0 && parser->content_length > limits->body_max)
         return refuse_later(connection, 413);
     parser->upgrade = 0; /* an offer to change protocols is not taken */
@@ -181,6 +199,17 @@ static int on_body(llhttp_t *parser, const char *bytes, size_t size)
     return connection->body.has_failed ? refuse_later(connection, 503) : 0;
 }
 
+/* The lines behind the last chunk are to be looked at before the parser reads them. */
+static int on_chunk_header(llhttp_t *parser)
+{
+    struct sgl_http_connection *connection = of_parser(parser);
+
+    if (parser->content_length != 0) /* of the chunk */
+        return 0;
+    connection->is_at_trailer = true;
+    return HPE_PAUSED;
+}
+
 static int on_message_complete(llhttp_t *parser)
 {
     (void)parser;
@@ -199,6 +228,7 @@ void sgl_http_settings_init(llhttp_settings_t *settings)
     settings->on_header_value_complete = on_header_value_complete;
     settings->on_headers_complete = on_headers_complete;
     settings->on_body = on_body;
+    settings->on_chunk_header = on_chunk_header;
     settings->on_message_complete = on_message_complete;
 }
 
@@ -213,10 +243,11 @@ static void reset_request(struct sgl_http_connection *connection)
     connection->exchange = (struct sgl_http_exchange){0};
     connection->field_count = 0;
     connection->host_count = 0;
-    connection->line_count = 0;
-    connection->is_in_line = false;
-    connection->has_seen_head = false;
+    connection->coding_count = 0;
+    connection->lines = (struct sgl_http_lines){0};
     connection->target_size = 0;
+    connection->path = 0;
+    connection->is_at_trailer = false;
     connection->is_in_trailer = false;
     connection->wants_continue = false;
     connection->refusal = 0;
@@ -275,8 +306,10 @@ void sgl_http_refuse(struct sgl_http_connection *connection, int status, const c
     connection->state = SGL_HTTP_ANSWERING;
     connection->keeps_alive = false;
     sgl_http_untime(connection);
-    if (exchange->method == NULL)
-        exchange->method = "";
+    if (exchange->method == NULL) /* an answer to HEAD has no body, not even this one */
+        exchange->method = connection->head.size > 0
+                               ? llhttp_method_name((llhttp_method_t)connection->parser.method)
+                               : "";
     exchange->version_minor = 1;
     sgl_http_respond_error(exchange, status, "invalid_request_error", message, NULL, 0);
 }
@@ -301,8 +334,8 @@ static void dispatch(struct sgl_http_connection *connection)
         };
     }
     exchange->method = llhttp_method_name((llhttp_method_t)connection->parser.method);
-    exchange->target = head;
-    exchange->target_size = connection->target_size;
+    exchange->target = head + connection->path;
+    exchange->target_size = connection->target_size - (size_t)connection->path;
     exchange->version_minor = connection->parser.http_minor;
     exchange->fields = connection->fields;
     exchange->field_count = connection->field_count;
@@ -349,44 +382,31 @@ static int parse_error_status(const struct sgl_http_connection *connection, llht
     return is_letter || *at == '-' || *at == '_' ? 405 : 400;
 }
 
-/* A field may not go on in a next line that begins with a blank (RFC 9112, 5.2), which the parser
- * would unfold. Looks at the first byte of each line of the head. */
-static bool has_folded_line(struct sgl_http_connection *connection, const char *bytes, size_t size)
-{
-    const char *end = bytes + size;
-
-    while (bytes < end && !connection->has_seen_head) {
-        if (!connection->is_in_line) {
-            const bool is_empty = *bytes == '\r' || *bytes == '\n';
-            if (connection->line_count > 0 && (*bytes == ' ' || *bytes == '\t'))
-                return true;
-            connection->has_seen_head = connection->line_count > 0 && is_empty;
-            connection->line_count += !is_empty;
-        }
-        const char *newline = memchr(bytes, '\n', (size_t)(end - bytes));
-        connection->is_in_line = newline == NULL;
-        bytes = newline == NULL ? end : newline + 1;
-    }
-    return false;
-}
-
 /* Parses until the bytes are used up or a request is complete; the rest is kept for later. */
 static void parse(struct sgl_http_connection *connection, const char *bytes, size_t size)
 {
-    if (has_folded_line(connection, bytes, size)) {
-        sgl_http_refuse(connection, 400, refusal_text(400));
-        return;
+    const char *end = bytes + size;
+    llhttp_errno_t error = HPE_USER;
+
+    while (sgl_http_lines_take(&connection->lines, bytes, (size_t)(end - bytes))) {
+        error = llhttp_execute(&connection->parser, bytes, (size_t)(end - bytes));
+        if (error != HPE_PAUSED || !connection->is_at_trailer)
+            break;
+        connection->is_at_trailer = false;
+        bytes = llhttp_get_error_pos(&connection->parser);
+        sgl_http_lines_begin_trailer(&connection->lines);
+        llhttp_resume(&connection->parser);
+        error = HPE_USER;
     }
-    const llhttp_errno_t error = llhttp_execute(&connection->parser, bytes, size);
     if (error == HPE_OK)
         return;
     if (error == HPE_PAUSED) {
         const char *rest = llhttp_get_error_pos(&connection->parser);
-        sgl_buffer_append(&connection->leftover, rest, (size_t)(bytes + size - rest));
+        sgl_buffer_append(&connection->leftover, rest, (size_t)(end - rest));
         dispatch(connection);
         return;
     }
-    const int status = parse_error_status(connection, error, bytes, size);
+    const int status = parse_error_status(connection, error, bytes, (size_t)(end - bytes));
     sgl_http_refuse(connection, status, refusal_text(status));
 }
 

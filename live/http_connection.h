@@ -9,6 +9,7 @@
  *
  *      http_server.c      listener, deadlines, the end of a turn
  *      http_connection.c  from bytes to a request; states
+ *      http_head.c        what a head may look like, beyond what the parser asks
  *      http_response.c    from an answer to bytes
  *
  * Deadlines: each kind lasts equally long for all, so a queue per kind in order of entry is in
@@ -18,6 +19,7 @@
 #define SGL_LIVE_HTTP_CONNECTION_H
 
 #include "http_buffer.h"
+#include "http_head.h"
 #include "http_server.h"
 
 #include <llhttp.h>
@@ -73,10 +75,11 @@ struct sgl_http_connection {
     struct sgl_http_field *fields;
     size_t field_count;
     size_t host_count;
-    size_t line_count; /* of the head, begun so far */
-    bool is_in_line;
-    bool has_seen_head;
+    size_t coding_count; /* fields Transfer-Encoding */
+    struct sgl_http_lines lines;
     size_t target_size;
+    ptrdiff_t path;     /* where it begins in the target */
+    bool is_at_trailer; /* the parser waits before the lines behind the last chunk */
     struct sgl_buffer body;
     struct sgl_buffer leftover; /* came while an exchange was answered */
     bool is_read_paused;

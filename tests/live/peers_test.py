@@ -45,20 +45,32 @@ def test_workers_can_be_named_by_their_url():
         assert router.json("/list_workers") == {"urls": [first.url]}
         for _ in range(4):
             assert router.ask()[1]["x-sglsim-worker"] == first.url
-        for name in ("http:%2f%2f", "..%2f..%2f", "%2e%2e", "%", "%00", "x://", quote(first.url + "\0", safe="")):
+        for name in (
+            "http:%2f%2f",
+            "..%2f..%2f",
+            "%2e%2e",
+            "%",
+            "%00",
+            "x://",
+            quote(first.url + "\0", safe=""),
+        ):
             assert router.get("/workers/" + name)[0] in (400, 404), name
 
 
 def test_names_that_are_made_say_what_was_asked():
     with Serve([Worker()], *QUICK) as router:
         for path, prefix in (
-            ("/generate", "gnt-"), ("/v1/chat/completions", "chatcmpl-"), ("/v1/completions?x=1", "cmpl-"),
-            ("/v1/responses", "resp-"), ("/v1/embeddings", "req-"),
+            ("/generate", "gnt-"),
+            ("/v1/chat/completions", "chatcmpl-"),
+            ("/v1/completions?x=1", "cmpl-"),
+            ("/v1/responses", "resp-"),
+            ("/v1/embeddings", "req-"),
         ):
             names = {router.ask(path)[1]["x-request-id"] for _ in range(3)}
             assert len(names) == 3, names
-            assert all(re.fullmatch(re.escape(prefix) + "[0-9a-f]+", name) and len(name) == 32
-                       for name in names), names
+            assert all(
+                re.fullmatch(re.escape(prefix) + "[0-9a-f]+", name) and len(name) == 32 for name in names
+            ), names
 
 
 def test_figures_have_a_port_of_their_own_when_asked_for():
@@ -102,12 +114,21 @@ def test_a_new_worker_is_waited_for_when_asked_to():
 def test_a_worker_that_never_starts_is_told_of_once_and_left_to_the_probes():
     late = Worker()
     late.health = 503
-    options = ("--worker-startup-timeout-secs", "0.3", "--worker-startup-check-interval", "0.1",
-               "--health-check-interval-secs", "0.1", "--health-success-threshold", "2")
+    options = (
+        "--worker-startup-timeout-secs",
+        "0.3",
+        "--worker-startup-check-interval",
+        "0.1",
+        "--health-check-interval-secs",
+        "0.1",
+        "--health-success-threshold",
+        "2",
+    )
     with Serve([late], *options) as router:
         line = router.process.stderr.readline()
         assert re.fullmatch(
-            r"sglsim: worker %s has not answered /health within 0\.3 s \(.*\)\n" % late.url, line), line
+            r"sglsim: worker %s has not answered /health within 0\.3 s \(.*\)\n" % late.url, line
+        ), line
         assert router.get("/health")[0] == 503 and router.ask()[0] == 503
         late.health = 200
         wait_until(lambda: router.get("/health")[0] == 200, "the probes")
@@ -126,7 +147,9 @@ def test_a_level_of_warnings_says_nothing_when_all_is_well():
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [PROGRAM, "serve", "--port", str(port), "--policy", "random", "--log-level", "warn"],
-        stderr=subprocess.PIPE, text=True)
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "it to listen")
     process.terminate()
     assert process.communicate(timeout=60)[1] == "" and process.returncode == 0
@@ -135,8 +158,17 @@ def test_a_level_of_warnings_says_nothing_when_all_is_well():
 def test_breakers_open_recover_and_open_again():
     answers = [status(b"500 Failed")] * 3 + [good] * 2
     worker = Worker(lambda w, c, r: answers[min(w.sent(), len(answers)) - 1](w, c, r))
-    options = ("--cb-failure-threshold", "3", "--cb-success-threshold", "2",
-               "--cb-timeout-duration-secs", "1", "--cb-window-duration-secs", "10", "--disable-retries")
+    options = (
+        "--cb-failure-threshold",
+        "3",
+        "--cb-success-threshold",
+        "2",
+        "--cb-timeout-duration-secs",
+        "1",
+        "--cb-window-duration-secs",
+        "10",
+        "--disable-retries",
+    )
     with Serve([worker], *QUICK, *options) as router:
         assert [router.ask()[0] for _ in range(5)] == [500, 500, 500, 503, 503]
         time.sleep(1.1)
