@@ -21,7 +21,8 @@ SAMPLE = os.path.join(SOURCE, "traces", "samples", "sglang-3-workers.csv")
 
 
 class Emulate:
-    """`with Emulate("--count", "2") as workers:` serves on free ports until the block ends."""
+    """`with Emulate("--count", "2") as workers:` serves on free ports until the block ends. With
+    "--prefill-count", "2", "--decode-count", "1" workers 0 and 1 are prefill, worker 2 decode."""
 
     def __init__(self, *arguments):
         self.arguments = arguments
@@ -35,10 +36,14 @@ class Emulate:
             # What a sanitizer keeps of freed memory would pass for a leak.
             env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1:thread_local_quarantine_size_kb=64"},
         )
-        count = 1
-        if "--count" in self.arguments:
-            count = int(self.arguments[self.arguments.index("--count") + 1])
-        self.urls = [self.process.stdout.readline().strip() for _ in range(count)]
+        asked = dict(zip(self.arguments, self.arguments[1:]))
+        pairs = int(asked.get("--prefill-count", 0)) + int(asked.get("--decode-count", 0))
+        # One line for each worker: its url, or with a role the flags of serve for it.
+        self.flags = [
+            self.process.stdout.readline().split()
+            for _ in range(pairs or int(asked.get("--count", 1)))
+        ]
+        self.urls = [next(word for word in line if "://" in word) for line in self.flags]
         self.ports = [int(re.fullmatch(r"http://127.0.0.1:(\d+)", url)[1]) for url in self.urls]
         return self
 
