@@ -30,6 +30,8 @@ static const struct {
     {"health_check", "health-"},
 };
 
+#define PREFIX_COUNT (sizeof prefixes / sizeof prefixes[0])
+
 /* Members whose options have another name. */
 static const struct {
     const char *theirs;
@@ -185,32 +187,52 @@ static int add_mode_type(struct lines *lines, const json_t *type)
     return refuse(lines, "type of mode", "regular or prefill_decode");
 }
 
-static int add_members(struct lines *lines, json_t *object, const char *object_name,
-                       const char *prefix)
+static int add_member(struct lines *lines, const char *prefix, const char *key, json_t *value)
 {
     char buffer[NAME_SIZE];
+    const char *name = option_name(prefix, key, buffer);
+
+    if (is_empty(value))
+        return SGL_OK;
+    return json_is_object(value) && is_policy_name(name) ? add_policy(lines, name, value)
+                                                         : add_value(lines, name, value);
+}
+
+/* The members of an object within the configuration. */
+static int add_group(struct lines *lines, const char *object_name, json_t *object)
+{
+    const bool is_mode = strcmp(object_name, "mode") == 0;
+    size_t i = 0;
     const char *key;
     json_t *value;
     int status = SGL_OK;
 
+    while (i < PREFIX_COUNT && strcmp(prefixes[i].object, object_name) != 0)
+        i++;
+    if (i == PREFIX_COUNT)
+        return refuse(lines, object_name, "a value: no options are grouped under it");
     json_object_foreach(object, key, value)
     {
-        const char *name = option_name(prefix, key, buffer);
-        if (is_empty(value))
-            continue;
-        if (strcmp(object_name, "mode") == 0 && strcmp(key, "type") == 0)
-            status = add_mode_type(lines, value);
-        else if (json_is_object(value) && is_policy_name(name))
-            status = add_policy(lines, name, value);
-        else if (json_is_object(value) && object_name[0] == '\0') {
-            size_t i = 0;
-            while (i < sizeof prefixes / sizeof prefixes[0] && strcmp(prefixes[i].object, key) != 0)
-                i++;
-            status = i < sizeof prefixes / sizeof prefixes[0]
-                         ? add_members(lines, value, key, prefixes[i].prefix)
-                         : refuse(lines, key, "a value: no options are grouped under it");
-        } else
-            status = add_value(lines, name, value);
+        status = is_mode && strcmp(key, "type") == 0
+                     ? add_mode_type(lines, value)
+                     : add_member(lines, prefixes[i].prefix, key, value);
+        if (status != SGL_OK)
+            return status;
+    }
+    return SGL_OK;
+}
+
+static int add_members(struct lines *lines, json_t *root)
+{
+    const char *key;
+    json_t *value;
+    int status = SGL_OK;
+
+    json_object_foreach(root, key, value)
+    {
+        status = json_is_object(value) && !is_empty(value) && !is_policy_name(key)
+                     ? add_group(lines, key, value)
+                     : add_member(lines, "", key, value);
         if (status != SGL_OK)
             return status;
     }
@@ -234,8 +256,7 @@ int sgl_config_of_json(const char *text, char *out, size_t size, struct sgl_fail
     out[0] = '\0';
     const bool is_policy =
         json_object_get(root, "type") != NULL && json_object_get(root, "policy") == NULL;
-    const int status =
-        is_policy ? add_policy(&lines, "policy", root) : add_members(&lines, root, "", "");
+    const int status = is_policy ? add_policy(&lines, "policy", root) : add_members(&lines, root);
     json_decref(root);
     return status;
 }
