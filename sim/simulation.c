@@ -26,9 +26,10 @@ uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t w
     return self->options->worker_count + 3 + worker;
 }
 
-uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t slot, bool is_last)
+uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t progress,
+                                    bool is_last)
 {
-    return 2 * self->options->worker_count + 3 + 2 * slot + (is_last ? 1 : 0);
+    return 2 * self->options->worker_count + 3 + 2 * progress + (is_last ? 1 : 0);
 }
 
 /* ---- workers ---------------------------------------------------------------------------- */
@@ -121,7 +122,8 @@ void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns)
     else if (self->has_row && fault_ns <= self->arrival_ns)
         watched_ns = fault_ns - 1 + self->reports.delay_ns;
     const struct sgl_event event = {
-        .time = sgl_reports_next_poll_ns(&self->reports, now_ns, self->slots.used == 0, watched_ns),
+        .time =
+            sgl_reports_next_poll_ns(&self->reports, now_ns, self->flights.used == 0, watched_ns),
         .kind = SGL_EVENT_POLL,
         .item = sgl_simulation_poll_item(self),
     };
@@ -184,13 +186,11 @@ static int deliver_report(struct sgl_simulation *self)
 
 /* ---- arrivals --------------------------------------------------------------------------- */
 
-int sgl_simulation_place(struct sgl_simulation *self, const struct sgl_job *job)
+int sgl_simulation_place(struct sgl_simulation *self, uint32_t index, const struct sgl_job *job)
 {
-    const uint32_t index = self->flights[job->handle].worker;
     struct sgl_simulated_worker *worker = &self->workers[index];
     struct sgl_failure inner;
 
-    self->flights[job->handle].is_placed = true;
     sgl_simulation_touch(self, index);
     const int status = worker->ops->arrive(worker->state, job, &inner);
     return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, &inner, job->request);
@@ -215,7 +215,7 @@ static int refuse(struct sgl_simulation *self, const struct sgl_request *request
 }
 
 int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_request *request,
-                         enum sgl_pool pool, uint32_t *worker_out)
+                         enum sgl_pool pool, struct sgl_simulated_dispatch *dispatch_out)
 {
     struct sgl_input input = {
         .kind = SGL_INPUT_ROUTE,
@@ -225,39 +225,43 @@ int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_request *
     };
     struct sgl_result result;
 
-    *worker_out = SGL_NO_WORKER;
+    dispatch_out->worker = SGL_NO_WORKER;
     const int status = sgl_simulation_feed(self, &input, &result);
     if (status != SGL_OK)
         return status;
     assert(result.action_count == 1);
     if (result.actions[0].kind != SGL_ACTION_DISPATCH)
         return refuse(self, request, pool);
-    *worker_out = result.actions[0].decision.worker;
+    dispatch_out->worker = result.actions[0].decision.worker;
+    dispatch_out->number = result.actions[0].flight;
     return SGL_OK;
 }
 
 /* The whole request goes to one worker. */
 static int arrive_whole(struct sgl_simulation *self, const struct sgl_request *request)
 {
-    uint32_t index;
+    struct sgl_simulated_dispatch dispatch;
     uint32_t slot;
-    int status = sgl_simulation_route(self, request, SGL_POOL_REGULAR, &index);
+    int status = sgl_simulation_route(self, request, SGL_POOL_REGULAR, &dispatch);
 
-    if (status != SGL_OK || index == SGL_NO_WORKER)
+    if (status != SGL_OK || dispatch.worker == SGL_NO_WORKER)
         return status;
-    status = sgl_simulation_take_off(self, request, SGL_POOL_REGULAR, index, &slot);
+    status = sgl_simulation_take_off(self, request, &dispatch, &slot);
     if (status != SGL_OK)
         return status;
-    if (self->workers[index].condition.is_down) {
+    if (self->workers[dispatch.worker].condition.is_down) {
         sgl_simulation_fail(self, slot, "connection_refused");
         return SGL_OK;
     }
-    return sgl_simulation_place(self, &(struct sgl_job){.handle = slot,
-                                                        .arrival_ns = self->now_ns,
-                                                        .max_tokens = request->max_tokens,
-                                                        .output_tokens = self->row.output_tokens,
-                                                        .request = request,
-                                                        .recorded = &self->row.recorded});
+    const struct sgl_job job = {
+        .handle = slot,
+        .arrival_ns = self->now_ns,
+        .max_tokens = request->max_tokens,
+        .output_tokens = self->row.output_tokens,
+        .request = request,
+        .recorded = &self->row.recorded,
+    };
+    return sgl_simulation_place(self, dispatch.worker, &job);
 }
 
 static int arrive(struct sgl_simulation *self)
@@ -362,12 +366,15 @@ static int cut(struct sgl_simulation *self)
     int status = SGL_OK;
 
     self->now_ns = self->options->until_ns;
-    for (uint32_t slot = 0; slot < self->slots.capacity; slot++) {
-        const struct sgl_simulated_flight *flight = &self->flights[slot];
-        if (flight->worker == SGL_NO_WORKER || flight->is_ghost)
+    for (uint32_t slot = 0; slot < self->flights.fresh; slot++) {
+        const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+        if (!flight->is_used || flight->number == SGL_NO_FLIGHT)
             continue;
+        const struct sgl_simulated_leg *leg =
+            self->has_pairs ? sgl_simulation_leg(self, slot) : NULL;
         self->cut_flights++;
-        self->totals->cut_in_flight += flight->pool != SGL_POOL_PREFILL && !flight->is_counted;
+        self->totals->cut_in_flight +=
+            leg == NULL || (leg->pool != SGL_POOL_PREFILL && !leg->is_counted);
     }
     while (self->has_row && status == SGL_OK) {
         self->totals->cut_arrivals++;
@@ -386,12 +393,12 @@ static int run(struct sgl_simulation *self)
         return status;
     sgl_simulation_plan_faults(self);
     sgl_simulation_set_poll(self, self->now_ns);
-    while (self->has_row || self->slots.used > 0) {
+    while (self->has_row || self->flights.used > 0) {
         const struct sgl_event *top = sgl_event_queue_top(&self->events);
         if (top == NULL && !self->has_row && self->due_count == 0)
             return sgl_fail(self->failure, SGL_EINVAL,
                             "simulation: %u requests are in flight and nothing will happen",
-                            self->slots.used);
+                            self->flights.used);
         int64_t next_ns = self->has_row ? self->arrival_ns : SGL_NEVER;
         if (top != NULL && top->time < next_ns)
             next_ns = top->time;
@@ -404,7 +411,7 @@ static int run(struct sgl_simulation *self)
         if (next_ns >= SGL_SIMULATION_NS_MAX)
             return sgl_fail(self->failure, SGL_EINVAL,
                             "simulation: virtual time passed 146 years with %u requests in flight",
-                            self->slots.used);
+                            self->flights.used);
         self->now_ns = next_ns;
         if ((status = run_instant(self)) != SGL_OK || (status = schedule_touched(self)) != SGL_OK)
             return status;
@@ -419,7 +426,7 @@ static int check_conservation(const struct sgl_simulation *self)
     const struct sgl_simulation_totals *totals = self->totals;
     bool is_empty = sgl_router_outstanding(self->router) == self->cut_flights;
 
-    for (uint32_t i = 0; i < self->options->worker_count && self->slots.used == 0; i++) {
+    for (uint32_t i = 0; i < self->options->worker_count && self->flights.used == 0; i++) {
         struct sgl_worker_load load;
         self->workers[i].ops->load(self->workers[i].state, &load);
         is_empty = is_empty && load.queue_length == 0 && load.running == 0 &&
@@ -487,9 +494,9 @@ static void release(struct sgl_simulation *self)
     }
     free(self->workers);
     free(self->touched);
-    free(self->flights);
     free(self->due);
-    sgl_slots_release(&self->slots);
+    sgl_records_release(&self->flights, NULL);
+    sgl_records_release(&self->progress, NULL);
     sgl_reports_release(&self->reports);
     sgl_transfers_release(&self->transfers);
     sgl_event_queue_release(&self->events);
@@ -523,6 +530,8 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
     if (status != SGL_OK)
         return status;
     self.has_pairs = sgl_simulation_has_pairs(options);
+    self.progress_size =
+        self.has_pairs ? sizeof(struct sgl_simulated_leg) : sizeof(struct sgl_simulated_progress);
     for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
         if (self.has_pairs == (pool != SGL_POOL_REGULAR))
             router_options.policy[pool] = sgl_simulation_policy(options, (enum sgl_pool)pool);

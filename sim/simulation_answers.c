@@ -22,52 +22,87 @@ int sgl_simulation_feed(struct sgl_simulation *self, struct sgl_input *input,
     return sgl_router_feed(self->router, input, result != NULL ? result : &ignored, self->failure);
 }
 
-static int grow(struct sgl_simulation *self)
-{
-    const uint32_t capacity = sgl_slots_next_capacity(&self->slots);
+/* ---- slots ------------------------------------------------------------------------------ */
 
-    if (capacity == 0 ||
-        capacity > (UINT32_MAX - sgl_simulation_answer_item(self, 0, false)) / 2 - 1)
-        return sgl_simulation_no_memory(self);
-    struct sgl_simulated_flight *flights = realloc(self->flights, capacity * sizeof *flights);
-    if (flights == NULL)
-        return sgl_simulation_no_memory(self);
-    for (uint32_t slot = self->slots.capacity; slot < capacity; slot++)
-        flights[slot] = (struct sgl_simulated_flight){.worker = SGL_NO_WORKER};
-    self->flights = flights;
-    return sgl_slots_grow(&self->slots) == SGL_OK ? SGL_OK : sgl_simulation_no_memory(self);
+#define SLOT_MAX (UINT32_C(1) << 28) /* the bits of a flight's value */
+
+uint32_t sgl_simulation_worker_of(const struct sgl_simulation *self, uint32_t slot)
+{
+    const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+
+    if (!flight->is_used)
+        return SGL_NO_WORKER;
+    return self->has_pairs ? sgl_simulation_leg(self, slot)->worker
+                           : sgl_router_flight(self->router, flight->number).worker;
+}
+
+/* The progress of a flight, begun when it has none; NULL without memory. */
+static struct sgl_simulated_progress *make_progress(struct sgl_simulation *self, uint32_t slot,
+                                                    int64_t prompt_tokens)
+{
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+
+    if (sgl_records_reserve(&self->progress, self->progress_size, NULL) != SGL_OK)
+        return NULL;
+    flight->value = sgl_records_take(&self->progress, self->progress_size) & (SLOT_MAX - 1);
+    flight->has_progress = true;
+    struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
+    *progress = (struct sgl_simulated_progress){
+        .queue_length = SGL_NO_QUEUE_LENGTH,
+        .slot = slot,
+        .prompt_tokens = prompt_tokens,
+        .first_token_ns = SGL_ABSENT,
+        .started_ns = SGL_ABSENT,
+        .output_tokens = SGL_ABSENT,
+        .cached_tokens = SGL_ABSENT,
+        .reported_ns = SGL_ABSENT,
+    };
+    return progress;
+}
+
+/* The same in a call that cannot fail: what is missing is then noticed when the instant goes on. */
+static struct sgl_simulated_progress *progress_of(struct sgl_simulation *self, uint32_t slot)
+{
+    const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+    struct sgl_simulated_progress *progress = flight->has_progress
+                                                  ? sgl_simulation_progress(self, slot)
+                                                  : make_progress(self, slot, flight->value);
+
+    if (progress == NULL)
+        self->is_out_of_memory = true;
+    return progress;
 }
 
 int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_request *request,
-                            enum sgl_pool pool, uint32_t worker, uint32_t *slot_out)
+                            const struct sgl_simulated_dispatch *dispatch, uint32_t *slot_out)
 {
-    const int status = sgl_slots_are_full(&self->slots) ? grow(self) : SGL_OK;
+    const bool is_short = request->prompt_tokens >= 0 && request->prompt_tokens < SLOT_MAX;
 
-    if (status != SGL_OK)
-        return status;
-    *slot_out = sgl_slots_take(&self->slots);
-    self->flights[*slot_out] = (struct sgl_simulated_flight){
-        .request = request->request,
-        .pool = pool,
-        .twin = SGL_NO_TWIN,
-        .worker = worker,
-        .arrival_ns = self->now_ns,
-        .reached_ns = self->now_ns,
-        .prompt_tokens = request->prompt_tokens,
-        .max_tokens = request->max_tokens,
-        .priority = request->priority,
-        .true_output_tokens = self->row.output_tokens,
-        .first_token_ns = SGL_ABSENT,
-        .queue_length = SGL_ABSENT,
-        .reported_ns = SGL_ABSENT,
+    if (self->flights.fresh == SLOT_MAX ||
+        sgl_records_reserve(&self->flights, sizeof(struct sgl_simulated_flight), NULL) != SGL_OK)
+        return sgl_simulation_no_memory(self);
+    *slot_out = sgl_records_take(&self->flights, sizeof(struct sgl_simulated_flight));
+    *sgl_simulation_flight(self, *slot_out) = (struct sgl_simulated_flight){
+        .value = is_short ? (uint32_t)request->prompt_tokens & (SLOT_MAX - 1) : 0,
+        .is_used = true,
+        .number = dispatch->number,
     };
+    if ((self->has_pairs || !is_short) &&
+        make_progress(self, *slot_out, request->prompt_tokens) == NULL)
+        return sgl_simulation_no_memory(self);
     return SGL_OK;
 }
 
 void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot)
 {
-    self->flights[slot].worker = SGL_NO_WORKER;
-    sgl_slots_give(&self->slots, slot);
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+
+    if (flight->has_progress) {
+        sgl_simulation_progress(self, slot)->slot = SGL_NO_SLOT;
+        sgl_records_give(&self->progress, self->progress_size, flight->value);
+    }
+    flight->is_used = false;
+    sgl_records_give(&self->flights, sizeof *flight, slot);
 }
 
 void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool success)
@@ -88,56 +123,72 @@ void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool suc
         self->options->progress(self->options->progress_context, done, self->now_ns);
 }
 
-static int deliver_first_token(struct sgl_simulation *self,
-                               const struct sgl_simulated_flight *flight)
+/* ---- deliveries ------------------------------------------------------------------------- */
+
+static int deliver_first_token(struct sgl_simulation *self, uint32_t slot)
 {
+    const struct sgl_flight flight =
+        sgl_router_flight(self->router, sgl_simulation_flight(self, slot)->number);
     struct sgl_input input = {
         .kind = SGL_INPUT_FIRST_TOKEN,
-        .pool = flight->pool,
-        .request = flight->request,
+        .pool = flight.pool,
+        .request = flight.request,
     };
 
     return sgl_simulation_feed(self, &input, NULL);
 }
 
+/* When the request was at its worker. */
+static int64_t reached_ns(const struct sgl_simulation *self, uint32_t slot,
+                          const struct sgl_flight *flight)
+{
+    return self->has_pairs ? sgl_simulation_leg(self, slot)->reached_ns : flight->sent_ns;
+}
+
 static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
 {
-    const struct sgl_simulated_flight *flight = &self->flights[slot];
+    const struct sgl_simulated_flight landed = *sgl_simulation_flight(self, slot);
+    const struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
+    const struct sgl_flight flight = sgl_router_flight(self->router, landed.number);
+    const bool success = progress->error == NULL;
     struct sgl_input input = {
         .kind = SGL_INPUT_COMPLETE,
-        .pool = flight->pool,
-        .request = flight->request,
+        .pool = flight.pool,
+        .request = flight.request,
         .outcome =
             {
-                .queue_time_ns = flight->started_ns != SGL_ABSENT
-                                     ? flight->started_ns - flight->reached_ns
+                .queue_time_ns = progress->started_ns != SGL_ABSENT
+                                     ? progress->started_ns - reached_ns(self, slot, &flight)
                                      : SGL_ABSENT,
-                .ttft_ns = flight->first_token_ns != SGL_ABSENT
-                               ? flight->first_token_ns + self->options->response_delay_ns -
-                                     flight->arrival_ns
+                .ttft_ns = progress->first_token_ns != SGL_ABSENT
+                               ? progress->first_token_ns + self->options->response_delay_ns -
+                                     flight.sent_ns
                                : SGL_ABSENT,
-                .e2e_ns = self->now_ns - flight->arrival_ns,
-                .prompt_tokens = flight->prompt_tokens,
-                .output_tokens = flight->output_tokens,
-                .cached_tokens = flight->cached_tokens,
-                .queue_length = flight->queue_length,
-                .reported_ns = flight->reported_ns,
-                .success = flight->error == NULL,
-                .error = flight->error,
+                .e2e_ns = self->now_ns - flight.sent_ns,
+                .prompt_tokens = progress->prompt_tokens,
+                .output_tokens = progress->output_tokens,
+                .cached_tokens = progress->cached_tokens,
+                .queue_length = progress->queue_length != SGL_NO_QUEUE_LENGTH
+                                    ? (int64_t)progress->queue_length
+                                    : SGL_ABSENT,
+                .reported_ns = progress->reported_ns,
+                .success = success,
+                .error = progress->error,
             },
     };
     const int status = sgl_simulation_feed(self, &input, NULL);
 
     if (status != SGL_OK)
         return status;
-    const struct sgl_simulated_flight landed = *flight;
-    if (landed.pool != SGL_POOL_PREFILL && landed.error == NULL &&
-        landed.output_tokens < landed.true_output_tokens)
+    if (flight.pool != SGL_POOL_PREFILL && success && landed.is_cut)
         self->totals->cut_to_max_tokens++;
+    if (self->has_pairs) {
+        const struct sgl_simulated_leg leg = *sgl_simulation_leg(self, slot);
+        sgl_simulation_land(self, slot);
+        return sgl_simulation_leg_ended(self, &leg);
+    }
     sgl_simulation_land(self, slot);
-    if (landed.pool != SGL_POOL_REGULAR)
-        return sgl_simulation_leg_ended(self, &landed);
-    sgl_simulation_count(self, landed.request, landed.error == NULL);
+    sgl_simulation_count(self, flight.request, success);
     return SGL_OK;
 }
 
@@ -156,9 +207,13 @@ static bool has_room_for_due(struct sgl_simulation *self)
 
 void sgl_simulation_set_event(struct sgl_simulation *self, const struct sgl_event *event)
 {
-    const uint32_t item_count = sgl_simulation_answer_item(self, self->slots.capacity, false);
+    const uint32_t fresh = self->progress.fresh;
+    const uint32_t item_count = sgl_simulation_answer_item(self, fresh, false);
 
-    if (sgl_event_queue_reserve(&self->events, item_count) == SGL_OK)
+    /* Twice as many as there are, so that they seldom have to be made room for. */
+    if (item_count <= self->events.item_count ||
+        sgl_event_queue_reserve(&self->events,
+                                sgl_simulation_answer_item(self, 2 * fresh, false)) == SGL_OK)
         sgl_event_queue_set(&self->events, event);
     else
         self->is_out_of_memory = true;
@@ -170,7 +225,7 @@ static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last
         .time = self->now_ns + delay_ns + self->options->response_delay_ns,
         .index = self->answers++,
         .kind = SGL_EVENT_ANSWER,
-        .item = sgl_simulation_answer_item(self, slot, is_last),
+        .item = sgl_simulation_answer_item(self, sgl_simulation_flight(self, slot)->value, is_last),
     };
 
     if (event.time == self->now_ns) {
@@ -185,32 +240,43 @@ static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last
 
 void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns)
 {
-    self->flights[slot].is_answered = true;
+    sgl_simulation_flight(self, slot)->is_answered = true;
     send_answer(self, slot, true, delay_ns);
+}
+
+/* No token or memory of the flight gets anywhere any more. */
+static void stop_first_token(struct sgl_simulation *self, uint32_t slot)
+{
+    const uint32_t number = sgl_simulation_flight(self, slot)->value;
+
+    sgl_event_queue_remove(&self->events, sgl_simulation_answer_item(self, number, false));
 }
 
 void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error)
 {
-    struct sgl_simulated_flight *flight = &self->flights[slot];
-
-    if (flight->is_sending)
-        sgl_event_queue_remove(&self->events, sgl_simulation_answer_item(self, slot, false));
-    if (flight->is_ghost) {
-        sgl_simulation_land(self, slot);
+    if (self->has_pairs) {
+        struct sgl_simulated_leg *leg = sgl_simulation_leg(self, slot);
+        if (leg->is_sending)
+            stop_first_token(self, slot);
+        leg->is_sending = false;
+        if (leg->is_ghost) {
+            sgl_simulation_land(self, slot);
+            return;
+        }
+    }
+    struct sgl_simulated_progress *progress = progress_of(self, slot);
+    if (progress == NULL)
         return;
-    }
-    flight->is_sending = false;
-    flight->is_answered = true;
-    flight->error = error;
-    flight->started_ns = SGL_ABSENT;
-    flight->output_tokens = SGL_ABSENT;
-    flight->cached_tokens = SGL_ABSENT;
+    progress->error = error;
+    progress->started_ns = SGL_ABSENT;
+    progress->output_tokens = SGL_ABSENT;
+    progress->cached_tokens = SGL_ABSENT;
     /* A token that is still in the worker's host is lost with it. */
-    if (flight->first_token_ns != SGL_ABSENT && flight->first_token_ns > self->now_ns) {
-        flight->first_token_ns = SGL_ABSENT;
-        sgl_event_queue_remove(&self->events, sgl_simulation_answer_item(self, slot, false));
+    if (progress->first_token_ns != SGL_ABSENT && progress->first_token_ns > self->now_ns) {
+        progress->first_token_ns = SGL_ABSENT;
+        stop_first_token(self, slot);
     }
-    send_answer(self, slot, true, 0);
+    sgl_simulation_answer(self, slot, 0);
 }
 
 static bool is_report_lost(const struct sgl_simulation *self, int64_t request)
@@ -221,56 +287,75 @@ static bool is_report_lost(const struct sgl_simulation *self, int64_t request)
     return sgl_rng_uniform(&draws) < self->options->completions_loss;
 }
 
+/* The answer tells how long its worker's queue is, unless that gets lost. */
+static void take_report(struct sgl_simulation *self, const struct sgl_simulated_worker *worker,
+                        uint32_t slot, struct sgl_simulated_progress *progress)
+{
+    const uint32_t number = sgl_simulation_flight(self, slot)->number;
+    struct sgl_worker_load load;
+
+    if (!self->options->completions_report || number == SGL_NO_FLIGHT ||
+        is_report_lost(self, sgl_router_flight(self->router, number).request))
+        return;
+    worker->ops->load(worker->state, &load);
+    assert(load.queue_length < SGL_NO_QUEUE_LENGTH);
+    progress->queue_length = (uint32_t)load.queue_length;
+    progress->reported_ns = self->now_ns;
+}
+
 /* A worker's model says that something happened to one of its jobs. */
 void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
 {
     const struct sgl_simulated_worker *worker = context;
     struct sgl_simulation *self = worker->simulation;
-    struct sgl_simulated_flight *flight = &self->flights[event->handle];
-    struct sgl_worker_load load;
+    const uint32_t slot = event->handle;
+    const struct sgl_simulated_leg *leg = self->has_pairs ? sgl_simulation_leg(self, slot) : NULL;
+    const bool is_prefill = leg != NULL && leg->pool == SGL_POOL_PREFILL;
+    const bool is_ghost = leg != NULL && leg->is_ghost;
 
     assert(event->time_ns == self->now_ns);
-    const bool is_prefill = flight->pool == SGL_POOL_PREFILL;
+    /* Token 1 of a prefill leg goes to the decode worker, not to the client. */
+    if (event->kind == SGL_WORKER_FIRST_TOKEN && (is_prefill || is_ghost))
+        return;
+    if (is_ghost && !is_prefill) {
+        sgl_simulation_land(self, slot);
+        return;
+    }
+    struct sgl_simulated_progress *progress = progress_of(self, slot);
+    if (progress == NULL)
+        return;
     if (event->kind == SGL_WORKER_FIRST_TOKEN) {
-        /* Token 1 of a prefill leg goes to the decode worker, not to the client. */
-        if (is_prefill || flight->is_ghost)
-            return;
-        flight->first_token_ns = event->time_ns + event->delay_ns;
-        send_answer(self, event->handle, false, event->delay_ns);
+        progress->first_token_ns = event->time_ns + event->delay_ns;
+        send_answer(self, slot, false, event->delay_ns);
         return;
     }
-    if (flight->is_ghost && !is_prefill) {
-        sgl_simulation_land(self, event->handle);
-        return;
-    }
-    flight->error = event->error;
-    flight->started_ns = event->started_ns;
-    flight->output_tokens = event->output_tokens;
-    flight->cached_tokens = event->cached_tokens;
-    if (self->options->completions_report && !is_report_lost(self, flight->request)) {
-        worker->ops->load(worker->state, &load);
-        flight->queue_length = load.queue_length;
-        flight->reported_ns = self->now_ns;
-    }
+    sgl_simulation_flight(self, slot)->is_cut = event->is_cut;
+    progress->error = event->error;
+    progress->started_ns = event->started_ns;
+    progress->output_tokens = event->output_tokens;
+    progress->cached_tokens = event->cached_tokens;
+    take_report(self, worker, slot, progress);
     if (is_prefill && event->kind == SGL_WORKER_FINISH)
-        sgl_simulation_send_memory(self, event->handle);
+        sgl_simulation_send_memory(self, slot);
     else
-        sgl_simulation_answer(self, event->handle, event->delay_ns);
+        sgl_simulation_answer(self, slot, event->delay_ns);
 }
 
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
 {
     const uint32_t answer = item - sgl_simulation_answer_item(self, 0, false);
-    const uint32_t slot = answer / 2;
-    const struct sgl_simulated_flight *flight = &self->flights[slot];
+    const struct sgl_simulated_progress *progress =
+        sgl_records_at(&self->progress, self->progress_size, answer / 2);
+    const uint32_t slot = progress->slot;
 
     sgl_event_queue_remove(&self->events, item);
     if (answer % 2 == 1)
         return deliver_answer(self, slot);
-    if (flight->is_sending)
+    if (slot == SGL_NO_SLOT)
+        return SGL_OK; /* a leg that was cancelled in the instant of its first token */
+    if (self->has_pairs && sgl_simulation_leg(self, slot)->is_sending)
         return sgl_simulation_receive_memory(self, slot);
-    /* A leg that was cancelled in the instant of its first token. */
-    if (flight->is_ghost || flight->worker == SGL_NO_WORKER)
+    if (self->has_pairs && sgl_simulation_leg(self, slot)->is_ghost)
         return SGL_OK;
-    return deliver_first_token(self, flight);
+    return deliver_first_token(self, slot);
 }

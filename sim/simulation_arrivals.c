@@ -22,7 +22,7 @@ static bool has_room(const struct sgl_simulation *self)
 bool sgl_simulation_is_due(const struct sgl_simulation *self)
 {
     if (self->is_paused)
-        return self->slots.used == 0;
+        return self->flights.used == 0;
     return self->arrival_ns == self->now_ns || has_room(self);
 }
 

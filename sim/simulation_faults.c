@@ -62,15 +62,19 @@ static int compare_requests(const void *left, const void *right)
 /* Fails what the worker has not answered. */
 static int lose_requests(struct sgl_simulation *self, uint32_t index)
 {
-    struct lost *lost = malloc((self->slots.used + (size_t)1) * sizeof *lost);
+    struct lost *lost = malloc((self->flights.used + (size_t)1) * sizeof *lost);
     uint32_t count = 0;
 
     if (lost == NULL)
         return sgl_simulation_no_memory(self);
-    for (uint32_t slot = 0; slot < self->slots.capacity; slot++) {
-        const struct sgl_simulated_flight *flight = &self->flights[slot];
-        if (flight->worker == index && !flight->is_answered)
-            lost[count++] = (struct lost){flight->request, slot};
+    for (uint32_t slot = 0; slot < self->flights.fresh; slot++) {
+        const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+        if (sgl_simulation_worker_of(self, slot) != index || flight->is_answered)
+            continue;
+        lost[count].slot = slot;
+        lost[count++].request = self->has_pairs
+                                    ? sgl_simulation_leg(self, slot)->request
+                                    : sgl_router_flight(self->router, flight->number).request;
     }
     qsort(lost, count, sizeof *lost, compare_requests);
     for (uint32_t i = 0; i < count; i++)

@@ -9,12 +9,12 @@
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
 
+#include "core/records.h"
 #include "core/router.h"
 #include "sim/event_queue.h"
 #include "sim/gap_counter.h"
 #include "sim/reports.h"
 #include "sim/simulation.h"
-#include "sim/slots.h"
 
 /* Order of events within one instant. */
 enum {
@@ -28,35 +28,66 @@ enum {
     SGL_EVENT_SCHEDULE /* arrivals come before it: a worker that had its event waits here, on top */
 };
 
-#define SGL_NO_TWIN UINT32_MAX
+#define SGL_NO_SLOT UINT32_MAX
 
-/* A request, or a leg of one, between its arrival and its outcome. Its slot number is its handle at
- * the worker. */
+/*
+ * A request, or a leg of one, between its arrival and its outcome. Its slot number is its handle at
+ * the worker. When many wait they are what fills memory, so what the router knows of it (which
+ * request, which worker, since when) is asked of the router, what it will be served with is at its
+ * worker, and more is kept only when there is more to keep:
+ *
+ *     flight      8 bytes    the router's number for it, and its prompt
+ *        `-> progress        of one that has had a token, or its answer
+ *               `-> leg      of pairs, from the start: what it has beside that
+ *
+ * All three are records (core/records.h), which stay where they are; the first four bytes are
+ * theirs when they are free.
+ */
 struct sgl_simulated_flight {
-    int64_t request;
-    enum sgl_pool pool;
-    uint32_t twin;    /* slot of the other leg; SGL_NO_TWIN: none, or it has ended */
-    bool is_counted;  /* how the request ends is known by its other leg */
-    bool is_placed;   /* its worker's model has it, or had */
-    bool is_ghost;    /* cancelled: the router is done with it, its worker not yet */
-    bool is_sending;  /* a prefill leg whose memory is on its way */
-    uint32_t worker;  /* SGL_NO_WORKER: the slot is free */
-    bool is_answered; /* the whole answer, or its failure, is on its way */
-    int64_t arrival_ns;
-    int64_t reached_ns; /* the worker */
-    int64_t prompt_tokens;
-    int64_t max_tokens;
-    enum sgl_priority priority;
-    int64_t true_output_tokens;
+    uint32_t number;         /* the router's; SGL_NO_FLIGHT: a ghost's */
+    unsigned int value : 28; /* the number of its progress, if it has that; else prompt tokens */
+    unsigned int is_used : 1;
+    unsigned int has_progress : 1;
+    unsigned int is_answered : 1; /* the whole answer, or its failure, is on its way */
+    unsigned int is_cut : 1;      /* the answer ended at max_tokens, before the truth */
+};
 
-    /* What the worker sent. */
+/* What the worker sent. */
+struct sgl_simulated_progress {
+    uint32_t queue_length; /* SGL_NO_QUEUE_LENGTH: not told, or lost */
+    uint32_t slot;         /* SGL_NO_SLOT: it is free */
+    int64_t prompt_tokens;
     int64_t first_token_ns;
     int64_t started_ns;
     int64_t output_tokens;
     int64_t cached_tokens;
-    int64_t queue_length;
-    int64_t reported_ns;
-    const char *error; /* NULL: it was served */
+    int64_t reported_ns; /* when the queue was that long */
+    const char *error;   /* NULL: it was served */
+};
+
+#define SGL_NO_QUEUE_LENGTH UINT32_MAX
+
+/* One leg of a request of two. */
+struct sgl_simulated_leg {
+    struct sgl_simulated_progress progress;
+    int64_t request;
+    int64_t reached_ns; /* the worker */
+    int64_t max_tokens;
+    int64_t true_output_tokens;
+    enum sgl_priority priority;
+    enum sgl_pool pool;
+    uint32_t worker;
+    uint32_t twin;   /* slot of the other leg; SGL_NO_SLOT: none, or it has ended */
+    bool is_counted; /* how the request ends is known by its other leg */
+    bool is_placed;  /* its worker's model has it, or had */
+    bool is_ghost;   /* cancelled: the router is done with it, its worker not yet */
+    bool is_sending; /* a prefill leg whose memory is on its way */
+};
+
+/* Where the router sent a request, and its number for it. */
+struct sgl_simulated_dispatch {
+    uint32_t worker; /* SGL_NO_WORKER: nowhere */
+    uint32_t number;
 };
 
 struct sgl_simulation;
@@ -75,9 +106,10 @@ struct sgl_simulated_worker {
  *                         W+1        the next report to reach the router
  *                         W+2        the next probe of all workers
  *                         W+3+w      worker w: its next change of condition
- *                         2W+3+2s    flight in slot s: its first token on its way to the router;
- *                                    of a prefill leg: its memory on its way to the decode worker
- *                         2W+4+2s    its answer
+ *                         2W+3+2p    flight of progress p: its first token on its way to the
+ *                                    router; of a prefill leg: its memory on its way to the decode
+ *                                    worker
+ *                         2W+4+2p    its answer
  */
 struct sgl_simulation {
     const struct sgl_simulation_options *options;
@@ -98,8 +130,9 @@ struct sgl_simulation {
     uint32_t *touched;
     uint32_t touched_count;
 
-    struct sgl_simulated_flight *flights; /* by slot */
-    struct sgl_slots slots;
+    struct sgl_records flights;  /* by slot */
+    struct sgl_records progress; /* of pairs: legs */
+    size_t progress_size;
     uint64_t answers;     /* sent so far: their order */
     uint64_t cut_flights; /* out when the run was cut; of pairs each leg is one */
 
@@ -123,7 +156,8 @@ uint32_t sgl_simulation_poll_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_report_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker);
-uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t slot, bool is_last);
+uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t progress,
+                                    bool is_last);
 
 /* Reads the next row of the source, if there is one, and says when it arrives. */
 int sgl_simulation_read_row(struct sgl_simulation *self);
@@ -156,17 +190,42 @@ int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t worker);
 /* Puts the first poll after `now_ns` into the queue. */
 void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns);
 
-/* A slot for the request that arrives and goes to that worker, filled. */
+static inline struct sgl_simulated_flight *sgl_simulation_flight(const struct sgl_simulation *self,
+                                                                 uint32_t slot)
+{
+    return sgl_records_at(&self->flights, sizeof(struct sgl_simulated_flight), slot);
+}
+
+/* Of a flight that has progress. */
+static inline struct sgl_simulated_progress *
+sgl_simulation_progress(const struct sgl_simulation *self, uint32_t slot)
+{
+    return sgl_records_at(&self->progress, self->progress_size,
+                          sgl_simulation_flight(self, slot)->value);
+}
+
+/* Of a flight in a fleet of pairs. */
+static inline struct sgl_simulated_leg *sgl_simulation_leg(const struct sgl_simulation *self,
+                                                           uint32_t slot)
+{
+    return sgl_records_at(&self->progress, sizeof(struct sgl_simulated_leg),
+                          sgl_simulation_flight(self, slot)->value);
+}
+
+/* The worker that has the flight; SGL_NO_WORKER: the slot is free. */
+uint32_t sgl_simulation_worker_of(const struct sgl_simulation *self, uint32_t slot);
+
+/* A slot for the request that arrives and was sent there. */
 int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_request *request,
-                            enum sgl_pool pool, uint32_t worker, uint32_t *slot_out);
+                            const struct sgl_simulated_dispatch *dispatch, uint32_t *slot_out);
 
-/* The job reaches the worker of the flight it is the handle of, which is up. */
-int sgl_simulation_place(struct sgl_simulation *self, const struct sgl_job *job);
+/* The job reaches the worker of its flight, which is up. */
+int sgl_simulation_place(struct sgl_simulation *self, uint32_t worker, const struct sgl_job *job);
 
-/* Asks the router for a worker of the pool. SGL_NO_WORKER in *worker_out: the request is refused,
- * which the router has been told. */
+/* Asks the router for a worker of the pool. SGL_NO_WORKER: the request is refused, which the router
+ * has been told. */
 int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_request *request,
-                         enum sgl_pool pool, uint32_t *worker_out);
+                         enum sgl_pool pool, struct sgl_simulated_dispatch *dispatch_out);
 
 /* A request has left: how is known. */
 void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool success);
@@ -199,7 +258,7 @@ void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot);
 int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot);
 
 /* A leg's outcome is with the router; its slot is free. */
-int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simulated_flight *leg);
+int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simulated_leg *leg);
 
 /* The first change of each worker's condition goes into the queue. */
 void sgl_simulation_plan_faults(struct sgl_simulation *self);

@@ -74,6 +74,7 @@ struct sgl_worker_event {
     int64_t started_ns;    /* finish: prefill (or service) start */
     int64_t output_tokens; /* finish */
     int64_t cached_tokens; /* finish: prompt tokens found in a cache */
+    bool is_cut;           /* finish: max_tokens ended it, and the truth is longer */
     const char *error;     /* reject: a static word such as "over_capacity" */
 };
 

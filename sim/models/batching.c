@@ -208,6 +208,12 @@ static int know_prompt(struct sgl_engine *self, uint32_t job, const struct sgl_r
                : SGL_OK;
 }
 
+static enum sgl_priority priority_of(const struct sgl_engine *self,
+                                     const struct sgl_request *request)
+{
+    return self->schedule_policy == SGL_SCHEDULE_PRIORITY ? request->priority : SGL_PRIORITY_NORMAL;
+}
+
 static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *failure)
 {
     struct sgl_engine *self = state;
@@ -240,9 +246,9 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
         .output_tokens =
             (uint32_t)(job->output_tokens < max_tokens ? job->output_tokens : max_tokens),
         .max_tokens = (uint32_t)max_tokens,
-        .priority = (uint8_t)(self->schedule_policy == SGL_SCHEDULE_PRIORITY ? request->priority
-                                                                             : SGL_PRIORITY_NORMAL),
-        .leg = (uint8_t)job->leg,
+        .priority = (unsigned)priority_of(self, request) & 15,
+        .leg = (unsigned)job->leg & 15,
+        .is_cut = job->output_tokens > max_tokens,
     };
     if (job->leg == SGL_LEG_DECODE && self->jobs[index].output_tokens > 0)
         self->jobs[index].emitted = 1;

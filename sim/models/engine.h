@@ -100,13 +100,14 @@ struct sgl_engine_job {
     uint32_t prompt_tokens; /* at least 1, for every prompt begins with a token */
     uint32_t output_tokens; /* it will give: the truth or max_tokens, whichever is less */
     uint32_t max_tokens;
-    uint32_t emitted;   /* of its output, when it last started or stopped to decode */
-    uint32_t prefilled; /* of prompt and emitted, what the cache had included */
-    uint32_t residue;   /* its class while it decodes, see above */
-    uint8_t priority;   /* enum sgl_priority: which of the queues it waits in */
-    uint8_t leg;        /* enum sgl_leg */
-    bool has_ids;       /* it has an engine_prompt */
-    bool is_clipped;    /* its estimate was cut when it started to decode */
+    uint32_t emitted;            /* of its output, when it last started or stopped to decode */
+    uint32_t prefilled;          /* of prompt and emitted, what the cache had included */
+    uint32_t residue;            /* its class while it decodes, see above */
+    unsigned int priority : 4;   /* enum sgl_priority: which of the queues it waits in */
+    unsigned int leg : 4;        /* enum sgl_leg */
+    unsigned int has_ids : 1;    /* it has an engine_prompt */
+    unsigned int is_cut : 1;     /* max_tokens will end it, and not the truth */
+    unsigned int is_clipped : 1; /* its estimate was cut when it started to decode */
 };
 
 /* What only jobs with prefix ids have: kept apart, for most traces have none. */

@@ -343,6 +343,7 @@ static void tell_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
         .started_ns = self.started_ns,
         .output_tokens = self.output_tokens,
         .cached_tokens = self.has_ids ? engine->prompts[job].cached_tokens : SGL_ABSENT,
+        .is_cut = self.is_cut,
     };
 
     engine->admitted--;
