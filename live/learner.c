@@ -144,13 +144,13 @@ static void read_counts(const char *text, size_t size, struct sgl_outcome *outco
     int tries = 0;
 
     for (size_t at = size; at-- > 0 && tries < TRIES_MAX;) {
-        struct counts counts = absent;
         size_t value;
         if (text[at] != '"' || at + 1 == size || (text[at + 1] != 'u' && text[at + 1] != 'm'))
             continue;
         const bool is_usage = is_key(text, size, at, usage, sizeof usage - 1, &value);
         if (!is_usage && !is_key(text, size, at, meta, sizeof meta - 1, &value))
             continue;
+        struct counts counts = absent;
         if (read_object(text, size, value, is_usage, &counts)) {
             tell_counts(&counts, outcome);
             return;

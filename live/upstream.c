@@ -267,6 +267,7 @@ static CURL *new_handle(const struct sgl_upstream *upstream)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_TRANSFER_DECODING, 0L); /* chunks.h */
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms);
@@ -370,5 +371,6 @@ void sgl_upstream_free(struct sgl_upstream *upstream)
     }
     free(upstream->workers);
     free(upstream->watches);
+    sgl_buffer_release(&upstream->plain);
     free(upstream);
 }

@@ -16,7 +16,7 @@
  * What keeps it safe: no redirects, no proxy, only http and https, no HTTP/0.9, bounded heads.
  *
  * Answers that cannot be trusted are a fault of the worker ("bad_response"): two Content-Lengths,
- * Content-Length with Transfer-Encoding, a NUL in a field, a status outside 100 to 599, a head over
+ * Content-Length with Transfer-Encoding, a transfer coding other than chunked, a NUL in a field, a status outside 100 to 599, a head over
  * 64 KB or 256 fields.
  *
  * Threads: all of it belongs to the loop's.
@@ -24,6 +24,7 @@
 #ifndef SGL_LIVE_UPSTREAM_H
 #define SGL_LIVE_UPSTREAM_H
 
+#include "chunks.h"
 #include "http_buffer.h"
 #include "http_server.h"
 #include "trust.h"
@@ -79,7 +80,10 @@ struct sgl_call {
     /* The upstream's own. */
     struct sgl_upstream *upstream;
     CURL *easy;
-    struct curl_slist *list;
+    struct curl_slist *lines; /* of the request's head: line_capacity of them, chained */
+    size_t line_capacity;
+    struct sgl_buffer line_texts;
+    struct sgl_chunks chunks; /* when transfer_encodings is 1 */
     struct sgl_buffer head;
     size_t field_capacity;
     size_t transfer_encodings;

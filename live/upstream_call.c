@@ -13,58 +13,68 @@
 /* ---- the request ---- */
 
 /* One line of the head; an empty value is written `Name;`, which libcurl sends as `Name:`. */
-static bool add_line(struct sgl_call *call, const char *name, const char *value)
+static void add_line(struct sgl_call *call, const struct sgl_http_field *field)
 {
-    char line[512];
-    struct sgl_buffer longer = {0};
-    const size_t name_size = strlen(name);
-    const size_t value_size = strlen(value);
-    char *text = line;
+    struct sgl_buffer *texts = &call->line_texts;
 
-    if (name_size + value_size + 3 > sizeof line) {
-        text = sgl_buffer_reserve(&longer, name_size + value_size + 3);
-        if (text == NULL)
-            return false;
-    }
-    memcpy(text, name, name_size);
-    if (value_size == 0) {
-        memcpy(text + name_size, ";", 2);
+    sgl_buffer_append(texts, field->name, field->name_size);
+    if (field->value_size == 0) {
+        sgl_buffer_append(texts, ";", 2);
     } else {
-        memcpy(text + name_size, ": ", 2);
-        memcpy(text + name_size + 2, value, value_size + 1);
+        sgl_buffer_append(texts, ": ", 2);
+        sgl_buffer_append(texts, field->value, field->value_size + 1);
     }
-    struct curl_slist *list = curl_slist_append(call->list, text);
-    sgl_buffer_release(&longer);
-    if (list != NULL)
-        call->list = list;
-    return list != NULL;
 }
 
 /* `Name:` keeps libcurl from adding a field of its own. */
-static bool add_nothing_of(struct sgl_call *call, const char *line)
+static size_t add_nothing_of(struct sgl_call *call, const char *line)
 {
-    struct curl_slist *list = curl_slist_append(call->list, line);
-
-    if (list != NULL)
-        call->list = list;
-    return list != NULL;
+    sgl_buffer_append(&call->line_texts, line, strlen(line) + 1);
+    return 1;
 }
 
+#define OWN_LINES 3
+
+/* libcurl borrows the list until the call is over, and does not change it: a list of our own takes
+ * no memory for each line. False: no memory. */
 static bool make_list(struct sgl_call *call)
 {
+    const size_t needed = call->field_count + OWN_LINES;
     bool has_accept = false;
     bool has_type = false;
+    size_t count = call->field_count;
 
+    if (call->line_capacity < needed) {
+        struct curl_slist *grown = realloc(call->lines, needed * sizeof *call->lines);
+        if (grown == NULL)
+            return false;
+        call->lines = grown;
+        call->line_capacity = needed;
+    }
+    sgl_buffer_clear(&call->line_texts, KEPT_MAX);
     for (size_t i = 0; i < call->field_count; i++) {
         const struct sgl_http_field *field = &call->fields[i];
-        has_accept = has_accept || strcasecmp(field->name, "accept") == 0;
-        has_type = has_type || strcasecmp(field->name, "content-type") == 0;
-        if (!add_line(call, field->name, field->value))
-            return false;
+        has_accept =
+            has_accept || (field->name_size == 6 && strcasecmp(field->name, "accept") == 0);
+        has_type =
+            has_type || (field->name_size == 12 && strcasecmp(field->name, "content-type") == 0);
+        add_line(call, field);
     }
-    return (has_accept || add_nothing_of(call, "Accept:")) &&
-           (has_type || !call->is_post || add_nothing_of(call, "Content-Type:")) &&
-           (call->body_size < EXPECT_FROM || add_nothing_of(call, "Expect:"));
+    if (!has_accept)
+        count += add_nothing_of(call, "Accept:");
+    if (!has_type && call->is_post)
+        count += add_nothing_of(call, "Content-Type:");
+    if (call->body_size >= EXPECT_FROM)
+        count += add_nothing_of(call, "Expect:");
+    if (call->line_texts.has_failed)
+        return false;
+    char *text = call->line_texts.bytes;
+    for (size_t i = 0; i < count; i++) {
+        call->lines[i] =
+            (struct curl_slist){.data = text, .next = i + 1 < count ? &call->lines[i + 1] : NULL};
+        text += strlen(text) + 1;
+    }
+    return true;
 }
 
 static void reset_answer(struct sgl_call *call)
@@ -90,12 +100,11 @@ int sgl_call_start(struct sgl_upstream *upstream, struct sgl_call *call)
     reset_answer(call);
     call->upstream = upstream;
     call->easy = easy;
-    call->list = NULL;
     call->error = NULL;
     call->is_paused = false;
     call->is_sent = false;
     int status = make_list(call) ? sgl_upstream_aim(upstream, easy, call) : SGL_ENOMEM;
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->list);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, status == SGL_OK ? call->lines : NULL);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
@@ -111,8 +120,6 @@ int sgl_call_start(struct sgl_upstream *upstream, struct sgl_call *call)
         status = SGL_ENOMEM;
     if (status != SGL_OK) {
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-        curl_slist_free_all(call->list);
-        call->list = NULL;
         call->easy = NULL;
         sgl_upstream_give(upstream, easy);
         return status;
@@ -219,7 +226,8 @@ static bool add_field(struct sgl_call *call, const char *line, size_t size)
     if (field->name_size == 14 && strncasecmp(line, "content-length", 14) == 0)
         return read_length(call, value, field->value_size);
     if (field->name_size == 17 && strncasecmp(line, "transfer-encoding", 17) == 0)
-        call->transfer_encodings++;
+        return call->transfer_encodings++ == 0 && field->value_size == 7 &&
+               strncasecmp(value, "chunked", 7) == 0;
     return true;
 }
 
@@ -239,6 +247,7 @@ static bool end_head(struct sgl_call *call)
         at = field->value + field->value_size + 1;
     }
     call->has_head = true;
+    call->chunks = sgl_chunks_begin();
     call->on_head(call);
     return true;
 }
@@ -262,12 +271,35 @@ size_t sgl_call_on_header(char *bytes, size_t one, size_t size, void *context)
     return is_good ? size * one : refuse(call);
 }
 
+/* Hands on what is in the chunks, as one. Bytes that are not taken come again: then the chunks are
+ * as if these had not been seen. */
+static size_t take_chunked(struct sgl_call *call, const char *bytes, size_t size)
+{
+    struct sgl_buffer *plain = &call->upstream->plain;
+    struct sgl_chunks chunks = call->chunks;
+    size_t plain_size;
+
+    sgl_buffer_clear(plain, SIZE_MAX);
+    char *out = sgl_buffer_reserve(plain, size);
+    if (out == NULL)
+        return refuse(call);
+    const bool is_good = sgl_chunks_take(&chunks, bytes, size, out, &plain_size);
+    if (plain_size > 0 && !call->on_body(call, out, plain_size)) {
+        call->is_paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    call->chunks = chunks;
+    return is_good ? size : refuse(call);
+}
+
 size_t sgl_call_on_body(char *bytes, size_t one, size_t size, void *context)
 {
     struct sgl_call *call = context;
 
     if (!call->has_head)
         return refuse(call);
+    if (call->transfer_encodings > 0)
+        return take_chunked(call, bytes, size * one);
     if (!call->on_body(call, bytes, size * one)) {
         call->is_paused = true;
         return CURL_WRITEFUNC_PAUSE;
@@ -277,12 +309,20 @@ size_t sgl_call_on_body(char *bytes, size_t one, size_t size, void *context)
 
 /* ---- the end ---- */
 
+/* Answers of these statuses end with their head. */
+static bool has_body(const struct sgl_call *call)
+{
+    return call->status != 204 && call->status != 304;
+}
+
 static const char *error_of(const struct sgl_call *call, CURLcode code)
 {
     if (call->is_faulty)
         return "bad_response";
     switch ((int)code) {
     case CURLE_OK:
+        if (call->transfer_encodings > 0 && !sgl_chunks_is_done(&call->chunks) && has_body(call))
+            return "bad_response";
         return call->has_head ? NULL : "bad_response";
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
@@ -306,8 +346,6 @@ static void detach(struct sgl_call *call)
 
     curl_multi_remove_handle(call->upstream->multi, easy);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-    curl_slist_free_all(call->list);
-    call->list = NULL;
     call->easy = NULL;
     call->is_under_way = false;
     sgl_upstream_give(call->upstream, easy);
@@ -341,4 +379,8 @@ void sgl_call_release(struct sgl_call *call)
     free(call->head_fields);
     call->head_fields = NULL;
     call->field_capacity = 0;
+    sgl_buffer_release(&call->line_texts);
+    free(call->lines);
+    call->lines = NULL;
+    call->line_capacity = 0;
 }

@@ -27,6 +27,7 @@ struct sgl_upstream {
     struct sgl_upstream_worker *workers;
     CURL *idle[UPSTREAM_IDLE_MAX];
     size_t idle_count;
+    struct sgl_buffer plain; /* what one read brought, without its chunks */
 };
 
 CURL *sgl_upstream_take(struct sgl_upstream *upstream);

@@ -63,6 +63,9 @@ class WorkerFaults(LiveTest):
             b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
             b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 2\r\n\r\nab",
             b"HTTP/1.1 abc OK\r\nContent-Length: 2\r\n\r\nab",
             b"just bytes, as HTTP/0.9 had them",
@@ -125,6 +128,10 @@ class WorkerFaults(LiveTest):
             (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + response(), ANSWER),
             (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n"
              + chunk(b"abc") + b"0\r\nX-T: 1\r\n\r\n", b"abc"),
+            (b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n"
+             + b"".join(chunk(b"%d " % i) for i in range(20000)) + b"0\r\n\r\n",
+             b"".join(b"%d " % i for i in range(20000))),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\nabc\n0\n\n", b"abc"),
             (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", b"until the end"),
             (b"HTTP/1.0 200 OK\r\n\r\nold", b"old"),
             (b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc", b"abc"),
