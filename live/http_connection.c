@@ -23,6 +23,7 @@ static int on_message_begin(llhttp_t *parser)
     struct sgl_http_connection *connection = of_parser(parser);
 
     connection->exchange.begun_ns = uv_hrtime();
+    sgl_buffer_pool_reserve(&connection->server->pool, &connection->head, SGL_BUFFER_LEAST);
     sgl_http_time(connection, SGL_HTTP_HEAD);
     return 0;
 }
@@ -180,8 +181,13 @@ static int on_headers_complete(llhttp_t *parser)
     parser->upgrade = 0; /* an offer to change protocols is not taken */
     connection->is_in_trailer = true;
     const bool has_body = (parser->flags & F_CHUNKED) != 0 || parser->content_length > 0;
-    if (has_body)
+    if (has_body) {
+        /* As much as is announced, but not more than is likely: a client may not mean it. */
+        const uint64_t size = (parser->flags & F_CHUNKED) != 0 ? 0 : parser->content_length;
+        sgl_buffer_pool_reserve(&connection->server->pool, &connection->body,
+                                size < SGL_BUFFER_MOST ? (size_t)size : SGL_BUFFER_MOST);
         sgl_http_time(connection, SGL_HTTP_BODY);
+    }
     if (has_body && connection->wants_continue && parser->http_minor == 1) {
         sgl_buffer_append_text(&connection->pending, "HTTP/1.1 100 Continue\r\n\r\n");
         sgl_http_mark_dirty(connection);
@@ -236,10 +242,15 @@ void sgl_http_settings_init(llhttp_settings_t *settings)
 
 static void reset_request(struct sgl_http_connection *connection)
 {
-    const size_t kept_max = connection->server->options.limits.kept_max;
+    struct sgl_buffer_pool *pool = &connection->server->pool;
 
-    sgl_buffer_clear(&connection->head, kept_max);
-    sgl_buffer_clear(&connection->body, kept_max);
+    sgl_buffer_pool_give(pool, &connection->head);
+    sgl_buffer_pool_give(pool, &connection->body);
+    free(connection->spans);
+    free(connection->fields);
+    connection->spans = NULL;
+    connection->fields = NULL;
+    connection->span_capacity = 0;
     connection->exchange = (struct sgl_http_exchange){0};
     connection->field_count = 0;
     connection->host_count = 0;
@@ -251,8 +262,6 @@ static void reset_request(struct sgl_http_connection *connection)
     connection->is_in_trailer = false;
     connection->wants_continue = false;
     connection->refusal = 0;
-    if (connection->span_capacity > 0)
-        connection->spans[0] = (struct sgl_http_span){0};
     connection->is_full = false;
     connection->keeps_alive = false;
     connection->has_started = false;
@@ -269,11 +278,11 @@ static void on_connection_closed(uv_handle_t *handle)
 
     sgl_http_link_remove(&connection->link);
     server->connection_count--;
-    sgl_buffer_release(&connection->head);
-    sgl_buffer_release(&connection->body);
-    sgl_buffer_release(&connection->leftover);
-    sgl_buffer_release(&connection->pending);
-    sgl_buffer_release(&connection->flying);
+    struct sgl_buffer *const buffers[] = {&connection->head, &connection->body,
+                                          &connection->leftover, &connection->pending,
+                                          &connection->flying};
+    for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
+        sgl_buffer_pool_give(&server->pool, buffers[i]);
     free(connection->spans);
     free(connection->fields);
     free(connection);
@@ -467,7 +476,7 @@ static void resume_reading(struct sgl_http_connection *connection)
 
 void sgl_http_proceed(struct sgl_http_connection *connection)
 {
-    const size_t kept_max = connection->server->options.limits.kept_max;
+    struct sgl_buffer_pool *pool = &connection->server->pool;
 
     if (connection->has_ended_input) {
         sgl_http_drop(connection);
@@ -490,12 +499,7 @@ void sgl_http_proceed(struct sgl_http_connection *connection)
     connection->leftover = (struct sgl_buffer){0};
     if (ready.size > 0)
         parse(connection, ready.bytes, ready.size);
-    if (connection->leftover.bytes == NULL && ready.capacity <= kept_max) {
-        sgl_buffer_clear(&ready, kept_max);
-        connection->leftover = ready;
-    } else {
-        sgl_buffer_release(&ready);
-    }
+    sgl_buffer_pool_give(pool, &ready);
     if (connection->state == SGL_HTTP_READING)
         resume_reading(connection);
 }

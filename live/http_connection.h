@@ -18,7 +18,7 @@
 #ifndef SGL_LIVE_HTTP_CONNECTION_H
 #define SGL_LIVE_HTTP_CONNECTION_H
 
-#include "http_buffer.h"
+#include "buffer_pool.h"
 #include "http_head.h"
 #include "http_server.h"
 
@@ -120,7 +120,8 @@ struct sgl_http_server {
     struct sgl_http_link dirty;
     struct sgl_http_link timed[SGL_HTTP_DEADLINE_COUNT];
     llhttp_settings_t settings;
-    char input[65536]; /* what a read brings; used up at once */
+    struct sgl_buffer_pool pool; /* of the connections' buffers */
+    char input[65536];           /* what a read brings; used up at once */
 };
 
 #define SGL_HTTP_OF(link, member)                                                                  \

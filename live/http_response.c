@@ -7,6 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
+#define HEAD_USUAL ((size_t)450)             /* bytes, of the head of an answer */
+#define SHORT_MAX ((size_t)64 * 1024)        /* an answer that long comes whole, behind its head */
+#define CHUNK_FRAME (2 * sizeof(size_t) + 4) /* bytes around a chunk's data */
+
 static struct sgl_http_connection *of(struct sgl_http_exchange *exchange)
 {
     return (struct sgl_http_connection *)(void *)exchange;
@@ -109,6 +113,9 @@ void sgl_http_start(struct sgl_http_exchange *exchange, int status, const char *
         connection->keeps_alive = false; /* the end of the body is the end of the connection */
     connection->length_left = length;
 
+    const bool is_short = length > 0 && length <= (int64_t)SHORT_MAX;
+    sgl_buffer_pool_reserve(&connection->server->pool, out,
+                            HEAD_USUAL + (is_short ? (size_t)length : 0));
     sgl_buffer_format(out, "HTTP/1.1 %d ", status);
     sgl_buffer_append_text(out, reason != NULL ? reason : sgl_http_reason(status));
     sgl_buffer_append(out, "\r\n", 2);
@@ -149,6 +156,7 @@ bool sgl_http_send(struct sgl_http_exchange *exchange, const char *bytes, size_t
 
     assert(connection->has_started && !connection->has_ended);
     if (size > 0 && !connection->has_no_body) {
+        sgl_buffer_pool_reserve(&connection->server->pool, out, size + CHUNK_FRAME);
         if (connection->length_left != SGL_HTTP_CHUNKED) {
             assert((uint64_t)connection->length_left >= size);
             connection->length_left -= (int64_t)size;
@@ -250,7 +258,7 @@ static void on_written(uv_write_t *write, int status)
     struct sgl_http_connection *connection = write->data;
 
     connection->is_writing = false;
-    sgl_buffer_clear(&connection->flying, connection->server->options.limits.kept_max);
+    sgl_buffer_pool_give(&connection->server->pool, &connection->flying);
     if (connection->state == SGL_HTTP_CLOSING)
         return;
     if (status != 0) {
@@ -264,7 +272,6 @@ static void on_written(uv_write_t *write, int status)
 void sgl_http_flush(struct sgl_http_connection *connection)
 {
     struct sgl_buffer *pending = &connection->pending;
-    const size_t kept_max = connection->server->options.limits.kept_max;
     uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
 
     if (pending->has_failed) {
@@ -283,11 +290,10 @@ void sgl_http_flush(struct sgl_http_connection *connection)
             sgl_buffer_take(pending, (size_t)written);
     }
     if (sgl_buffer_left(pending) == 0) {
-        sgl_buffer_clear(pending, kept_max);
+        sgl_buffer_pool_give(&connection->server->pool, pending);
     } else if (!connection->is_writing) {
-        const struct sgl_buffer empty = connection->flying;
         connection->flying = *pending;
-        *pending = empty;
+        *pending = (struct sgl_buffer){0};
         uv_buf_t bytes = uv_buf_init(connection->flying.bytes + connection->flying.start,
                                      (unsigned)sgl_buffer_left(&connection->flying));
         connection->write.data = connection;

@@ -24,7 +24,7 @@ struct sgl_http_limits sgl_http_limits_standard(void)
         .leftover_max = 64 * 1024,
         .high_mark = 256 * 1024,
         .low_mark = 64 * 1024,
-        .kept_max = 16 * 1024,
+        .kept_max = 4 * 1024 * 1024,
         .connection_max = SIZE_MAX,
         .head_ms = 10000,
         .body_window_ms = 10000,
@@ -152,8 +152,10 @@ static void on_timer(uv_timer_t *timer)
 
 void sgl_http_server_release(struct sgl_http_server *server)
 {
-    if (server->handle_count == 0 && server->connection_count == 0)
-        free(server);
+    if (server->handle_count != 0 || server->connection_count != 0)
+        return;
+    sgl_buffer_pool_release(&server->pool);
+    free(server);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -248,6 +250,7 @@ int sgl_http_server_create(struct sgl_http_server **server_out, uv_loop_t *loop,
         return sgl_fail(failure, SGL_ENOMEM, "HTTP server: out of memory");
     server->loop = loop;
     server->options = *options;
+    server->pool.bytes_max = options->limits.kept_max;
     sgl_http_link_init(&server->connections);
     sgl_http_link_init(&server->dirty);
     for (int i = 0; i < SGL_HTTP_DEADLINE_COUNT; i++)

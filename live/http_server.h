@@ -29,7 +29,8 @@
  * Expect, 431, 505. All are JSON, {"error":{"type","code","message"}}, and close the connection.
  *
  * Threads: a server belongs to the thread of its loop; several loops may listen on one port
- * (shares_port). Memory: a connection keeps its buffers between requests, at most kept_max each.
+ * (shares_port). Memory: between requests a connection holds no buffers; all draw on one pool,
+ * which keeps kept_max bytes for those who come next.
  */
 #ifndef SGL_LIVE_HTTP_SERVER_H
 #define SGL_LIVE_HTTP_SERVER_H
@@ -85,7 +86,7 @@ struct sgl_http_limits {
     size_t leftover_max;     /* bytes read ahead while an exchange is answered */
     size_t high_mark;        /* pending bytes above which send says full */
     size_t low_mark;         /* and below which drained is told */
-    size_t kept_max;         /* capacity of a buffer that is kept for the next request */
+    size_t kept_max;         /* bytes of buffers at rest, of all connections together */
     size_t connection_max;   /* more are closed as they come */
     uint64_t head_ms;        /* from a request's first byte to the end of its head: 408 */
     uint64_t body_window_ms; /* in each such window ... */

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#define TRIMMED_FROM ((size_t)1024)  /* bytes at once, of which only the last events are kept */
 #define COUNT_MAX (INT64_C(1) << 53) /* what a JSON number holds exactly for everybody */
 #define TRIES_MAX 16 /* objects that turn out not to end: each costs a look at all that follows */
 #define QUEUE_TIME_MAX_NS (INT64_C(1000000000) * 1000000000)
@@ -16,10 +17,32 @@ void sgl_learner_begin(struct sgl_learner *learner, bool is_stream)
     sgl_buffer_clear(&learner->end, 2 * SGL_LEARNER_KEPT);
 }
 
+/* Where the last events of a piece begin, when all that will be looked at is in it; else 0. */
+static size_t last_events(const char *bytes, size_t size)
+{
+    int events = 0;
+
+    for (size_t at = size; at >= 6; at--) {
+        if (bytes[at - 6] != '\n' || memcmp(bytes + at - 5, "data:", 5) != 0)
+            continue;
+        const bool is_done = size - at >= 7 && memcmp(bytes + at, " [DONE]", 7) == 0;
+        events += !is_done;
+        if (events > SGL_LEARNER_EVENTS)
+            return at - 5;
+    }
+    return 0;
+}
+
 void sgl_learner_take(struct sgl_learner *learner, const char *bytes, size_t size)
 {
     struct sgl_buffer *end = &learner->end;
+    const size_t begin = learner->is_stream && size >= TRIMMED_FROM ? last_events(bytes, size) : 0;
 
+    if (begin > 0) {
+        bytes += begin;
+        size -= begin;
+        end->size = 0;
+    }
     if (size >= SGL_LEARNER_KEPT) {
         bytes += size - SGL_LEARNER_KEPT;
         size = SGL_LEARNER_KEPT;

@@ -16,8 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SWEEP_MS 100            /* how late a deadline may be noticed */
-#define LAST_WORDS_NS 500000000 /* for clients to take what a cut tells them */
+#define SWEEP_MS 100                       /* how late a deadline may be noticed */
+#define POOL_MAX ((size_t)4 * 1024 * 1024) /* bytes of buffers at rest, of a thread */
+#define LAST_WORDS_NS 500000000            /* for clients to take what a cut tells them */
 #define DESCRIPTORS_KEPT 64
 #define DESCRIPTORS_WANTED 65536
 
@@ -185,6 +186,7 @@ static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *prox
     thread->proxy = proxy;
     thread->options = options;
     thread->gateway = proxy->gateway;
+    thread->pool.bytes_max = POOL_MAX;
     uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
     thread->id_draws = (struct sgl_rng){.state = seed};
     if (uv_loop_init(&thread->loop) != 0)

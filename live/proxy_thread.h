@@ -16,6 +16,7 @@
 
 #include "core/rng.h"
 #include "admission_gate.h"
+#include "buffer_pool.h"
 #include "counters.h"
 #include "event_log.h"
 #include "fleet_watch.h"
@@ -41,7 +42,7 @@ struct sgl_proxy {
     struct sgl_fleet_watch *watch; /* thread 0's */
     bool has_told_log;             /* that it failed; thread 0's */
     struct sgl_own_addresses own;  /* where this router listens */
-    struct sgl_trust trust; /* of workers over TLS */
+    struct sgl_trust trust;        /* of workers over TLS */
     struct sgl_prompt_key prompt_key;
     uint64_t room_key; /* of pairs; random, for two routers may share their workers */
     struct sgl_proxy_thread *threads;
@@ -74,8 +75,9 @@ struct sgl_proxy_thread {
     struct sgl_relay *relays; /* all under way */
     struct sgl_relay *spare;  /* for the next ones */
     size_t spare_count;
-    struct sgl_ask *asks;    /* under way */
-    struct sgl_rng id_draws; /* of made request ids */
+    struct sgl_buffer_pool pool; /* of what relays gather and learn */
+    struct sgl_ask *asks;        /* under way */
+    struct sgl_rng id_draws;     /* of made request ids */
     struct sgl_counters counters;
 };
 

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #define SPARE_MAX 1024
+#define LEARNED_USUAL ((size_t)1024) /* bytes that a learner keeps of most answers */
 #define KEPT_MAX ((size_t)16 * 1024) /* of each buffer, for the next request */
 
 /* ---- life ---- */
@@ -52,7 +53,7 @@ static void relay_free(struct sgl_relay *relay)
     free(relay);
 }
 
-/* Leaves the list; its buffers, when small, serve the next request. */
+/* Leaves the list; its memory serves the next request. */
 static void relay_end(struct sgl_relay *relay)
 {
     struct sgl_proxy_thread *thread = relay->thread;
@@ -65,9 +66,10 @@ static void relay_end(struct sgl_relay *relay)
         thread->relays = relay->next;
     sgl_pair_free(relay->pair);
     relay->pair = NULL;
+    sgl_buffer_pool_give(&thread->pool, &relay->gathered);
+    sgl_buffer_pool_give(&thread->pool, &relay->learner.end);
     if (thread->spare_count >= SPARE_MAX || relay->held.status != 0 ||
-        relay->gathered.capacity > KEPT_MAX || relay->cut_body.capacity > KEPT_MAX ||
-        relay->learner.end.capacity > KEPT_MAX || relay->prompt.capacity > KEPT_MAX / 8) {
+        relay->cut_body.capacity > KEPT_MAX || relay->prompt.capacity > KEPT_MAX / 8) {
         relay_free(relay);
         return;
     }
@@ -84,6 +86,7 @@ void sgl_relay_free_spare(struct sgl_proxy_thread *thread)
         thread->spare = relay->next;
         relay_free(relay);
     }
+    sgl_buffer_pool_release(&thread->pool);
 }
 
 void sgl_relay_finish(struct sgl_relay *relay, int status)
@@ -379,6 +382,7 @@ static void on_head(struct sgl_call *call)
 static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
 {
     struct sgl_relay *relay = (struct sgl_relay *)(void *)call;
+    struct sgl_buffer_pool *pool = &relay->thread->pool;
     const uint64_t now_ns = uv_hrtime();
 
     if (relay->is_gathered && relay->gathered.size + size > SGL_RELAY_GATHER_MAX) {
@@ -389,6 +393,7 @@ static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
         sgl_http_send(relay->exchange, relay->gathered.bytes, relay->gathered.size);
     }
     if (relay->is_gathered) {
+        sgl_buffer_pool_reserve(pool, &relay->gathered, size);
         sgl_buffer_append(&relay->gathered, bytes, size);
     } else {
         if (sgl_http_is_full(relay->exchange))
@@ -403,6 +408,7 @@ static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
             sgl_relay_tell_first_token(relay);
         }
     }
+    sgl_buffer_pool_reserve(pool, &relay->learner.end, size < LEARNED_USUAL ? size : LEARNED_USUAL);
     sgl_learner_take(&relay->learner, bytes, size);
     return true;
 }

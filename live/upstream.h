@@ -16,8 +16,8 @@
  * What keeps it safe: no redirects, no proxy, only http and https, no HTTP/0.9, bounded heads.
  *
  * Answers that cannot be trusted are a fault of the worker ("bad_response"): two Content-Lengths,
- * Content-Length with Transfer-Encoding, a transfer coding other than chunked, a NUL in a field, a status outside 100 to 599, a head over
- * 64 KB or 256 fields.
+ * Content-Length with Transfer-Encoding, a transfer coding other than chunked, a NUL in a field, a
+ * status outside 100 to 599, a head over 64 KB or 256 fields.
  *
  * Threads: all of it belongs to the loop's.
  */
