@@ -172,7 +172,8 @@ static bool state_notes(struct sgl_compare *compare)
                                          "end there",
                                          (unsigned long long)run->cut_to_max_tokens);
     for (uint32_t i = 0;
-         is_stated && sgl_simulated_fleet_caveat(&compare->fleet, i, text, sizeof text) != NULL;
+         is_stated && sgl_simulated_fleet_caveat(&compare->fleet, &compare->options.simulation, i,
+                                                 text, sizeof text) != NULL;
          i++)
         is_stated = sgl_report_note(report, "%s", text);
     return is_stated;

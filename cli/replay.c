@@ -193,6 +193,8 @@ static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
         .candidates = strcmp(o->log_candidates, "chosen") == 0 ? SGL_LOG_CANDIDATES_CHOSEN
                                                                : SGL_LOG_CANDIDATES_ALL,
     };
+    if (sgl_simulated_fleet_faults(&replay->fleet) != NULL)
+        options.limits = o->simulation.limits;
     sgl_simulated_fleet_policies(&replay->fleet, &replay->policy, options.policy);
     return sgl_log_open(&replay->log, o->log, &options, failure);
 }
@@ -207,7 +209,8 @@ static void state_facts(struct sgl_replay *replay)
     sgl_log_fact(replay->log, "command", "replay");
     sgl_log_fact(replay->log, "kind", "sim");
     sgl_simulated_fleet_state(&replay->fleet, replay->log);
-    sgl_simulation_flags_state(&o->simulation, replay->log);
+    sgl_simulation_flags_state(&o->simulation, sgl_simulated_fleet_faults(&replay->fleet) != NULL,
+                               replay->log);
     if (o->warm_up != NULL) {
         snprintf(text, sizeof text, "%llu", (unsigned long long)replay->warm_up);
         sgl_log_fact(replay->log, "warm_up_requests", text);

@@ -188,7 +188,12 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
                  100 * flags->completions_loss, 100 * flags->load_loss);
         return out;
     }
-    return sgl_simulated_fleet_caveat(&replay->fleet, index - own, out, size);
+    if (totals->retries > 0 && own++ == index) {
+        snprintf(out, size, "retries: %llu attempts; a request counts as its last one ended",
+                 (unsigned long long)totals->retries);
+        return out;
+    }
+    return sgl_simulated_fleet_caveat(&replay->fleet, flags, index - own, out, size);
 }
 
 /* That of the run, and those that pools of pairs have of their own. */
@@ -321,8 +326,8 @@ static json_t *simulation_json(const struct sgl_replay *replay)
 {
     const struct sgl_simulation_totals *totals = &replay->totals;
 
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "warm_up_requests",
-                     (json_int_t)replay->warm_up, "cut_in_flight",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries", (json_int_t)totals->retries,
+                     "warm_up_requests", (json_int_t)replay->warm_up, "cut_in_flight",
                      (json_int_t)totals->cut_in_flight, "cut_arrivals",
                      (json_int_t)totals->cut_arrivals, "engine_steps", (json_int_t)totals->steps,
                      "without_max_tokens", (json_int_t)totals->without_max_tokens,

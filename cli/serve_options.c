@@ -37,17 +37,6 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .connect_timeout_s = 5,
         .first_byte_timeout_s = NAN,
         .drain_timeout_s = NAN,
-        .max_worker_retries = 3,
-        .max_total_retries = 6,
-        .retry_initial_backoff_ms = 50,
-        .retry_max_backoff_ms = 30000,
-        .retry_backoff_multiplier = 1.5,
-        .retry_jitter_factor = "0.2",
-        .retry_budget_percent = 20,
-        .cb_failure_threshold = 10,
-        .cb_success_threshold = 3,
-        .cb_timeout_s = 60,
-        .cb_window_s = 120,
         .panic = "off",
         .slow_start_s = NAN,
         .health_check_interval_s = 60,
@@ -61,6 +50,7 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .client_cert_path = "",
         .client_key_path = "",
     };
+    sgl_reliability_flags_init(&options->reliability);
     sgl_serve_guard_init(&options->guard);
     sgl_serve_watch_init(&options->watch);
     sgl_serve_pairs_init(&options->pairs);
@@ -110,32 +100,7 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "for a worker to begin its answer (default: the time of the request)", 0},
         {"drain-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->drain_timeout_s,
          "after SIGTERM, then streams are cut (default: when they end)", 0},
-        {"max-worker-retries", 0, SGL_OPTION_NATURAL, "N", &o->max_worker_retries,
-         "tries of a request at one worker", 1},
-        {"max-total-retries", 0, SGL_OPTION_NATURAL, "N", &o->max_total_retries,
-         "retries of a request in all", 0},
-        {"retry-max-retries", 0, SGL_OPTION_NATURAL, "N", &o->max_total_retries, "the same", 0},
-        {"retry-initial-backoff-ms", 0, SGL_OPTION_NATURAL, "MS", &o->retry_initial_backoff_ms,
-         "before the first retry", 0},
-        {"retry-max-backoff-ms", 0, SGL_OPTION_NATURAL, "MS", &o->retry_max_backoff_ms,
-         "before any", 0},
-        {"retry-backoff-multiplier", 0, SGL_OPTION_POSITIVE, "X", &o->retry_backoff_multiplier,
-         "from one retry to the next", 0},
-        {"retry-jitter-factor", 0, SGL_OPTION_TEXT, "X", &o->retry_jitter_factor,
-         "of that time, drawn at random, 0 to 1", 0},
-        {"retry-budget-percent", 0, SGL_OPTION_NATURAL, "N", &o->retry_budget_percent,
-         "retries per hundred requests, in the long run", 0},
-        {"disable-retries", 0, SGL_OPTION_FLAG, NULL, &o->disable_retries, "every try is the last",
-         0},
-        {"cb-failure-threshold", 0, SGL_OPTION_NATURAL, "N", &o->cb_failure_threshold,
-         "failures within the window that open a worker's circuit breaker", 1},
-        {"cb-window-duration-secs", 0, SGL_OPTION_POSITIVE, "S", &o->cb_window_s, "the window", 0},
-        {"cb-timeout-duration-secs", 0, SGL_OPTION_POSITIVE, "S", &o->cb_timeout_s,
-         "how long it stays open", 0},
-        {"cb-success-threshold", 0, SGL_OPTION_NATURAL, "N", &o->cb_success_threshold,
-         "good trials that close it", 1},
-        {"disable-circuit-breaker", 0, SGL_OPTION_FLAG, NULL, &o->disable_circuit_breaker,
-         "there is none", 0},
+        SGL_RELIABILITY_ROWS(o->reliability),
         {"panic", 0, SGL_OPTION_CHOICE, "on|off", &o->panic,
          "when no worker is well: try them all the same, or answer 503", 0},
         {"slow-start-secs", 0, SGL_OPTION_POSITIVE, "S", &o->slow_start_s,
@@ -364,48 +329,14 @@ static bool resolve_names(struct sgl_serve_setup *setup, const struct sgl_serve_
     return true;
 }
 
-static bool resolve_retry(struct sgl_serve_setup *setup, const struct sgl_serve_options *o)
-{
-    struct sgl_retry_options *retry = &setup->proxy.retry;
-    char *end;
-
-    *retry = sgl_retry_standard();
-    retry->jitter = strtod(o->retry_jitter_factor, &end);
-    if (end == o->retry_jitter_factor || *end != '\0' ||
-        !(retry->jitter >= 0 && retry->jitter <= 1)) {
-        sgl_complain("--retry-jitter-factor %.60s, expected a number from 0 to 1",
-                     o->retry_jitter_factor);
-        return false;
-    }
-    if (o->retry_backoff_multiplier < 1) {
-        sgl_complain("--retry-backoff-multiplier %g, expected a number from 1",
-                     o->retry_backoff_multiplier);
-        return false;
-    }
-    retry->total_max = o->disable_retries ? 0 : (uint32_t)o->max_total_retries;
-    retry->worker_max = (uint32_t)o->max_worker_retries;
-    retry->first_delay_ns = from_seconds((double)o->retry_initial_backoff_ms / 1e3);
-    retry->most_delay_ns = from_seconds((double)o->retry_max_backoff_ms / 1e3);
-    retry->growth = o->retry_backoff_multiplier;
-    retry->budget_percent = (uint32_t)o->retry_budget_percent;
-    return true;
-}
-
 static bool resolve_limits(struct sgl_serve_setup *setup, const struct sgl_serve_options *o)
 {
     struct sgl_router_limits *limits = &setup->proxy.limits;
 
-    if (o->cb_failure_threshold > SGL_BREAKER_FAILURES_MAX) {
-        sgl_complain("--cb-failure-threshold %llu, expected 1 to %d",
-                     (unsigned long long)o->cb_failure_threshold, SGL_BREAKER_FAILURES_MAX);
+    if (!sgl_reliability_flags_resolve(&o->reliability, &setup->proxy.retry, limits))
         return false;
-    }
     limits->probes_down = o->health_failure_threshold;
     limits->probes_up = o->health_success_threshold;
-    limits->breaker_failures = o->disable_circuit_breaker ? 0 : o->cb_failure_threshold;
-    limits->breaker_successes = o->cb_success_threshold;
-    limits->breaker_open_ns = (uint64_t)from_seconds(o->cb_timeout_s);
-    limits->breaker_window_ns = (uint64_t)from_seconds(o->cb_window_s);
     limits->panic = strcmp(o->panic, "on") == 0;
     limits->slow_start_ns = isnan(o->slow_start_s) ? 0 : (uint64_t)from_seconds(o->slow_start_s);
     return true;
@@ -430,11 +361,8 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
         !is_in_range("prefix-block", o->prefix_block, 1, 4096) ||
         !is_in_range("max-payload-size", o->max_payload_size, 1, 1024 * MEBIBYTE) ||
         !is_in_range("log-buffer-mib", o->log_buffer_mib, 1, 65536) ||
-        !is_in_range("max-total-retries", o->max_total_retries, 0, 60) ||
-        !is_in_range("max-worker-retries", o->max_worker_retries, 1, 60) ||
-        !is_in_range("retry-budget-percent", o->retry_budget_percent, 0, 10000) ||
         !resolve_urls(setup, o, urls, url_count) || !resolve_policies(setup, o) ||
-        !resolve_names(setup, o) || !resolve_retry(setup, o) || !resolve_limits(setup, o) ||
+        !resolve_names(setup, o) || !resolve_limits(setup, o) ||
         !sgl_serve_guard_resolve(proxy, &o->guard, o->host) ||
         !sgl_serve_watch_resolve(proxy, &o->watch, !o->disable_health_check))
         return false;

@@ -10,6 +10,7 @@
 
 #include "live/proxy.h"
 #include "options.h"
+#include "reliability_options.h"
 #include "serve_guard.h"
 #include "serve_pairs.h"
 #include "serve_watch.h"
@@ -38,19 +39,7 @@ struct sgl_serve_options {
     double connect_timeout_s;
     double first_byte_timeout_s; /* NaN: not given */
     double drain_timeout_s;      /* NaN: not given */
-    uint64_t max_worker_retries;
-    uint64_t max_total_retries;
-    uint64_t retry_initial_backoff_ms;
-    uint64_t retry_max_backoff_ms;
-    double retry_backoff_multiplier;
-    const char *retry_jitter_factor;
-    uint64_t retry_budget_percent;
-    bool disable_retries;
-    uint64_t cb_failure_threshold;
-    uint64_t cb_success_threshold;
-    double cb_timeout_s;
-    double cb_window_s;
-    bool disable_circuit_breaker;
+    struct sgl_reliability_flags reliability;
     const char *panic;
     double slow_start_s; /* NaN: not given */
     double health_check_interval_s;

@@ -230,7 +230,36 @@ const struct sgl_fault_plan *sgl_simulated_fleet_faults(const struct sgl_simulat
     return fleet->file.faults.count > 0 ? &fleet->file.faults : NULL;
 }
 
-const char *sgl_simulated_fleet_caveat(const struct sgl_simulated_fleet *fleet, uint32_t index,
+/* What the router does about faults. */
+static const char *describe_reliability(const struct sgl_simulated_fleet *fleet,
+                                        const struct sgl_simulation_flags *flags, char *out,
+                                        size_t size)
+{
+    size_t used;
+
+    if (fleet->has_pairs)
+        used = (size_t)snprintf(out, size, "requests of pairs that fail are not tried again");
+    else if (flags->retry.total_max == 0)
+        used = (size_t)snprintf(out, size, "requests that fail are not tried again");
+    else
+        used = (size_t)snprintf(out, size,
+                                "requests that fail before their first token are tried again, at "
+                                "most %u times",
+                                flags->retry.total_max);
+    if (flags->limits.breaker_failures == 0)
+        snprintf(out + used, size - used, "; there are no circuit breakers");
+    else
+        snprintf(out + used, size - used,
+                 "; a worker with %llu failures within %g s is left alone for %g s (circuit "
+                 "breaker)",
+                 (unsigned long long)flags->limits.breaker_failures,
+                 (double)flags->limits.breaker_window_ns / 1e9,
+                 (double)flags->limits.breaker_open_ns / 1e9);
+    return out;
+}
+
+const char *sgl_simulated_fleet_caveat(const struct sgl_simulated_fleet *fleet,
+                                       const struct sgl_simulation_flags *flags, uint32_t index,
                                        char *out, size_t size)
 {
     struct sgl_simulated_group group;
@@ -254,9 +283,7 @@ const char *sgl_simulated_fleet_caveat(const struct sgl_simulated_fleet *fleet, 
     }
     if (sgl_simulated_fleet_faults(fleet) == NULL || index > 0)
         return NULL;
-    snprintf(out, size,
-             "a request that a fault fails is not tried again: retries are not modelled");
-    return out;
+    return describe_reliability(fleet, flags, out, size);
 }
 
 /* `key` or, of a worker of a file, worker.INDEX.key. */

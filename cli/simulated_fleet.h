@@ -80,7 +80,8 @@ const struct sgl_fault_plan *sgl_simulated_fleet_faults(const struct sgl_simulat
 
 /* What a run with this fleet should say beside its figures: one line per index from 0, NULL past
  * the last. The text lies in `out`. */
-const char *sgl_simulated_fleet_caveat(const struct sgl_simulated_fleet *fleet, uint32_t index,
+const char *sgl_simulated_fleet_caveat(const struct sgl_simulated_fleet *fleet,
+                                       const struct sgl_simulation_flags *flags, uint32_t index,
                                        char *out, size_t size);
 
 /* States what the workers are, and their faults, as facts of the log. */

@@ -20,6 +20,7 @@ void sgl_simulation_flags_init(struct sgl_simulation_flags *flags)
         .until_ns = SGL_ABSENT,
         .health_interval_ns = HEALTH_INTERVAL_STANDARD_NS,
     };
+    sgl_reliability_flags_init(&flags->reliability);
 }
 
 static int check_interval(const char *name, int64_t interval_ns)
@@ -133,6 +134,9 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
         checked = check_interval("--health-interval", flags->health_interval_ns);
     if (checked == SGL_OPTIONS_RUN)
         checked = read_pairs(flags);
+    if (checked == SGL_OPTIONS_RUN &&
+        !sgl_reliability_flags_resolve(&flags->reliability, &flags->retry, &flags->limits))
+        checked = SGL_EXIT_USAGE;
     return checked == SGL_OPTIONS_RUN ? read_loss(flags) : checked;
 }
 
@@ -148,6 +152,10 @@ void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
     options->completions_loss = flags->completions_loss;
     options->completions_report = strcmp(flags->completions_report, "on") == 0;
     options->health_interval_ns = flags->health_interval_ns;
+    if (options->faults != NULL) {
+        options->retry = flags->retry.total_max > 0 ? &flags->retry : NULL;
+        options->limits = flags->limits;
+    }
     options->concurrency = (uint32_t)flags->concurrency;
     options->until_ns = flags->until_ns != SGL_ABSENT ? flags->until_ns : 0;
     options->cuts_oversize = strcmp(flags->over_capacity, "cut") == 0;
@@ -162,7 +170,21 @@ static void state_time(struct sgl_log *log, const char *key, int64_t time_ns)
     sgl_log_fact(log, key, text);
 }
 
-void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct sgl_log *log)
+static void state_retries(const struct sgl_retry_options *retry, struct sgl_log *log)
+{
+    char text[256];
+
+    snprintf(text, sizeof text,
+             "total_max=%u,worker_max=%u,first_delay_ns=%lld,most_delay_ns=%lld,growth=%.17g,"
+             "jitter=%.17g,budget_percent=%u,budget_reserve=%u",
+             retry->total_max, retry->worker_max, (long long)retry->first_delay_ns,
+             (long long)retry->most_delay_ns, retry->growth, retry->jitter, retry->budget_percent,
+             retry->budget_reserve);
+    sgl_log_fact(log, "retries", retry->total_max > 0 ? text : "off");
+}
+
+void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, bool has_faults,
+                                struct sgl_log *log)
 {
     char text[80];
 
@@ -187,4 +209,6 @@ void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct
         sgl_log_fact(log, "signal_loss", text);
     if (flags->fleet != NULL)
         state_time(log, "health_interval_ns", flags->health_interval_ns);
+    if (has_faults)
+        state_retries(&flags->retry, log);
 }

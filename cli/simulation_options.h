@@ -18,6 +18,7 @@
 #define SGL_CLI_SIMULATION_OPTIONS_H
 
 #include "cli/options.h"
+#include "cli/reliability_options.h"
 #include "sim/simulation.h"
 #include "traces/log_sink.h"
 
@@ -34,6 +35,9 @@ struct sgl_simulation_flags {
     const char *decode_policy;
     const char *kv_transfer; /* "k=v,k=v" (sim/transfer.h); NULL: as it stands there */
     int64_t health_interval_ns;
+    struct sgl_reliability_flags reliability; /* of fleets with faults, as the next two */
+    struct sgl_retry_options retry;           /* what they come to, once checked */
+    struct sgl_router_limits limits;
     uint64_t concurrency; /* 0: requests arrive when the trace says */
     int64_t until_ns;     /* SGL_ABSENT: to the last answer */
     double rate_scale;
@@ -62,7 +66,8 @@ struct sgl_simulation_flags {
      "override worker or profile parameters, such as scheduler=vllm", 0},                          \
     {"fleet", 0, SGL_OPTION_TEXT, "FILE", &(flags).fleet,                                          \
      "unlike workers, and faults they have: sections [worker] and\n"                              \
-     "[fault] (sim/README.md); instead of the four above", 0},                                     \
+     "[fault] (sim/README.md); instead of the four above. The router\n"                           \
+     "does about faults what --max-worker-retries and those below say", 0},                        \
     {"pairs", 0, SGL_OPTION_TEXT, "P:D", &(flags).pairs,                                           \
      "P workers that prefill and D that decode, instead of --workers", 0},                         \
     {"prefill-policy", 0, SGL_OPTION_TEXT, "P[:k=v]", &(flags).prefill_policy,                     \
@@ -74,6 +79,7 @@ struct sgl_simulation_flags {
      "(131072) of KV memory on its way from prefill to decode", 0},                                \
     {"health-interval", 0, SGL_OPTION_DURATION, "TIME", &(flags).health_interval_ns,               \
      "workers with faults are probed that often (default 60s; 0: never)", 0},                      \
+    SGL_RELIABILITY_ROWS((flags).reliability),                                                     \
     {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &(flags).rate_scale,                               \
      "divide arrival times by X (default 1): 2 is twice the load", 0},                             \
     {"concurrency", 0, SGL_OPTION_NATURAL, "N", &(flags).concurrency,                              \
@@ -105,11 +111,14 @@ void sgl_simulation_flags_init(struct sgl_simulation_flags *flags);
 /* Reads what is still a text. SGL_OPTIONS_RUN, or the exit code of a complaint made. */
 int sgl_simulation_flags_check(struct sgl_simulation_flags *flags);
 
-/* Sets the members of `options` that the flags are about; the others are left alone. */
+/* Sets the members of `options` that the flags are about; the others are left alone. After
+ * sgl_simulated_fleet_apply, for retries and breakers are of a fleet with faults. The flags live as
+ * long as the options. */
 void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
                                 struct sgl_simulation_options *options);
 
 /* States the flags, but for the workers, as facts of the log. */
-void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, struct sgl_log *log);
+void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, bool has_faults,
+                                struct sgl_log *log);
 
 #endif

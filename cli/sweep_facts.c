@@ -158,7 +158,8 @@ static bool state_notes(struct sgl_sweep_command *command)
                           "end there",
                           (unsigned long long)shortened);
     for (uint32_t i = 0; i < command->point_count; i++)
-        for (uint32_t c = 0; is_stated && sgl_simulated_fleet_caveat(&command->points[i].fleet, c,
+        for (uint32_t c = 0; is_stated && sgl_simulated_fleet_caveat(&command->points[i].fleet,
+                                                                     &command->points[i].flags, c,
                                                                      text, sizeof text) != NULL;
              c++)
             is_stated = state(command, "note", "%s", text);

@@ -197,12 +197,13 @@ int sgl_simulation_place(struct sgl_simulation *self, uint32_t index, const stru
 }
 
 static int refuse(struct sgl_simulation *self, const struct sgl_request *request,
-                  enum sgl_pool pool)
+                  enum sgl_pool pool, uint32_t attempt)
 {
     struct sgl_input input = {
         .kind = SGL_INPUT_REJECT,
         .pool = pool,
         .request = request->request,
+        .attempt = attempt,
         .outcome = sgl_outcome_absent(),
     };
 
@@ -214,14 +215,16 @@ static int refuse(struct sgl_simulation *self, const struct sgl_request *request
     return status;
 }
 
-int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_request *request,
-                         enum sgl_pool pool, struct sgl_simulated_dispatch *dispatch_out)
+int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_route *route,
+                         enum sgl_pool pool, uint32_t attempt,
+                         struct sgl_simulated_dispatch *dispatch_out)
 {
     struct sgl_input input = {
         .kind = SGL_INPUT_ROUTE,
         .pool = pool,
-        .request = request->request,
-        .route = {.request = request},
+        .request = route->request->request,
+        .attempt = attempt,
+        .route = *route,
     };
     struct sgl_result result;
 
@@ -231,7 +234,7 @@ int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_request *
         return status;
     assert(result.action_count == 1);
     if (result.actions[0].kind != SGL_ACTION_DISPATCH)
-        return refuse(self, request, pool);
+        return refuse(self, route->request, pool, attempt);
     dispatch_out->worker = result.actions[0].decision.worker;
     dispatch_out->number = result.actions[0].flight;
     return SGL_OK;
@@ -242,11 +245,16 @@ static int arrive_whole(struct sgl_simulation *self, const struct sgl_request *r
 {
     struct sgl_simulated_dispatch dispatch;
     uint32_t slot;
-    int status = sgl_simulation_route(self, request, SGL_POOL_REGULAR, &dispatch);
+    int status = sgl_simulation_route(self, &(struct sgl_route){.request = request},
+                                      SGL_POOL_REGULAR, 0, &dispatch);
 
+    if (self->has_retries)
+        sgl_retry_budget_earn(&self->budget, self->options->retry);
     if (status != SGL_OK || dispatch.worker == SGL_NO_WORKER)
         return status;
     status = sgl_simulation_take_off(self, request, &dispatch, &slot);
+    if (status == SGL_OK)
+        status = sgl_simulation_keep(self, slot, request);
     if (status != SGL_OK)
         return status;
     if (self->workers[dispatch.worker].condition.is_down) {
@@ -368,8 +376,12 @@ static int cut(struct sgl_simulation *self)
     self->now_ns = self->options->until_ns;
     for (uint32_t slot = 0; slot < self->flights.fresh; slot++) {
         const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
-        if (!flight->is_used || flight->number == SGL_NO_FLIGHT)
+        if (!flight->is_used)
             continue;
+        if (flight->number == SGL_NO_FLIGHT) {
+            self->totals->cut_in_flight += !self->has_pairs; /* it waits; a ghost does not */
+            continue;
+        }
         const struct sgl_simulated_leg *leg =
             self->has_pairs ? sgl_simulation_leg(self, slot) : NULL;
         self->cut_flights++;
@@ -495,6 +507,7 @@ static void release(struct sgl_simulation *self)
     free(self->workers);
     free(self->touched);
     free(self->due);
+    sgl_simulation_release_pasts(self);
     sgl_records_release(&self->flights, NULL);
     sgl_records_release(&self->progress, NULL);
     sgl_reports_release(&self->reports);
@@ -520,11 +533,15 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
     };
     struct sgl_router_options router_options = {
         .seed = options->seed,
-        .limits.worker_max =
-            options->worker_count > SGL_WORKER_MAX_STANDARD ? options->worker_count : 0,
+        .limits = options->limits,
         .sink = options->sink,
     };
 
+    if (options->worker_count > SGL_WORKER_MAX_STANDARD)
+        router_options.limits.worker_max = options->worker_count;
+    self.has_retries = options->retry != NULL && options->faults != NULL;
+    if (self.has_retries)
+        self.budget = sgl_retry_budget_full(options->retry);
     *totals = (struct sgl_simulation_totals){0};
     int status = sgl_simulation_check(options, failure);
     if (status != SGL_OK)

@@ -24,8 +24,10 @@
  * answered fails with "worker_lost", in the order of the requests; one that is sent to it while it
  * is down fails with "connection_refused". It comes back empty, its prefix cache too, and does not
  * report its load meanwhile. The router knows only what it would see: those failed answers, and
- * probes, which a worker passes unless it is down. A failed attempt ends its request: nothing is
- * retried.
+ * probes, which a worker passes unless it is down. With options.retry a failed attempt is tried
+ * again, as in live mode by core/retry.h and core/past_attempts.h, unless the router has had its
+ * first token (answers stream), or the request is one of a pair; with options.limits a worker that
+ * keeps failing is left alone by its breaker (core/breaker.h).
  *
  * Pairs. A fleet is regular, or it has prefill and decode workers: then each request goes to one of
  * both, chosen when it arrives, by a policy of each pool. The prefill worker computes the prompt
@@ -48,7 +50,9 @@
 #ifndef SGL_SIM_SIMULATION_H
 #define SGL_SIM_SIMULATION_H
 
+#include "core/limits.h"
 #include "core/policy.h"
+#include "core/retry.h"
 #include "core/sink.h"
 #include "sim/fault_plan.h"
 #include "sim/transfer.h"
@@ -89,7 +93,10 @@ struct sgl_simulation_options {
 
     double completions_loss; /* probability that an answer comes without its queue length */
 
-    const struct sgl_fault_plan *faults; /* NULL: none */
+    const struct sgl_fault_plan *faults;   /* NULL: none */
+    const struct sgl_retry_options *retry; /* NULL: none; looked at where there are faults, for
+                                              nothing else fails that may be tried again */
+    struct sgl_router_limits limits;       /* the router's; zeroed: standards, no breakers */
     int64_t health_interval_ns; /* each worker is probed that often, at its multiples; 0: never.
                                    Results take no time. Without faults every probe would pass, so
                                    none is simulated; nor is one that would change nothing */
@@ -130,6 +137,7 @@ struct sgl_simulation_totals {
     uint64_t
         cut_to_max_tokens;  /* answers shorter than the true output: the model ended them there */
     uint64_t cut_in_flight; /* by until_ns: arrived, and not answered by then */
+    uint64_t retries;       /* attempts after the first of their request */
     uint64_t cut_arrivals;  /* by until_ns: would have arrived later */
     uint64_t steps;         /* engine steps simulated, leapt over ones counted */
     uint64_t segments;      /* worker events it took: of an engine, its steps and its leaps */

@@ -30,7 +30,7 @@ uint32_t sgl_simulation_worker_of(const struct sgl_simulation *self, uint32_t sl
 {
     const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
 
-    if (!flight->is_used)
+    if (!flight->is_used || (!self->has_pairs && flight->number == SGL_NO_FLIGHT))
         return SGL_NO_WORKER;
     return self->has_pairs ? sgl_simulation_leg(self, slot)->worker
                            : sgl_router_flight(self->router, flight->number).worker;
@@ -102,6 +102,7 @@ void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot)
         sgl_records_give(&self->progress, self->progress_size, flight->value);
     }
     flight->is_used = false;
+    sgl_simulation_forget(self, slot);
     sgl_records_give(&self->flights, sizeof *flight, slot);
 }
 
@@ -133,6 +134,7 @@ static int deliver_first_token(struct sgl_simulation *self, uint32_t slot)
         .kind = SGL_INPUT_FIRST_TOKEN,
         .pool = flight.pool,
         .request = flight.request,
+        .attempt = flight.attempt,
     };
 
     return sgl_simulation_feed(self, &input, NULL);
@@ -150,21 +152,23 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
     const struct sgl_simulated_flight landed = *sgl_simulation_flight(self, slot);
     const struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
     const struct sgl_flight flight = sgl_router_flight(self->router, landed.number);
+    const int64_t begin_ns = sgl_simulation_begin_ns(self, slot, flight.sent_ns);
     const bool success = progress->error == NULL;
     struct sgl_input input = {
         .kind = SGL_INPUT_COMPLETE,
         .pool = flight.pool,
         .request = flight.request,
+        .attempt = flight.attempt,
         .outcome =
             {
                 .queue_time_ns = progress->started_ns != SGL_ABSENT
                                      ? progress->started_ns - reached_ns(self, slot, &flight)
                                      : SGL_ABSENT,
-                .ttft_ns = progress->first_token_ns != SGL_ABSENT
-                               ? progress->first_token_ns + self->options->response_delay_ns -
-                                     flight.sent_ns
-                               : SGL_ABSENT,
-                .e2e_ns = self->now_ns - flight.sent_ns,
+                .ttft_ns =
+                    progress->first_token_ns != SGL_ABSENT
+                        ? progress->first_token_ns + self->options->response_delay_ns - begin_ns
+                        : SGL_ABSENT,
+                .e2e_ns = self->now_ns - begin_ns,
                 .prompt_tokens = progress->prompt_tokens,
                 .output_tokens = progress->output_tokens,
                 .cached_tokens = progress->cached_tokens,
@@ -176,10 +180,12 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
                 .error = progress->error,
             },
     };
-    const int status = sgl_simulation_feed(self, &input, NULL);
+    int status = sgl_simulation_feed(self, &input, NULL);
 
     if (status != SGL_OK)
         return status;
+    if (!success && (status = sgl_simulation_ask_retry(self, slot, &flight)) != 0)
+        return status < 0 ? status : SGL_OK;
     if (flight.pool != SGL_POOL_PREFILL && success && landed.is_cut)
         self->totals->cut_to_max_tokens++;
     if (self->has_pairs) {
@@ -279,11 +285,12 @@ void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char 
     sgl_simulation_answer(self, slot, 0);
 }
 
-static bool is_report_lost(const struct sgl_simulation *self, int64_t request)
+static bool is_report_lost(const struct sgl_simulation *self, const struct sgl_flight *flight)
 {
     if (self->options->completions_loss <= 0)
         return false;
-    struct sgl_rng draws = sgl_rng_stream(self->options->seed, SGL_PURPOSE_LOSS, 0, request, 0);
+    struct sgl_rng draws =
+        sgl_rng_stream(self->options->seed, SGL_PURPOSE_LOSS, 0, flight->request, flight->attempt);
     return sgl_rng_uniform(&draws) < self->options->completions_loss;
 }
 
@@ -294,8 +301,10 @@ static void take_report(struct sgl_simulation *self, const struct sgl_simulated_
     const uint32_t number = sgl_simulation_flight(self, slot)->number;
     struct sgl_worker_load load;
 
-    if (!self->options->completions_report || number == SGL_NO_FLIGHT ||
-        is_report_lost(self, sgl_router_flight(self->router, number).request))
+    if (!self->options->completions_report || number == SGL_NO_FLIGHT)
+        return;
+    const struct sgl_flight flight = sgl_router_flight(self->router, number);
+    if (is_report_lost(self, &flight))
         return;
     worker->ops->load(worker->state, &load);
     assert(load.queue_length < SGL_NO_QUEUE_LENGTH);
@@ -357,5 +366,7 @@ int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
         return sgl_simulation_receive_memory(self, slot);
     if (self->has_pairs && sgl_simulation_leg(self, slot)->is_ghost)
         return SGL_OK;
+    if (sgl_simulation_flight(self, slot)->number == SGL_NO_FLIGHT)
+        return sgl_simulation_retry(self, slot);
     return deliver_first_token(self, slot);
 }

@@ -59,11 +59,12 @@ int sgl_simulation_arrive_pair(struct sgl_simulation *self, const struct sgl_req
 {
     struct sgl_simulated_dispatch dispatches[2];
     uint32_t slots[2];
-    int status = sgl_simulation_route(self, request, SGL_POOL_PREFILL, &dispatches[0]);
+    const struct sgl_route route = {.request = request};
+    int status = sgl_simulation_route(self, &route, SGL_POOL_PREFILL, 0, &dispatches[0]);
 
     if (status != SGL_OK || dispatches[0].worker == SGL_NO_WORKER)
         return status;
-    status = sgl_simulation_route(self, request, SGL_POOL_DECODE, &dispatches[1]);
+    status = sgl_simulation_route(self, &route, SGL_POOL_DECODE, 0, &dispatches[1]);
     if (status != SGL_OK)
         return status;
     if (dispatches[1].worker == SGL_NO_WORKER)

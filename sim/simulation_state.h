@@ -2,9 +2,9 @@
  * simulation_state.h - the inside of a simulation, shared by its files: simulation.c (the clock,
  * the workers, routing), simulation_arrivals.c (rows of the source), simulation_answers.c (requests
  * in flight, and what the router hears of them), simulation_capacity.c (what the fleet can hold),
- * simulation_faults.c (workers that fail, and probes), simulation_gaps.c (between tokens) and
- * simulation_pairs.c (requests of two legs); simulation_check.c looks at the options before
- * anything happens.
+ * simulation_faults.c (workers that fail, and probes), simulation_gaps.c (between tokens),
+ * simulation_pairs.c (requests of two legs) and simulation_retries.c (those tried again);
+ * simulation_check.c looks at the options before anything happens.
  */
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
@@ -25,6 +25,7 @@ enum {
     SGL_EVENT_POLL,
     SGL_EVENT_REPORT,
     SGL_EVENT_PROBE,
+    SGL_EVENT_RETRY,
     SGL_EVENT_SCHEDULE /* arrivals come before it: a worker that had its event waits here, on top */
 };
 
@@ -44,7 +45,7 @@ enum {
  * theirs when they are free.
  */
 struct sgl_simulated_flight {
-    uint32_t number;         /* the router's; SGL_NO_FLIGHT: a ghost's */
+    uint32_t number; /* the router's; SGL_NO_FLIGHT: a ghost's, or it waits to be tried again */
     unsigned int value : 28; /* the number of its progress, if it has that; else prompt tokens */
     unsigned int is_used : 1;
     unsigned int has_progress : 1;
@@ -108,7 +109,7 @@ struct sgl_simulated_worker {
  *                         W+3+w      worker w: its next change of condition
  *                         2W+3+2p    flight of progress p: its first token on its way to the
  *                                    router; of a prefill leg: its memory on its way to the decode
- *                                    worker
+ *                                    worker; of one that waits to be tried again: when it is
  *                         2W+4+2p    its answer
  */
 struct sgl_simulation {
@@ -133,6 +134,10 @@ struct sgl_simulation {
     struct sgl_records flights;  /* by slot */
     struct sgl_records progress; /* of pairs: legs */
     size_t progress_size;
+    struct sgl_simulated_past **pasts; /* by slot, each owned; NULL without retries */
+    uint32_t past_capacity;
+    bool has_retries;
+    struct sgl_retry_budget budget;
     uint64_t answers;     /* sent so far: their order */
     uint64_t cut_flights; /* out when the run was cut; of pairs each leg is one */
 
@@ -224,8 +229,9 @@ int sgl_simulation_place(struct sgl_simulation *self, uint32_t worker, const str
 
 /* Asks the router for a worker of the pool. SGL_NO_WORKER: the request is refused, which the router
  * has been told. */
-int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_request *request,
-                         enum sgl_pool pool, struct sgl_simulated_dispatch *dispatch_out);
+int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_route *route,
+                         enum sgl_pool pool, uint32_t attempt,
+                         struct sgl_simulated_dispatch *dispatch_out);
 
 /* A request has left: how is known. */
 void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool success);
@@ -271,6 +277,25 @@ int64_t sgl_simulation_next_fault_ns(const struct sgl_simulation *self);
 
 /* Probes the workers of which the router would learn something. */
 int sgl_simulation_probe(struct sgl_simulation *self);
+
+/* ---- retries (simulation_retries.c) ----------------------------------------------------- */
+
+/* Keeps what a later attempt of the request in that slot needs. */
+int sgl_simulation_keep(struct sgl_simulation *self, uint32_t slot,
+                        const struct sgl_request *request);
+void sgl_simulation_forget(struct sgl_simulation *self, uint32_t slot);
+void sgl_simulation_release_pasts(struct sgl_simulation *self);
+
+/* When the client sent the request in that slot, whose present attempt began at `sent_ns`. */
+int64_t sgl_simulation_begin_ns(const struct sgl_simulation *self, uint32_t slot, int64_t sent_ns);
+
+/* The attempt in that slot has failed, which the router has been told: is there to be another? 1:
+ * it will come by itself; 0: no. */
+int sgl_simulation_ask_retry(struct sgl_simulation *self, uint32_t slot,
+                             const struct sgl_flight *failed);
+
+/* Its time has come. */
+int sgl_simulation_retry(struct sgl_simulation *self, uint32_t slot);
 
 /* ---- gaps between tokens (simulation_gaps.c) -------------------------------------------- */
 

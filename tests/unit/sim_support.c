@@ -112,6 +112,7 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
     if (input->kind == SGL_INPUT_ADD_WORKER)
         return;
     hash(witness, (uint64_t)input->request);
+    hash(witness, input->attempt);
     if (input->kind == SGL_INPUT_ROUTE) {
         seen_of(witness, input->request)->arrival_ns = input->now_ns;
         seen_of(witness, input->request)->route_order = sequence;
@@ -142,6 +143,8 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
     seen->worker = record->worker;
     seen->outcome = *record->outcome;
     seen->outcome_count++;
+    seen->refused_count +=
+        record->outcome->error != NULL && strcmp(record->outcome->error, "connection_refused") == 0;
     seen->outcome_order = record->sequence;
 }
 

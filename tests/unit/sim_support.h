@@ -28,6 +28,7 @@ struct sgl_seen {
     int64_t first_token_ns; /* input; SGL_ABSENT when there was none */
     uint32_t worker;
     uint32_t outcome_count;
+    uint32_t refused_count; /* attempts at a worker that was down */
     uint64_t route_order;   /* of its route among all inputs */
     uint64_t outcome_order; /* of its outcome */
     struct sgl_outcome outcome;
