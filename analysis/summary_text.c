@@ -217,11 +217,11 @@ static void print_worker(FILE *out, const struct worker_columns *columns,
     if (columns->has_failed)
         fprintf(out, " %9llu", (unsigned long long)worker->failed);
     const uint64_t total = columns->total[worker->pool];
-    fprintf(out, " %7.2f %%  %.*s\n",
+    const int cells =
+        columns->most > 0 ? (int)((uint64_t)columns->bar * worker->requests / columns->most) : 0;
+    fprintf(out, " %7.2f %%%s%.*s\n",
             total > 0 ? 100.0 * (double)worker->requests / (double)total : 0.0,
-            columns->most > 0 ? (int)((uint64_t)columns->bar * worker->requests / columns->most)
-                              : 0,
-            bar);
+            cells > 0 ? "  " : "", cells, bar);
 }
 
 static void print_workers(FILE *out, const struct sgl_summary_result *result)
