@@ -61,6 +61,12 @@ void sgl_pair_cut(struct sgl_relay *relay, enum sgl_input_kind kind, const char 
     }
 }
 
+/* The worker lives: pair_time.c. */
+static uint64_t hear(const struct sgl_relay *relay, uint32_t worker)
+{
+    return relay->thread->pair_heard_ns[worker] = uv_hrtime();
+}
+
 /* ---- what the client gets ---- */
 
 /* The prefill worker's answer becomes the held one. */
@@ -94,13 +100,15 @@ static void fail(struct sgl_relay *relay, bool is_prefill, const char *error)
     sgl_pair_cut(relay, SGL_INPUT_CANCEL, SGL_ERROR_PAIR_LOST);
     snprintf(message, sizeof message, "the %s leg of the pair failed: %.100s",
              is_prefill ? "prefill" : "decode", meaning != NULL ? meaning : error);
+    const bool is_late =
+        strcmp(error, "first_byte_timeout") == 0 || strcmp(error, "idle_timeout") == 0;
+    int status = is_late ? 504 : 502;
     if (relay->has_answer) {
-        sgl_relay_break_stream(relay, 502, message);
+        sgl_relay_break_stream(relay, status, message);
         sgl_relay_finish(relay, relay->call.status);
         return;
     }
-    int status = 502;
-    if (call->error == NULL && (blame == SGL_BLAME_CLIENT || blame == SGL_BLAME_BUSY) &&
+    if (!is_late && call->error == NULL && (blame == SGL_BLAME_CLIENT || blame == SGL_BLAME_BUSY) &&
         !body->has_failed && !pair->is_too_long) {
         status = call->status;
         if (is_prefill) {
@@ -110,9 +118,21 @@ static void fail(struct sgl_relay *relay, bool is_prefill, const char *error)
             sgl_relay_answer_gathered(relay);
         }
     } else {
-        sgl_relay_answer_error(relay, status, "bad_gateway", message);
+        sgl_relay_answer_error(relay, status, is_late ? "timeout" : "bad_gateway", message);
     }
     sgl_relay_finish(relay, status);
+}
+
+void sgl_pair_end_leg(struct sgl_relay *relay, bool is_prefill, const char *error)
+{
+    struct sgl_pair *pair = relay->pair;
+
+    sgl_call_cancel(is_prefill ? &pair->call : &relay->call);
+    if (is_prefill)
+        tell_prefill(pair, SGL_INPUT_COMPLETE, error);
+    else
+        tell_decode(relay, SGL_INPUT_COMPLETE, error);
+    fail(relay, is_prefill, error);
 }
 
 static void answer_merged(struct sgl_relay *relay)
@@ -183,6 +203,7 @@ static void on_prefill_head(struct sgl_call *call)
 {
     struct sgl_pair *pair = (struct sgl_pair *)(void *)call;
 
+    pair->prefill_ns = hear(pair->relay, call->worker);
     sgl_learner_begin(&pair->learner, sgl_relay_is_event_stream(call));
 }
 
@@ -192,6 +213,7 @@ static bool on_prefill_body(struct sgl_call *call, const char *bytes, size_t siz
     const bool is_error = call->status >= SGL_RELAY_ERROR_LEAST;
     const size_t most = is_error ? SGL_RELAY_GATHER_MAX : SGL_PAIR_ANSWER_MAX;
 
+    pair->prefill_ns = hear(pair->relay, call->worker);
     sgl_learner_take(&pair->learner, bytes, size);
     if (!is_error && !pair->merges)
         return true;
@@ -221,6 +243,7 @@ static void on_prefill_done(struct sgl_call *call)
     const char *error = error_of(pair, call);
     struct sgl_outcome unused = sgl_outcome_absent();
 
+    pair->prefill_ns = uv_hrtime();
     if (error == NULL && pair->learner.is_stream) {
         const char *ended = sgl_learner_end(&pair->learner, &unused);
         error = ended != NULL && strcmp(ended, "error_event") == 0 ? ended : NULL;
@@ -245,7 +268,7 @@ static void on_head(struct sgl_call *call)
 {
     struct sgl_relay *relay = (struct sgl_relay *)(void *)call;
 
-    relay->last_ns = uv_hrtime();
+    relay->last_ns = hear(relay, call->worker);
     relay->is_stream = sgl_relay_is_event_stream(call);
     relay->is_gathered = !relay->is_stream || call->status >= SGL_RELAY_ERROR_LEAST;
     sgl_learner_begin(&relay->learner, relay->is_stream);
@@ -304,7 +327,7 @@ static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
 
     if (relay->is_gathered ? !gather(relay, bytes, size) : !pass(relay, bytes, size))
         return false;
-    relay->last_ns = uv_hrtime();
+    relay->last_ns = hear(relay, call->worker);
     if (relay->is_stream) {
         relay->is_line_end = size > 0 && bytes[size - 1] == '\n';
         if (relay->first_ns == 0) {
@@ -400,6 +423,7 @@ static void start(struct sgl_relay *relay)
     sgl_relay_start_attempt(relay, SGL_RELAY_GATHER_MAX);
     pair->is_prefill_out = true;
     pair->is_decode_out = true;
+    pair->sent_ns = pair->prefill_ns = relay->last_ns;
     if (sgl_call_start(upstream, &pair->call) != SGL_OK) {
         tell_prefill(pair, SGL_INPUT_COMPLETE, "connection_refused");
         fail(relay, true, "connection_refused");

@@ -20,8 +20,16 @@
  * held (to SGL_PAIR_ANSWER_MAX) until it can be merged (merge.h); a stream then waits for the
  * prefill leg, and passes line by line.
  *
- * When the deadline finds both legs out nobody knows which one hangs: both are cancelled with the
- * word and neither is blamed.
+ * Times (pair_time.c): the prefill leg's to the first byte counts from its sending; the decode
+ * leg's, which can say nothing before it has the memory, from the end of the prefill leg. So of two
+ * that say nothing the prefill leg is late first, and alone has the word and the blame
+ * (first_byte_timeout; idle_timeout behind a head) - unless its worker answered others meanwhile
+ * and the decode worker nobody: then it is that one.
+ *
+ *      sent ------ prefill: first byte, idle ------ its end --- decode: first byte, idle --- end
+ *
+ * When the deadline of the request finds both legs out nobody knows which one hangs: both are
+ * cancelled with the word and neither is blamed.
  */
 #ifndef SGL_LIVE_PAIRS_H
 #define SGL_LIVE_PAIRS_H
@@ -42,7 +50,9 @@ struct sgl_pair {
     bool merges;
     bool is_prefill_out;
     bool is_decode_out;
-    bool is_too_long; /* to be merged */
+    bool is_too_long;    /* to be merged */
+    uint64_t sent_ns;    /* by uv_hrtime; so the next */
+    uint64_t prefill_ns; /* the last sign of life of the prefill leg, its end included */
     char error_text[20];
 };
 
@@ -51,6 +61,12 @@ void sgl_pair_send(struct sgl_relay *relay);
 
 /* Ends the legs that are out: the input's kind and word. */
 void sgl_pair_cut(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error);
+
+/* Ends a leg that is out with this word, and the pair with it. */
+void sgl_pair_end_leg(struct sgl_relay *relay, bool is_prefill, const char *error);
+
+/* pair_time.c: ends the pair when one of its legs is late. */
+void sgl_pair_sweep(struct sgl_relay *relay, uint64_t now_ns);
 
 /* Accepts NULL. No leg may be out. */
 void sgl_pair_free(struct sgl_pair *pair);

@@ -181,6 +181,7 @@ static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *prox
 {
     const struct sgl_proxy_options *options = proxy->options;
     const struct sgl_http_limits limits = limits_of(options);
+    const size_t worker_max = (size_t)sgl_router_limits_resolved(&options->limits).worker_max;
     uint64_t seed = 0;
 
     thread->proxy = proxy;
@@ -195,11 +196,16 @@ static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *prox
         &thread->upstream,
         &(struct sgl_upstream_options){
             .loop = &thread->loop,
-            .worker_max = (uint32_t)sgl_router_limits_resolved(&options->limits).worker_max,
+            .worker_max = (uint32_t)worker_max,
             .connection_max = limits.connection_max < 4096 ? (long)limits.connection_max : 4096,
             .connect_timeout_ms = (long)(options->connect_timeout_ns / 1000000),
             .trust = &proxy->trust},
         failure);
+    if (status == SGL_OK && sgl_gateway_is_paired(proxy->gateway)) {
+        thread->pair_heard_ns = calloc(worker_max, sizeof *thread->pair_heard_ns);
+        if (thread->pair_heard_ns == NULL)
+            status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    }
     if (status == SGL_OK)
         status = sgl_http_server_create(
             &thread->server, &thread->loop,
@@ -248,6 +254,7 @@ static void thread_destroy(struct sgl_proxy_thread *thread)
     uv_run(&thread->loop, UV_RUN_DEFAULT);
     sgl_upstream_free(thread->upstream);
     sgl_relay_free_spare(thread);
+    free(thread->pair_heard_ns);
     uv_loop_close(&thread->loop);
 }
 

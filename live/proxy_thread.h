@@ -75,6 +75,7 @@ struct sgl_proxy_thread {
     struct sgl_relay *relays; /* all under way */
     struct sgl_relay *spare;  /* for the next ones */
     size_t spare_count;
+    uint64_t *pair_heard_ns;     /* of each worker, by uv_hrtime; NULL: no pairs. pair_time.c */
     struct sgl_buffer_pool pool; /* of what relays gather and learn */
     struct sgl_ask *asks;        /* under way */
     struct sgl_rng id_draws;     /* of made request ids */

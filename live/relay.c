@@ -588,6 +588,8 @@ void sgl_relay_sweep(struct sgl_proxy_thread *thread)
                              now_ns > relay->last_ns + idle_ns;
         if (now_ns >= relay->deadline_ns)
             give_up(relay, "timeout", "the request took longer than it may");
+        else if (relay->pair != NULL)
+            sgl_pair_sweep(relay, now_ns);
         else if (is_mute(relay, now_ns))
             give_up(relay, "first_byte_timeout", "the worker took the request and said nothing");
         else if (is_idle)

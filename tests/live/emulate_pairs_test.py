@@ -366,6 +366,25 @@ def is_refused(port):
         return True
 
 
+def test_a_prefill_worker_that_hangs_is_found_and_blamed_alone():
+    with Emulate(*PAIR) as workers, serve(
+        workers, "--first-byte-timeout-secs", "0.5", "--cb-failure-threshold", "2"
+    ) as router:
+        workers.fault(worker=0, hang=True)
+        for stream in (False, True):
+            assert post(router, generate(stream=stream))[0] == 504
+        # Its breaker is open, the decode worker's is not.
+        breakers = {name: value for name, value in router.metrics().items() if "_breaker{" in name}
+        assert [breakers[name] for name in sorted(breakers, key=lambda name: workers.urls[0] not in
+                                                  name)] == [1, 0], breakers
+        assert post(router, generate())[0] == 503
+        workers.fault(worker=0)
+        wait_idle(workers)
+        router.stop()
+        words = words_of(router) - {("prefill", "no_worker"), ("decode", "no_worker")}
+        assert words == {("prefill", "first_byte_timeout"), ("decode", "pair_lost")}, words
+
+
 def test_a_stream_that_is_cut_is_the_decode_workers_fault():
     with Emulate(*PAIR) as workers, serve(workers) as router:
         workers.fault(worker=1, cut_after=3)

@@ -264,6 +264,72 @@ class Pairs(LiveTest):
                            {"prefill": (0, "timeout"), "decode": (0, "timeout")}, 504,
                            options=quick)
 
+    def test_a_prefill_leg_that_says_nothing_is_found_before_the_deadline_and_blamed_alone(self):
+        first = ("--first-byte-timeout-secs", "0.4", "--cb-failure-threshold", "1")
+        # The decode worker waits for memory, as it does: in silence, or behind the head of a stream.
+        answer = self.check_failure(self.hang(PREFILL), self.hang(DECODE), {
+            "prefill": (0, "first_byte_timeout"), "decode": (0, "pair_lost")}, 504, options=first)
+        self.assertIn("prefill leg", answer.json()["error"]["message"])
+
+        def head_and_nothing(worker):
+            def script(connection, request):
+                connection.sendall(STREAM_HEAD)
+                return self.workers[worker].wait_for_hang_up(connection)
+            return script
+        self.check_failure(self.hang(PREFILL), head_and_nothing(DECODE), {
+            "prefill": (0, "first_byte_timeout"), "decode": (0, "pair_lost")}, 504, options=first)
+        self.check_failure(self.hang(PREFILL), good, {
+            "prefill": (0, "first_byte_timeout"), "decode": (1, None)}, 504, options=first)
+        idle = ("--stream-idle-timeout-secs", "0.4")
+        self.check_failure(head_and_nothing(PREFILL), head_and_nothing(DECODE), {
+            "prefill": (0, "idle_timeout"), "decode": (0, "pair_lost")}, 504, options=idle)
+
+    def test_only_the_breaker_of_the_prefill_worker_hears_of_its_silence(self):
+        proxy = self.start_pair(self.hang(PREFILL), self.hang(DECODE), options=(
+            "--first-byte-timeout-secs", "0.3", "--cb-failure-threshold", "1"))
+        self.assertEqual(proxy.post().status, 504)
+        text = proxy.get("/metrics").body.decode()
+        self.assertIn('sglang_router_worker_breaker{worker="%s"} 1' % self.workers[0].url, text)
+        self.assertIn('sglang_router_worker_breaker{worker="%s"} 0' % self.workers[1].url, text)
+        self.again()
+
+        def late(connection, request):
+            time.sleep(0.4)
+            return response()
+        # The decode leg's time begins when the prefill leg's ends: it is not late here.
+        proxy = self.start_pair(late, lambda c, r: time.sleep(0.6) or response(), options=(
+            "--first-byte-timeout-secs", "0.5"))
+        self.assertEqual(proxy.post().status, 200)
+        self.again()
+        self.check_failure(good, self.hang(DECODE), {
+            "prefill": (1, None), "decode": (0, "first_byte_timeout")}, 504,
+            options=("--first-byte-timeout-secs", "0.3"))
+
+    def test_a_prefill_worker_that_answers_others_is_not_blamed_for_the_silence_of_its_pair(self):
+        """Two decode workers, of which one never fetches the memory."""
+        def prefill(connection, request):
+            if b"of the one that hangs" in request.body:
+                return self.workers[PREFILL].wait_for_hang_up(connection)
+            return response()
+        hanging = Worker(lambda connection, request: hanging.wait_for_hang_up(connection))
+        self.workers = [Worker(prefill), Worker(), hanging]
+        self.proxy = Proxy([], "--pd-disaggregation", "--prefill", self.workers[0].url, "8998",
+                           "--decode", hanging.url, "--decode", self.workers[DECODE].url,
+                           "--first-byte-timeout-secs", "1", log=self.log)
+        answers = []
+        stuck = threading.Thread(target=lambda: answers.append(
+            self.proxy.post(b'{"text":"of the one that hangs"}')))
+        stuck.start()
+        wait_until(lambda: len(hanging.requests) == 1, "the first decode leg")
+        self.assertEqual(self.proxy.post().status, 200)  # the second goes to the other one
+        stuck.join()
+        self.assertEqual(answers[0].status, 504)
+        self.assertIn("decode leg", answers[0].json()["error"]["message"])
+        self.outcomes()
+        self.assertEqual(set(harness.rows(self.log, "SELECT pool, error FROM outcome")), {
+            ("prefill", None), ("decode", None), ("prefill", "pair_lost"),
+            ("decode", "first_byte_timeout")})
+
     def test_a_router_that_stops_cuts_both(self):
         proxy = self.start_pair(self.hang(PREFILL), self.hang(DECODE),
                                 options=("--drain-timeout-secs", "0.1"))
