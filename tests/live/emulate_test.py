@@ -88,8 +88,8 @@ def test_what_is_no_request_is_refused_and_the_worker_goes_on():
         assert workers.ask("/generate")[0] == 405
         assert workers.ask("/nowhere")[0] == 404
         # More than it can ever hold.
-        assert workers.ask("/generate", generate("x", 200))[0] == 400
-        _, answer = workers.ask("/generate", generate("x", 200, stream=True))
+        assert workers.ask("/generate", generate("x" * 800, 2))[0] == 400
+        _, answer = workers.ask("/generate", generate("x" * 800, 2, stream=True))
         error, done = events(answer)
         assert "over_capacity" in error and done == "[DONE]"
         assert workers.json("/generate", generate("x", 2))["meta_info"]["completion_tokens"] == 2
