@@ -112,43 +112,24 @@ static int feed(struct sgl_gateway *gateway, struct sgl_input *input, struct sgl
     return status;
 }
 
-/* Is there a candidate that is not avoided, and whose breaker lets a request through? */
-static bool has_another(const struct sgl_gateway *gateway, const struct sgl_gateway_past *past)
-{
-    const struct sgl_fleet *fleet = sgl_router_fleet(gateway->router);
-    const int64_t now_ns = sgl_gateway_time(gateway, uv_hrtime());
-    const uint32_t *candidates = fleet->candidates[SGL_POOL_REGULAR];
-    uint32_t a = 0;
-
-    for (uint32_t i = 0; i < fleet->candidate_count[SGL_POOL_REGULAR]; i++) {
-        while (a < past->avoided_count && past->avoided[a] < candidates[i])
-            a++;
-        if ((a == past->avoided_count || past->avoided[a] != candidates[i]) &&
-            sgl_breaker_admits(&fleet->workers[candidates[i]].breaker, now_ns))
-            return true;
-    }
-    return false;
-}
-
 int sgl_gateway_route(struct sgl_gateway *gateway, struct sgl_request *request,
-                      const struct sgl_gateway_past *past, struct sgl_decision *decision,
+                      const struct sgl_past_attempts *past, struct sgl_decision *decision,
                       struct sgl_failure *failure)
 {
-    const uint32_t attempt = past->attempt;
+    const uint32_t attempt = past->count;
     struct sgl_result result;
 
     pthread_mutex_lock(&gateway->mutex);
     if (attempt == 0)
         request->request = gateway->next_request;
-    const bool avoids = past->avoided_count > 0 && has_another(gateway, past);
     struct sgl_input input = {
         .kind = SGL_INPUT_ROUTE,
         .request = request->request,
         .attempt = attempt,
-        .route = {.request = request,
-                  .excluded = avoids ? past->avoided : past->excluded,
-                  .excluded_count = avoids ? past->avoided_count : past->excluded_count},
+        .route = {.request = request},
     };
+    sgl_past_attempts_route(past, sgl_router_fleet(gateway->router), SGL_POOL_REGULAR,
+                            sgl_gateway_time(gateway, uv_hrtime()), &input.route);
     int status = feed(gateway, &input, &result, failure);
     if (status == SGL_OK) {
         *decision = result.actions[0].decision;

@@ -17,6 +17,7 @@
 #ifndef SGL_LIVE_GATEWAY_H
 #define SGL_LIVE_GATEWAY_H
 
+#include "core/past_attempts.h"
 #include "core/retry.h"
 #include "core/router.h"
 #include "bootstrap.h"
@@ -40,19 +41,11 @@ int sgl_gateway_create(struct sgl_gateway **gateway_out, const struct sgl_gatewa
                        struct sgl_failure *failure);
 void sgl_gateway_destroy(struct sgl_gateway *gateway);
 
-/* Workers that a request has failed at, in ascending order. */
-struct sgl_gateway_past {
-    uint32_t attempt;        /* 0: there is no past */
-    const uint32_t *avoided; /* all of them: another one, if there is one */
-    uint32_t avoided_count;
-    const uint32_t *excluded; /* those it may not be sent to again */
-    uint32_t excluded_count;
-};
-
-/* A request asks for a worker. request->request is given here on the first attempt. On SGL_OK
+/* A request asks for a worker. request->request is given here on the first attempt, of which
+ * nothing is past. On SGL_OK
  * without a candidate, decision->worker is SGL_NO_WORKER and the reject has been fed. */
 int sgl_gateway_route(struct sgl_gateway *gateway, struct sgl_request *request,
-                      const struct sgl_gateway_past *past, struct sgl_decision *decision,
+                      const struct sgl_past_attempts *past, struct sgl_decision *decision,
                       struct sgl_failure *failure);
 
 /* The two workers of a pair: of the pool prefill, then of the pool decode. On SGL_OK without a

@@ -166,15 +166,8 @@ void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max)
 static void send_alone(struct sgl_relay *relay)
 {
     struct sgl_proxy_thread *thread = relay->thread;
-    const struct sgl_gateway_past past = {
-        .attempt = relay->attempt,
-        .avoided = relay->avoided,
-        .avoided_count = relay->avoided_count,
-        .excluded = relay->excluded,
-        .excluded_count = relay->excluded_count,
-    };
     const int status =
-        sgl_gateway_route(thread->gateway, &relay->request, &past, &relay->decision, NULL);
+        sgl_gateway_route(thread->gateway, &relay->request, &relay->past, &relay->decision, NULL);
 
     if (status != SGL_OK) {
         answer_failure(relay, 503, "server_error", "the router is out of memory");
@@ -187,7 +180,6 @@ static void send_alone(struct sgl_relay *relay)
         return;
     }
     sgl_relay_start_attempt(relay, KEPT_MAX);
-    relay->tried[relay->attempt] = relay->decision.worker;
     relay->call.worker = relay->decision.worker;
     relay->call.worker_url = sgl_gateway_url(thread->gateway, relay->decision.worker);
     if (sgl_call_start(thread->upstream, &relay->call) != SGL_OK) {
@@ -320,8 +312,9 @@ void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *
     relay->deadline_ns = exchange->complete_ns + (uint64_t)thread->options->timeout_ns;
     relay->resume_ns = UINT64_MAX;
     relay->attempt = 0;
-    relay->avoided_count = 0;
-    relay->excluded_count = 0;
+    relay->past.count = 0;
+    relay->past.avoided_count = 0;
+    relay->past.excluded_count = 0;
     relay->has_answer = false;
     relay->waiter.state = SGL_GATE_OUTSIDE;
     relay->request_id = "";
@@ -415,19 +408,6 @@ static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
 
 /* ---- the end of an attempt ---- */
 
-static void insert(uint32_t *list, uint32_t *count, uint32_t worker)
-{
-    uint32_t at = *count;
-
-    for (uint32_t i = 0; i < *count; i++)
-        if (list[i] == worker)
-            return;
-    for (; at > 0 && list[at - 1] > worker; at--)
-        list[at] = list[at - 1];
-    list[at] = worker;
-    (*count)++;
-}
-
 /* A failed attempt of which the client has seen nothing: is it tried again? */
 static bool is_retried(struct sgl_relay *relay, const char *error)
 {
@@ -439,16 +419,14 @@ static bool is_retried(struct sgl_relay *relay, const char *error)
         .deadline_ns = sgl_gateway_time(relay->thread->gateway, relay->deadline_ns),
     };
 
-    if (relay->attempt + 1 >= SGL_RELAY_ATTEMPTS_MAX)
+    if (relay->attempt + 1 >= SGL_PAST_ATTEMPTS_MAX)
         return false;
-    for (uint32_t i = 0; i <= relay->attempt; i++)
-        question.worker_tries += relay->tried[i] == worker;
+    question.worker_tries = sgl_past_attempts_add(&relay->past, worker);
     const struct sgl_retry_answer answer = sgl_gateway_ask_retry(relay->thread->gateway, &question);
     if (!answer.is_retry)
         return false;
-    insert(relay->avoided, &relay->avoided_count, worker);
     if (!answer.may_be_same_worker)
-        insert(relay->excluded, &relay->excluded_count, worker);
+        sgl_past_attempts_exclude(&relay->past, worker);
     if (relay->call.error == NULL)
         sgl_relay_hold(relay);
     relay->attempt++;

@@ -23,7 +23,6 @@
 #include "proxy_thread.h"
 
 #define SGL_RELAY_GATHER_MAX ((size_t)64 * 1024)
-#define SGL_RELAY_ATTEMPTS_MAX 64
 #define SGL_RELAY_MADE_ID_SIZE 33
 #define SGL_RELAY_OWN_FIELDS 8
 #define SGL_RELAY_ERROR_LEAST 400  /* statuses from here on are failures */
@@ -68,11 +67,7 @@ struct sgl_relay {
     uint64_t last_ns;     /* the last sign of life of the worker */
 
     uint32_t attempt;
-    uint32_t tried[SGL_RELAY_ATTEMPTS_MAX];    /* the worker of each attempt */
-    uint32_t avoided[SGL_RELAY_ATTEMPTS_MAX];  /* ascending */
-    uint32_t excluded[SGL_RELAY_ATTEMPTS_MAX]; /* ascending */
-    uint32_t avoided_count;
-    uint32_t excluded_count;
+    struct sgl_past_attempts past; /* those before it */
 
     const char *request_id; /* the client's, or made_id */
     char made_id[SGL_RELAY_MADE_ID_SIZE];
