@@ -14,12 +14,14 @@
 #define START_SPAN 0.7   /* of a logarithm: random starts are within a factor of 2 */
 #define SCALE_LEAST (-6) /* powers of two tried first */
 #define SCALE_MOST 6
+#define TURNS 2
 
 /* Loss that dropping a term must gain over tying it: a start from measured kernels is worth more
  * than a gain by chance, of which Huber's loss, half a chi-square in the middle, has about a half.
  */
 #define PREFERENCE 4.0
 #define PREFERENCE_SHARE 0.02 /* of the loss, for roughness grows with it */
+#define NEED_SHARE 0.05       /* of the loss: what is uncertain stays free if it is worth more */
 
 /* A fit whose logarithms are named by coefficient: they outlive a change of what is free. */
 struct point {
@@ -70,8 +72,7 @@ static int measure_spread(struct sgl_calibration_problem *problem, const struct 
     const int status = sgl_calibration_residuals(problem, fit.x, residuals, failure);
     if (status != SGL_OK)
         return status;
-    problem->spread = sgl_calibration_spread(residuals, problem->residual_count);
-    return problem->spread > 0 ? SGL_OK : sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    return sgl_calibration_measure_spreads(problem, residuals, NULL, failure);
 }
 
 static double sum_of_sizes(const double *residuals, size_t count)
@@ -85,11 +86,10 @@ static double sum_of_sizes(const double *residuals, size_t count)
 
 /* The power of two that fits best, then the best scale near it: all coefficients start there. */
 static int start_with_scale(struct sgl_calibration_problem *problem, struct point *point,
-                            double *residuals, struct sgl_failure *failure)
+                            double *residuals, double *loss_out, struct sgl_failure *failure)
 {
     double least = INFINITY;
     double best = 0;
-    double loss;
 
     set_states(problem, SGL_COEFFICIENT_TIED);
     sgl_calibration_count_free(problem);
@@ -105,22 +105,51 @@ static int start_with_scale(struct sgl_calibration_problem *problem, struct poin
         }
     }
     point->x[SGL_COEFFICIENT_COUNT] = best;
-    const int status = descend(problem, point, &loss, failure);
+    const int status = descend(problem, point, loss_out, failure);
     problem->first_scale = point->x[SGL_COEFFICIENT_COUNT];
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         point->x[c] = problem->first_scale;
     return status;
 }
 
+/* The same for both ways of planning steps, if that is asked: the better one stays. */
+static int start_with_plans(struct sgl_calibration *calibration,
+                            struct sgl_calibration_problem *problem, struct point *point,
+                            double *residuals, struct sgl_failure *failure)
+{
+    double *is_async = &problem->spec.parameters.value[problem->async_row];
+    struct point points[2] = {*point, *point};
+    double scales[2];
+
+    if (!problem->options->finds_async)
+        return start_with_scale(problem, point, residuals, &scales[0], failure);
+    for (int async = 0; async < 2; async++) {
+        *is_async = async;
+        const int status = start_with_scale(problem, &points[async], residuals,
+                                            &calibration->async_loss[async], failure);
+        if (status != SGL_OK)
+            return status;
+        if (problem->residual_count > 0)
+            calibration->async_loss[async] /= (double)problem->residual_count;
+        scales[async] = problem->first_scale;
+    }
+    calibration->has_found_async = true;
+    calibration->is_async = calibration->async_loss[1] < calibration->async_loss[0];
+    *is_async = calibration->is_async;
+    *point = points[calibration->is_async];
+    problem->first_scale = scales[calibration->is_async];
+    return SGL_OK;
+}
+
 /* Random starts around the point; the lowest end wins. */
 static int try_starts(struct sgl_calibration_problem *problem, struct point *point, double *loss,
-                      struct sgl_failure *failure)
+                      uint32_t turn, struct sgl_failure *failure)
 {
     const struct point origin = *point;
 
     for (uint32_t start = 0; start < problem->options->starts; start++) {
         struct sgl_rng draws =
-            sgl_rng_stream(problem->options->seed, SGL_PURPOSE_RESAMPLE, 0, (int64_t)start, 0);
+            sgl_rng_stream(problem->options->seed, SGL_PURPOSE_RESAMPLE, turn, (int64_t)start, 0);
         struct point tried = origin;
         double tried_loss;
         for (size_t i = 0; i < SGL_FREE_MAX; i++)
@@ -144,14 +173,14 @@ static int fit_states(struct sgl_calibration_problem *problem, struct point *poi
     int status;
 
     sgl_calibration_count_free(problem);
-    problem->spread = SPREAD_FIRST;
+    sgl_calibration_set_spreads(problem, SPREAD_FIRST);
     status = descend(problem, point, &loss, failure);
     if (status == SGL_OK)
         status = measure_spread(problem, point, residuals, failure);
     if (status == SGL_OK)
         status = descend(problem, point, &loss, failure);
     if (status == SGL_OK)
-        status = try_starts(problem, point, &loss, failure);
+        status = try_starts(problem, point, &loss, 0, failure);
     return status;
 }
 
@@ -172,9 +201,24 @@ static size_t least_certain(const struct sgl_calibration_problem *problem,
     return worst;
 }
 
+/* The least certain of those that may go: too uncertain to tell, or uncertain and not yet found to
+ * be needed. free_count: none. */
+static size_t next_to_go(const struct sgl_calibration_problem *problem, const struct sgl_fit *fit,
+                         const bool *is_needed)
+{
+    size_t worst = problem->free_count;
+
+    for (size_t i = 0; i < problem->free_count; i++)
+        if (fit->error[i] >
+                (is_needed[problem->free[i]] ? SGL_CALIBRATION_SE_MAX : SGL_CALIBRATION_SE_FREE) &&
+            (worst == problem->free_count || fit->error[i] > fit->error[worst]))
+            worst = i;
+    return worst;
+}
+
 /* Takes a coefficient out of the fit: tied to the others, or without its term. */
 static int take_out(struct sgl_calibration_problem *problem, int coefficient, struct point *point,
-                    struct sgl_failure *failure)
+                    double *loss_out, struct sgl_failure *failure)
 {
     struct point tied = *point;
     struct point zero = *point;
@@ -194,40 +238,81 @@ static int take_out(struct sgl_calibration_problem *problem, int coefficient, st
     const bool is_zero = zero_loss < tied_loss - fmax(PREFERENCE, PREFERENCE_SHARE * tied_loss);
     problem->state[coefficient] = is_zero ? SGL_COEFFICIENT_ZERO : SGL_COEFFICIENT_TIED;
     *point = is_zero ? zero : tied;
+    *loss_out = is_zero ? zero_loss : tied_loss;
     sgl_calibration_count_free(problem);
     return status;
 }
 
-/* Until all that is free is certain enough. */
+/* What is tied hardly matters: it gets the scale that fitted best when all were. */
+static int take_out_scale(struct sgl_calibration_problem *problem, struct point *point,
+                          double *loss_out, struct sgl_failure *failure)
+{
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        if (problem->state[c] == SGL_COEFFICIENT_TIED)
+            problem->base_us[c] *= exp(problem->first_scale);
+    problem->fits_scale = false;
+    sgl_calibration_count_free(problem);
+    return descend(problem, point, loss_out, failure);
+}
+
+/* What a fit is made of, to go back to it. */
+struct states {
+    enum sgl_coefficient_state state[SGL_COEFFICIENT_COUNT];
+    double base_us[SGL_COEFFICIENT_COUNT];
+    bool fits_scale;
+    struct point point;
+};
+
+static void keep_states(const struct sgl_calibration_problem *problem, const struct point *point,
+                        struct states *states)
+{
+    memcpy(states->state, problem->state, sizeof states->state);
+    memcpy(states->base_us, problem->base_us, sizeof states->base_us);
+    states->fits_scale = problem->fits_scale;
+    states->point = *point;
+}
+
+static void restore_states(struct sgl_calibration_problem *problem, struct point *point,
+                           const struct states *states)
+{
+    memcpy(problem->state, states->state, sizeof states->state);
+    memcpy(problem->base_us, states->base_us, sizeof states->base_us);
+    problem->fits_scale = states->fits_scale;
+    *point = states->point;
+    sgl_calibration_count_free(problem);
+}
+
+/* Until all that is free is certain enough, or needed. */
 static int keep_certain(struct sgl_calibration_problem *problem, struct point *point,
                         struct sgl_failure *failure)
 {
-    struct sgl_fit fit;
-    double loss;
+    bool is_needed[SGL_FREE_MAX] = {false};
 
     for (;;) {
+        struct sgl_fit fit;
+        struct states before;
+        double loss;
+        double loss_without;
+        int status = descend(problem, point, &loss, failure);
         pack(problem, point, &fit);
-        int status = sgl_calibration_certainty(problem, &fit, failure);
+        if (status == SGL_OK)
+            status = sgl_calibration_certainty(problem, &fit, failure);
         if (status != SGL_OK)
             return status;
-        const size_t worst = least_certain(problem, &fit);
-        if (fit.error[worst] <= SGL_CALIBRATION_SE_MAX || problem->free_count == 1)
+        const size_t worst = next_to_go(problem, &fit, is_needed);
+        if (worst == problem->free_count || problem->free_count == 1)
             return SGL_OK;
         const int which = problem->free[worst];
-        if (which == SGL_COEFFICIENT_COUNT) {
-            /* What is tied hardly matters: it gets the scale that fitted best when all were. */
-            for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
-                if (problem->state[c] == SGL_COEFFICIENT_TIED)
-                    problem->base_us[c] *= exp(problem->first_scale);
-            problem->fits_scale = false;
-            sgl_calibration_count_free(problem);
-            status = descend(problem, point, &loss, failure);
-            if (status != SGL_OK)
-                return status;
-        } else {
-            status = take_out(problem, which, point, failure);
-            if (status != SGL_OK)
-                return status;
+        const bool is_unknown = fit.error[worst] > SGL_CALIBRATION_SE_MAX;
+        keep_states(problem, point, &before);
+        status = which == SGL_COEFFICIENT_COUNT
+                     ? take_out_scale(problem, point, &loss_without, failure)
+                     : take_out(problem, which, point, &loss_without, failure);
+        if (status != SGL_OK)
+            return status;
+        if (!is_unknown && loss_without > loss + fmax(PREFERENCE, NEED_SHARE * loss)) {
+            restore_states(problem, point, &before);
+            is_needed[which] = true;
         }
     }
 }
@@ -347,10 +432,25 @@ static void report(struct sgl_calibration *calibration,
             calibration->coefficients[problem->free[i]].relative_error = fit->error[i];
     calibration->free_tokens = problem->free_tokens;
     calibration->condition = fit->condition;
-    calibration->robust_spread = problem->spread;
     calibration->loss = fit->loss / (double)problem->residual_count;
     calibration->residual_count = problem->residual_count;
     calibration->fitted_count = (uint32_t)problem->free_count;
+}
+
+/* With what is free by now: other starts, and the units that belong to where they end. */
+static int settle(struct sgl_calibration_problem *problem, struct point *point, double *loss,
+                  double *residuals, struct sgl_failure *failure)
+{
+    int status = SGL_OK;
+
+    for (uint32_t turn = 0; status == SGL_OK && turn < TURNS; turn++) {
+        status = measure_spread(problem, point, residuals, failure);
+        if (status == SGL_OK)
+            status = descend(problem, point, loss, failure);
+        if (status == SGL_OK)
+            status = try_starts(problem, point, loss, turn + 1, failure);
+    }
+    return status;
 }
 
 static int run(struct sgl_calibration *calibration, struct sgl_calibration_problem *problem,
@@ -361,8 +461,8 @@ static int run(struct sgl_calibration *calibration, struct sgl_calibration_probl
     double loss = 0;
     bool is_auto = false;
 
-    problem->spread = SPREAD_FIRST;
-    int status = start_with_scale(problem, &point, residuals, failure);
+    sgl_calibration_set_spreads(problem, SPREAD_FIRST);
+    int status = start_with_plans(calibration, problem, &point, residuals, failure);
     if (status == SGL_OK && problem->residual_count == 0) {
         calibration->is_not_identifiable = true;
         status = sgl_fail(failure, SGL_EINVAL,
@@ -382,7 +482,11 @@ static int run(struct sgl_calibration *calibration, struct sgl_calibration_probl
             status = descend(problem, &point, &loss, failure);
         if (status == SGL_OK && is_auto)
             status = keep_certain(problem, &point, failure);
+        if (status == SGL_OK)
+            status = settle(problem, &point, &loss, residuals, failure);
     }
+    if (status == SGL_OK && is_auto) /* what other starts found is held to the same */
+        status = keep_certain(problem, &point, failure);
     pack(problem, &point, &fit);
     fit.loss = loss;
     if (status == SGL_OK)
@@ -393,6 +497,9 @@ static int run(struct sgl_calibration *calibration, struct sgl_calibration_probl
         status = sgl_calibration_residuals(problem, fit.x, residuals, failure);
     if (status == SGL_OK)
         report(calibration, problem, &fit);
+    if (status == SGL_OK)
+        status = sgl_calibration_measure_spreads(problem, residuals, &calibration->robust_spread,
+                                                 failure);
     return status;
 }
 
@@ -437,6 +544,8 @@ void sgl_calibration_apply(const struct sgl_calibration *calibration,
             spec->parameters.value[i] = 1;
         if (strcmp(table[i].name, "free_tokens") == 0)
             spec->parameters.value[i] = (double)calibration->free_tokens;
+        if (calibration->has_found_async && strcmp(table[i].name, "async_scheduling") == 0)
+            spec->parameters.value[i] = calibration->is_async;
         for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
             if (strcmp(table[i].name, sgl_coefficient_name((enum sgl_coefficient)c)) == 0)
                 spec->parameters.value[i] = calibration->coefficients[c].value_us;

@@ -16,17 +16,22 @@
  * where f, 2 % of the mean time at the worker and at least 10 ms, keeps short waits from counting:
  * which step a request just missed is luck.
  *
- * Huber's loss (k = 1.345 robust standard deviations: 95 % efficient under normal errors; Huber,
- * Robust Statistics, 1981), so that a stalled request does not bend the fit. Coefficients are
+ * Each kind is counted in units of its own spread, 1.4826 x median |r| and at least 0.5 %: first
+ * tokens scatter by a step, whole answers hardly. Huber's loss (k = 1.345 of those units: 95 %
+ * efficient under normal errors; Huber, Robust Statistics, 1981), so that a stalled request does
+ * not bend the fit; the units are measured anew as the fit gets better. Coefficients are
  * fitted as logarithms: they stay positive, and standard errors are relative. Those that are not
  * fitted keep their ratios to one another: `scale` multiplies them all.
  *
  *     fitted   free              tied   start value x scale              zero   the term is dropped
  *     none     0 at the start, from where no fit leads away; free_tokens stays the start's
  *
- * "auto" frees all coefficients, then takes the least certain one out as long as its standard error
- * is above SGL_CALIBRATION_SE_MAX, tied or zero, whichever fits better; a coefficient that the user
- * names and the data cannot tell is refused instead. Standard errors are sandwich estimates over
+ * "auto" frees all coefficients, then takes the least certain one out, tied or zero, whichever fits
+ * better: as long as its standard error is above SGL_CALIBRATION_SE_MAX, or above
+ * SGL_CALIBRATION_SE_FREE and the loss grows by no more than 5 % without it. What few requests
+ * cannot tell well, others would pay for. A coefficient that the user names and the data cannot
+ * tell is refused instead. The loss has many valleys: random starts are tried with all free, and
+ * again with what is left. Standard errors are sandwich estimates over
  * blocks of consecutive requests, for neighbours in a queue share their luck (White, 1980; Liang
  * and Zeger, 1986). Condition: square root of largest over smallest curvature of the loss.
  *
@@ -66,7 +71,8 @@ enum sgl_coefficient_state {
     SGL_COEFFICIENT_NONE /* not looked for: 0 at the start, or no step that could show it */
 };
 
-#define SGL_CALIBRATION_SE_MAX 0.5 /* of a logarithm: 95 % of the time within a factor of 2.7 */
+#define SGL_CALIBRATION_SE_MAX 0.5   /* of a logarithm: 95 % of the time within a factor of 2.7 */
+#define SGL_CALIBRATION_SE_FREE 0.05 /* what "auto" leaves free: within a tenth */
 
 struct sgl_calibration_options {
     const struct sgl_worker_model_spec *start; /* of the batching model */
@@ -75,6 +81,9 @@ struct sgl_calibration_options {
     const char *fit;        /* "auto", "scale", or coefficients between commas */
     uint64_t seed;
     uint32_t starts; /* random ones beside the start itself */
+    /* Of scheduler=vllm: is async_scheduling on? What fits better by one scale, the start's value
+     * notwithstanding. */
+    bool finds_async;
     /* ? Called after every simulation of the whole recording. */
     void (*progress)(void *context, uint64_t evaluations);
     void *progress_context;
@@ -93,7 +102,10 @@ struct sgl_calibration {
     double scale_error;   /* NaN when there is none */
     double condition;     /* INFINITY: a direction has no curvature */
     double robust_spread; /* of the residuals: 1.4826 x median |r| */
-    double loss;          /* mean Huber loss, in units of the spread squared */
+    double loss;          /* mean Huber loss */
+    bool has_found_async;
+    bool is_async;
+    double async_loss[2]; /* mean Huber loss of one scale, off and on, in units of a fifth */
     uint64_t residual_count;
     uint64_t evaluations;             /* simulations of the whole recording */
     uint32_t fitted_count;            /* free parameters, scale included */
@@ -107,7 +119,8 @@ int sgl_calibrate(struct sgl_calibration *calibration, const struct sgl_recordin
 
 void sgl_calibration_release(struct sgl_calibration *calibration);
 
-/* The start with the fitted coefficients in place; scale becomes 1. */
+/* The start with the fitted coefficients in place, and async_scheduling as found; scale becomes 1.
+ */
 void sgl_calibration_apply(const struct sgl_calibration *calibration,
                            struct sgl_worker_model_spec *spec);
 

@@ -66,19 +66,19 @@ static int make(struct jacobian *jacobian, const struct sgl_calibration_problem 
     return sgl_fail(failure, SGL_ENOMEM, "out of memory");
 }
 
-static double weight(double residual, double spread)
+static double weight(double residual)
 {
-    const double size = fabs(residual) / spread;
+    const double size = fabs(residual);
 
     return size <= HUBER ? 1 : HUBER / size;
 }
 
-static double loss_of(const double *residuals, size_t count, double spread)
+static double loss_of(const double *residuals, size_t count)
 {
     double sum = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const double size = fabs(residuals[i]) / spread;
+        const double size = fabs(residuals[i]);
         sum += size <= HUBER ? size * size / 2 : HUBER * (size - HUBER / 2);
     }
     return sum;
@@ -108,8 +108,7 @@ static int differentiate(struct jacobian *jacobian, struct sgl_calibration_probl
 }
 
 /* The step (J'WJ + damping diag) d = -J'Wr; false when it has none. */
-static bool solve(const struct jacobian *jacobian, size_t free_count, double spread, double damping,
-                  double *step)
+static bool solve(const struct jacobian *jacobian, size_t free_count, double damping, double *step)
 {
     double normal[SGL_FREE_MAX * SGL_FREE_MAX] = {0};
     double right[SGL_FREE_MAX] = {0};
@@ -117,7 +116,7 @@ static bool solve(const struct jacobian *jacobian, size_t free_count, double spr
     gsl_vector_view vector = gsl_vector_view_array(right, free_count);
 
     for (size_t r = 0; r < jacobian->count; r++) {
-        const double w = weight(jacobian->residuals[r], spread);
+        const double w = weight(jacobian->residuals[r]);
         for (size_t i = 0; i < free_count; i++) {
             const double scaled = w * jacobian->columns[i][r];
             right[i] -= scaled * jacobian->residuals[r];
@@ -154,14 +153,13 @@ static int improve(struct jacobian *jacobian, struct sgl_calibration_problem *pr
     double step[SGL_FREE_MAX] = {0};
     double moved[SGL_FREE_MAX] = {0};
 
-    while (*damping <= DAMPING_MAX &&
-           solve(jacobian, problem->free_count, problem->spread, *damping, step)) {
+    while (*damping <= DAMPING_MAX && solve(jacobian, problem->free_count, *damping, step)) {
         for (size_t i = 0; i < problem->free_count; i++)
             moved[i] = fmin(fmax(fit->x[i] + step[i], -SGL_LOG_SPAN), SGL_LOG_SPAN);
         const int status = sgl_calibration_residuals(problem, moved, jacobian->trial, failure);
         if (status != SGL_OK)
             return status;
-        const double loss = loss_of(jacobian->trial, jacobian->count, problem->spread);
+        const double loss = loss_of(jacobian->trial, jacobian->count);
         if (loss < fit->loss * (1 - LOSS_CHANGE)) {
             double *spare = jacobian->residuals;
             jacobian->residuals = jacobian->trial;
@@ -197,7 +195,7 @@ static double loss_at(const gsl_vector *at, void *parameters)
             sgl_calibration_residuals(problem, x, context->residuals, context->failure);
     if (context->status != SGL_OK)
         return (double)NAN;
-    return loss_of(context->residuals, problem->residual_count, problem->spread);
+    return loss_of(context->residuals, problem->residual_count);
 }
 
 /* From fit->x to the least the simplex finds. */
@@ -247,7 +245,7 @@ int sgl_calibration_descend(struct sgl_calibration_problem *problem, struct sgl_
         return status;
     status = sgl_calibration_residuals(problem, fit->x, jacobian.residuals, failure);
     jacobian.count = problem->residual_count;
-    fit->loss = loss_of(jacobian.residuals, jacobian.count, problem->spread);
+    fit->loss = loss_of(jacobian.residuals, jacobian.count);
     for (int i = 0; i < ITERATIONS_MAX && status == SGL_OK; i++) {
         status = differentiate(&jacobian, problem, fit->x, failure);
         if (status != SGL_OK)
@@ -328,7 +326,7 @@ static void curve(const struct jacobian halves[2], const struct sgl_calibration_
         for (size_t j = 0; j < n; j++) {
             double sum = 0;
             for (size_t r = 0; r < halves[0].count; r++)
-                sum += weight(halves[0].residuals[r], problem->spread) *
+                sum += weight(halves[0].residuals[r]) *
                        (halves[0].columns[i][r] * halves[1].columns[j][r] +
                         halves[1].columns[i][r] * halves[0].columns[j][r]) /
                        2;
@@ -371,8 +369,7 @@ static void gather_scores(const struct jacobian halves[2],
 
     for (size_t r = 0; r < halves[0].count; r++) {
         const size_t block = (problem->residual_request[r] - range.from) * BLOCKS / rows;
-        const double weighted =
-            weight(halves[0].residuals[r], problem->spread) * halves[0].residuals[r];
+        const double weighted = weight(halves[0].residuals[r]) * halves[0].residuals[r];
         for (size_t i = 0; i < problem->free_count; i++)
             scores[block][i] += weighted * (halves[0].columns[i][r] + halves[1].columns[i][r]) / 2;
     }
@@ -395,7 +392,7 @@ static void spread_errors(struct sgl_fit *fit, const struct jacobian halves[2],
         }
         /* A parameter without any effect has no score either: its spread under unit errors says
          * that nothing is known. */
-        const double plain = problem->spread * sqrt(inverse[i * n + i]);
+        const double plain = sqrt(inverse[i * n + i]);
         fit->error[i] = fmax(sqrt(variance * BLOCKS / (BLOCKS - 1)), plain);
     }
 }

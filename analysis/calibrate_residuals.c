@@ -9,7 +9,7 @@
 #define QUEUE_FLOOR_NS 1e7
 #define QUEUE_FLOOR_SHARE 0.02 /* of the mean e2e, if that is more */
 #define PER_REQUEST 4          /* residuals */
-#define SPREAD_MIN 0.001
+#define SPREAD_MIN 0.005       /* steps are whole: nothing is told more exactly */
 
 static uint32_t row_of(const struct sgl_parameter *table, const char *name)
 {
@@ -59,6 +59,7 @@ int sgl_calibration_problem_make(struct sgl_calibration_problem *problem,
 
     assert(options->start->ops == &sgl_worker_model_batching);
     problem->scale_row = row_of(table, "scale");
+    problem->async_row = row_of(table, "async_scheduling");
     problem->free_tokens = (int64_t)values[row_of(table, "free_tokens")];
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
         problem->rows[c] = row_of(table, sgl_coefficient_name((enum sgl_coefficient)c));
@@ -72,7 +73,9 @@ int sgl_calibration_problem_make(struct sgl_calibration_problem *problem,
     problem->specs = malloc(recording->worker_count * sizeof(void *));
     problem->times = malloc(recording->count * sizeof *problem->times);
     problem->residual_request = malloc(problem->residual_max * sizeof *problem->residual_request);
-    if (problem->specs == NULL || problem->times == NULL || problem->residual_request == NULL)
+    problem->residual_metric = malloc(problem->residual_max * sizeof *problem->residual_metric);
+    if (problem->specs == NULL || problem->times == NULL || problem->residual_request == NULL ||
+        problem->residual_metric == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     for (uint32_t w = 0; w < recording->worker_count; w++)
         problem->specs[w] = &problem->spec;
@@ -85,6 +88,7 @@ void sgl_calibration_problem_release(struct sgl_calibration_problem *problem)
     free(problem->specs);
     free(problem->times);
     free(problem->residual_request);
+    free(problem->residual_metric);
 }
 
 void sgl_calibration_count_free(struct sgl_calibration_problem *problem)
@@ -118,13 +122,14 @@ void sgl_calibration_values(const struct sgl_calibration_problem *problem, const
 }
 
 static void add(struct sgl_calibration_problem *problem, double *residuals, size_t request,
-                double simulated, double recorded)
+                enum sgl_metric metric, double simulated, double recorded)
 {
     if (!(simulated > 0) || !(recorded > 0))
         return;
     assert(problem->residual_count < problem->residual_max);
     problem->residual_request[problem->residual_count] = (uint32_t)request;
-    residuals[problem->residual_count++] = log(simulated / recorded);
+    problem->residual_metric[problem->residual_count] = (uint8_t)metric;
+    residuals[problem->residual_count++] = log(simulated / recorded) / problem->spreads[metric];
 }
 
 static double known(int64_t value)
@@ -142,14 +147,16 @@ static void add_request(struct sgl_calibration_problem *problem, double *residua
     /* What passed before the worker is recorded on both sides, and tells nothing of it. */
     const double before_ns = (double)(request->at_worker_ns - request->row.request.arrival_ns);
 
-    add(problem, residuals, number,
+    add(problem, residuals, number, SGL_METRIC_QUEUE_TIME,
         known(simulated.value_ns[SGL_METRIC_QUEUE_TIME]) + problem->queue_floor_ns,
         known(recorded.value_ns[SGL_METRIC_QUEUE_TIME]) + problem->queue_floor_ns);
-    add(problem, residuals, number, known(simulated.value_ns[SGL_METRIC_TTFT]) - before_ns,
+    add(problem, residuals, number, SGL_METRIC_TTFT,
+        known(simulated.value_ns[SGL_METRIC_TTFT]) - before_ns,
         known(recorded.value_ns[SGL_METRIC_TTFT]) - before_ns);
-    add(problem, residuals, number, known(simulated.value_ns[SGL_METRIC_E2E]) - before_ns,
+    add(problem, residuals, number, SGL_METRIC_E2E,
+        known(simulated.value_ns[SGL_METRIC_E2E]) - before_ns,
         known(recorded.value_ns[SGL_METRIC_E2E]) - before_ns);
-    add(problem, residuals, number, known(simulated.value_ns[SGL_METRIC_TPOT]),
+    add(problem, residuals, number, SGL_METRIC_TPOT, known(simulated.value_ns[SGL_METRIC_TPOT]),
         known(recorded.value_ns[SGL_METRIC_TPOT]));
 }
 
@@ -196,16 +203,42 @@ static int compare_doubles(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-double sgl_calibration_spread(const double *residuals, size_t count)
+void sgl_calibration_set_spreads(struct sgl_calibration_problem *problem, double spread)
 {
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        problem->spreads[m] = spread;
+}
+
+static double robust_spread(double *sizes, size_t count, double otherwise)
+{
+    if (count == 0)
+        return otherwise;
+    qsort(sizes, count, sizeof *sizes, compare_doubles);
+    return fmax(1.4826 * sizes[count / 2], SPREAD_MIN);
+}
+
+int sgl_calibration_measure_spreads(struct sgl_calibration_problem *problem,
+                                    const double *residuals, double *all_out,
+                                    struct sgl_failure *failure)
+{
+    const size_t count = problem->residual_count;
     double *sizes = malloc((count > 0 ? count : 1) * sizeof *sizes);
+    double spreads[SGL_METRIC_COUNT];
 
     if (sizes == NULL)
-        return -1;
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+        size_t own = 0;
+        for (size_t i = 0; i < count; i++)
+            if (problem->residual_metric[i] == m)
+                sizes[own++] = fabs(residuals[i]) * problem->spreads[m];
+        spreads[m] = robust_spread(sizes, own, problem->spreads[m]);
+    }
     for (size_t i = 0; i < count; i++)
-        sizes[i] = fabs(residuals[i]);
-    qsort(sizes, count, sizeof *sizes, compare_doubles);
-    const double spread = count > 0 ? 1.4826 * sizes[count / 2] : 0;
+        sizes[i] = fabs(residuals[i]) * problem->spreads[problem->residual_metric[i]];
+    if (all_out != NULL)
+        *all_out = robust_spread(sizes, count, 0);
+    memcpy(problem->spreads, spreads, sizeof spreads);
     free(sizes);
-    return spread > SPREAD_MIN ? spread : SPREAD_MIN;
+    return SGL_OK;
 }

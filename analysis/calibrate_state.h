@@ -24,6 +24,7 @@ struct sgl_calibration_problem {
     const struct sgl_worker_model_spec **specs; /* of each worker: that one */
     uint32_t rows[SGL_COEFFICIENT_COUNT];       /* of the coefficients in its table */
     uint32_t scale_row;
+    uint32_t async_row;
     int64_t free_tokens;
     double base_us[SGL_COEFFICIENT_COUNT]; /* where the fit starts, scale included */
     enum sgl_coefficient_state state[SGL_COEFFICIENT_COUNT];
@@ -36,8 +37,9 @@ struct sgl_calibration_problem {
     struct sgl_worker_times *times;
     size_t residual_max;
     size_t residual_count;
-    uint32_t *residual_request; /* whose it is */
-    double spread;              /* Huber's unit */
+    uint32_t *residual_request;       /* whose it is */
+    uint8_t *residual_metric;         /* what of it */
+    double spreads[SGL_METRIC_COUNT]; /* of the logarithms: what a residual is counted in */
     uint64_t evaluations;
 };
 
@@ -54,21 +56,28 @@ void sgl_calibration_count_free(struct sgl_calibration_problem *problem);
 void sgl_calibration_values(const struct sgl_calibration_problem *problem, const double *x,
                             double value_us[SGL_COEFFICIENT_COUNT]);
 
-/* Simulates at x; `residuals` has residual_max places, residual_count of which are set. */
+/* Simulates at x; `residuals` has residual_max places, residual_count of which are set: logarithms
+ * in units of their metric's spread. */
 int sgl_calibration_residuals(struct sgl_calibration_problem *problem, const double *x,
                               double *residuals, struct sgl_failure *failure);
 
-/* 1.4826 x median of |r|, at least 0.1 %. Negative without memory. */
-double sgl_calibration_spread(const double *residuals, size_t count);
+/* Sets all spreads to one value. */
+void sgl_calibration_set_spreads(struct sgl_calibration_problem *problem, double spread);
+
+/* Sets each metric's spread to 1.4826 x median of |r| of its residuals, at least 0.5 %. *all_out:
+ * that of all residuals together, or NULL. */
+int sgl_calibration_measure_spreads(struct sgl_calibration_problem *problem,
+                                    const double *residuals, double *all_out,
+                                    struct sgl_failure *failure);
 
 struct sgl_fit {
     double x[SGL_FREE_MAX];
-    double loss;                /* sum of Huber's, in units of the spread squared */
+    double loss;                /* sum of Huber's */
     double error[SGL_FREE_MAX]; /* standard errors; INFINITY where nothing is known */
     double condition;
 };
 
-/* The least loss that is found downhill from fit->x, with the problem's spread. */
+/* The least loss that is found downhill from fit->x, with the problem's spreads. */
 int sgl_calibration_descend(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
                             struct sgl_failure *failure);
 
