@@ -13,8 +13,9 @@
 #define RING_LEAST ((size_t)1024 * 1024)
 #define KEPT_FREE ((size_t)64 * 1024) /* for inputs about workers */
 #define RESTARTED_FROM ((size_t)1024 * 1024)
-#define NAP_NS 5000000  /* of the writer, when there is nothing to write */
-#define COMMIT_NAPS 200 /* and after so many it commits */
+#define LAP ((size_t)8 * 1024 * 1024) /* of the ring, while the writer keeps up */
+#define NAP_NS 5000000                /* of the writer, when there is nothing to write */
+#define COMMIT_NAPS 200               /* and after so many it commits */
 
 /* A record: this head, then what its offsets point to (0: nothing). All of it is 16-aligned. */
 struct record {
@@ -22,26 +23,33 @@ struct record {
     uint64_t sequence;
     uint64_t gap_dropped; /* a gap, and nothing else */
     struct sgl_input input;
-    struct sgl_request request;
-    struct sgl_decision decision;
-    struct sgl_outcome_record outcome;
-    bool has_decision;
-    bool has_outcome;
-    uint32_t candidate_count;
-    size_t candidates;
-    size_t excluded;
-    size_t prefix_ids;
-    size_t request_id;
-    size_t tenant;
-    size_t session;
-    size_t model;
-    size_t url;
-    size_t error;
+    uint32_t request; /* offsets, from here on */
+    uint32_t decision;
+    uint32_t outcome;
+    uint32_t candidate_count; /* not an offset */
+    uint32_t candidates;
+    uint32_t excluded;
+    uint32_t prefix_ids;
+    uint32_t request_id;
+    uint32_t tenant;
+    uint32_t session;
+    uint32_t model;
+    uint32_t url;
+    uint32_t error;
 };
+
+_Static_assert(sizeof(struct record) % 16 == 0, "what follows a head is aligned");
 
 /*
  *      ring   [ . . . | record | record | record | . . . . ]   head, tail: ever written and read,
  *                     ^ tail (writer)            ^ head (pushers)    modulo the ring's size
+ *
+ *      begun anew before its end, while little waits to be written:
+ *             [ record | . . . . . . | record | record | (skipped) ]
+ *                      ^ head        ^ tail            |<- LAP ...
+ *
+ * Memory that was never written to is not there: a ring costs what the longest queue of it needed,
+ * at most its size, and LAP while the writer keeps up.
  */
 struct sgl_journal {
     struct sgl_sink sink; /* first: the router's pointer is ours */
@@ -70,7 +78,7 @@ static struct record *record_of(struct sgl_journal *journal)
 }
 
 /* Appends bytes to the record, and gives their offset; 0 when there are none. */
-static size_t keep(struct sgl_journal *journal, const void *bytes, size_t size)
+static uint32_t keep(struct sgl_journal *journal, const void *bytes, size_t size)
 {
     static const char zeros[16];
 
@@ -79,10 +87,12 @@ static size_t keep(struct sgl_journal *journal, const void *bytes, size_t size)
     const size_t offset = journal->scratch.size;
     sgl_buffer_append(&journal->scratch, bytes, size);
     sgl_buffer_append(&journal->scratch, zeros, (16 - size % 16) % 16);
-    return offset;
+    if (journal->scratch.size > UINT32_MAX)
+        journal->scratch.has_failed = true;
+    return (uint32_t)offset;
 }
 
-static size_t keep_text(struct sgl_journal *journal, const char *text)
+static uint32_t keep_text(struct sgl_journal *journal, const char *text)
 {
     return text == NULL ? 0 : keep(journal, text, strlen(text) + 1);
 }
@@ -90,22 +100,25 @@ static size_t keep_text(struct sgl_journal *journal, const char *text)
 static void keep_request(struct sgl_journal *journal, const struct sgl_input *input)
 {
     const struct sgl_request *request = input->route.request;
-    const size_t excluded = keep(journal, input->route.excluded,
-                                 input->route.excluded_count * sizeof *input->route.excluded);
-    const size_t id_count = journal->hides_prompts ? 0 : request->prefix_count;
-    const size_t ids = keep(journal, request->prefix_ids, id_count * sizeof *request->prefix_ids);
-    const size_t request_id = keep_text(journal, request->request_id);
-    const size_t tenant = keep_text(journal, request->tenant);
-    const size_t session = keep_text(journal, request->session);
-    const size_t model = keep_text(journal, request->model);
+    const uint32_t excluded = keep(journal, input->route.excluded,
+                                   input->route.excluded_count * sizeof *input->route.excluded);
+    struct sgl_request kept = *request;
+    if (journal->hides_prompts)
+        kept.prefix_count = 0;
+    if (kept.prefix_count == 0)
+        kept.prefix_block = 0;
+    const uint32_t ids =
+        keep(journal, kept.prefix_ids, kept.prefix_count * sizeof *kept.prefix_ids);
+    const uint32_t request_id = keep_text(journal, kept.request_id);
+    const uint32_t tenant = keep_text(journal, kept.tenant);
+    const uint32_t session = keep_text(journal, kept.session);
+    const uint32_t model = keep_text(journal, kept.model);
+    const uint32_t offset = keep(journal, &kept, sizeof kept);
 
     if (journal->scratch.has_failed)
         return;
     struct record *record = record_of(journal);
-    record->request = *request;
-    record->request.prefix_count = id_count;
-    if (id_count == 0)
-        record->request.prefix_block = 0;
+    record->request = offset;
     record->excluded = excluded;
     record->prefix_ids = ids;
     record->request_id = request_id;
@@ -125,15 +138,15 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
     if (input->kind == SGL_INPUT_ROUTE) {
         keep_request(journal, input);
     } else if (input->kind == SGL_INPUT_ADD_WORKER) {
-        const size_t url = keep_text(journal, input->added.url);
-        const size_t model = keep_text(journal, input->added.model);
+        const uint32_t url = keep_text(journal, input->added.url);
+        const uint32_t model = keep_text(journal, input->added.model);
         if (!journal->scratch.has_failed) {
             record_of(journal)->url = url;
             record_of(journal)->model = model;
         }
     } else if (input->kind == SGL_INPUT_COMPLETE || input->kind == SGL_INPUT_CANCEL ||
                input->kind == SGL_INPUT_REJECT) {
-        const size_t error = keep_text(journal, input->outcome.error);
+        const uint32_t error = keep_text(journal, input->outcome.error);
         if (!journal->scratch.has_failed)
             record_of(journal)->error = error;
     }
@@ -144,14 +157,15 @@ static void hear_decision(struct sgl_sink *self, const struct sgl_decision *deci
 {
     struct sgl_journal *journal = (struct sgl_journal *)self;
     const uint64_t now_ns = uv_hrtime();
-    const size_t rows = keep(journal, candidates, candidate_count * sizeof *candidates);
+    struct sgl_decision kept = *decision;
 
+    kept.decision_ns = (int64_t)(now_ns - journal->begun_ns);
+    const uint32_t rows = keep(journal, candidates, candidate_count * sizeof *candidates);
+    const uint32_t offset = keep(journal, &kept, sizeof kept);
     if (journal->scratch.has_failed)
         return;
     struct record *record = record_of(journal);
-    record->has_decision = true;
-    record->decision = *decision;
-    record->decision.decision_ns = (int64_t)(now_ns - journal->begun_ns);
+    record->decision = offset;
     record->candidates = rows;
     record->candidate_count = candidate_count;
 }
@@ -159,11 +173,10 @@ static void hear_decision(struct sgl_sink *self, const struct sgl_decision *deci
 static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record *outcome)
 {
     struct sgl_journal *journal = (struct sgl_journal *)self;
+    const uint32_t offset = keep(journal, outcome, sizeof *outcome);
 
-    if (journal->scratch.has_failed)
-        return;
-    record_of(journal)->has_outcome = true;
-    record_of(journal)->outcome = *outcome;
+    if (!journal->scratch.has_failed)
+        record_of(journal)->outcome = offset;
 }
 
 static const struct sgl_sink_ops sink_ops = {
@@ -185,8 +198,10 @@ static bool put(struct sgl_journal *journal, const void *bytes, size_t size, siz
     const size_t head = atomic_load_explicit(&journal->head, memory_order_relaxed);
     const size_t tail = atomic_load_explicit(&journal->tail, memory_order_acquire);
     const size_t at = head % journal->ring_size;
-    /* A ring that is empty is begun anew, so that one that never fills up touches little memory. */
-    const bool begins_anew = head == tail && at >= RESTARTED_FROM;
+    /* A ring is begun anew when that takes no room from what is to come: when it is empty, or when
+     * what waits in it is little to what lies free before it. */
+    const bool begins_anew =
+        (head == tail && at >= RESTARTED_FROM) || (at >= LAP && head - tail <= LAP / 4);
     const size_t skipped =
         begins_anew || journal->ring_size - at < size ? journal->ring_size - at : 0;
 
@@ -261,30 +276,32 @@ static void replay(struct sgl_journal *journal, struct record *record)
         sgl_log_gap(journal->log, record->sequence, record->gap_dropped);
         return;
     }
+    struct sgl_outcome_record *outcome = (void *)(base + record->outcome);
     if (input->kind == SGL_INPUT_ROUTE) {
-        record->request.prefix_ids =
+        struct sgl_request *request = (void *)(base + record->request);
+        request->prefix_ids =
             record->prefix_ids == 0 ? NULL : (const uint64_t *)(void *)(base + record->prefix_ids);
-        record->request.request_id = text_at(record, record->request_id);
-        record->request.tenant = text_at(record, record->tenant);
-        record->request.session = text_at(record, record->session);
-        record->request.model = text_at(record, record->model);
-        input->route.request = &record->request;
+        request->request_id = text_at(record, record->request_id);
+        request->tenant = text_at(record, record->tenant);
+        request->session = text_at(record, record->session);
+        request->model = text_at(record, record->model);
+        input->route.request = request;
         input->route.excluded =
             record->excluded == 0 ? NULL : (const uint32_t *)(void *)(base + record->excluded);
     } else if (input->kind == SGL_INPUT_ADD_WORKER) {
         input->added.url = text_at(record, record->url);
         input->added.model = text_at(record, record->model);
-    } else if (record->has_outcome) {
+    } else if (record->outcome != 0) {
         input->outcome.error = text_at(record, record->error);
-        record->outcome.outcome = &input->outcome;
+        outcome->outcome = &input->outcome;
     }
     sink->ops->input(sink, record->sequence, input);
-    if (record->has_decision)
-        sink->ops->decision(sink, &record->decision,
+    if (record->decision != 0)
+        sink->ops->decision(sink, (const struct sgl_decision *)(void *)(base + record->decision),
                             (const struct sgl_candidate *)(void *)(base + record->candidates),
                             record->candidate_count);
-    if (record->has_outcome)
-        sink->ops->outcome(sink, &record->outcome);
+    if (record->outcome != 0)
+        sink->ops->outcome(sink, outcome);
 }
 
 /* Writes what is there. False: nothing was. */

@@ -12,7 +12,8 @@
  *
  * A full ring drops records of requests. The log then gets a row in `gap` with the first sequence
  * lost and how many, and the count is in sgl_journal_dropped. Part of the ring is kept free for
- * inputs about workers, without which later rows could not be read.
+ * inputs about workers, without which later rows could not be read. Memory: at most the ring's
+ * size, and no more than the longest queue needed; 8 MiB of it while the writer keeps up.
  *
  * A log that fails (disk full) is given up; serving goes on, and sgl_journal_failure says why.
  * Threads: begin and push under the caller's mutex; the counts from anywhere; create and close

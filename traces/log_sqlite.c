@@ -190,14 +190,15 @@ static int prepare_insert(struct sqlite_store *self, enum sgl_log_table table,
 }
 
 /* cache_size is in KiB when negative. A durable log syncs whole pages, so its pages are small; it
- * is moved from the WAL to the file every 4 MiB, and the ids come before WAL so that even a killed
- * log's own header says what it is. */
+ * is moved from the WAL to the file every 4 MiB, rows are only ever added behind others, so that
+ * little of it is wanted again, and the ids come before WAL so that even a killed log's own header
+ * says what it is. */
 static const char simulated_pragmas[] =
     "PRAGMA page_size = 65536; PRAGMA cache_size = -16384; PRAGMA locking_mode = EXCLUSIVE;"
     "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
     "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN";
 static const char durable_pragmas[] =
-    "PRAGMA page_size = 4096; PRAGMA cache_size = -16384; PRAGMA synchronous = FULL;"
+    "PRAGMA page_size = 4096; PRAGMA cache_size = -4096; PRAGMA synchronous = FULL;"
     "PRAGMA application_id = %d; PRAGMA user_version = %d;"
     "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1024; BEGIN";
 
