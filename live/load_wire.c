@@ -30,10 +30,23 @@ struct sgl_wire {
 
 /* ---- what curl tells while bytes come ------------------------------------------------------ */
 
+/* Lines of the head come to take_body too, and first. A folded one is refused there: libcurl before
+ * 8.1.1 would continue a field of the answer before, whose memory is gone. */
+static size_t look_at_line(struct sgl_wire_exchange *exchange, const char *bytes, size_t size)
+{
+    const bool is_folded =
+        !exchange->is_in_line && size > 0 && (bytes[0] == ' ' || bytes[0] == '\t');
+
+    exchange->is_in_line = size > 0 && bytes[size - 1] != '\n';
+    return is_folded ? 0 : size;
+}
+
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct sgl_wire_exchange *exchange = context;
 
+    if (!exchange->has_head)
+        return look_at_line(exchange, bytes, size * count);
     if (exchange->status == 0)
         curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &exchange->status);
     if (exchange->status == 200)
@@ -47,7 +60,12 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *context)
     const size_t name = strlen(WORKER_HEADER);
     size_t length = size * count;
     size_t at = name;
+    long status = 0;
 
+    if (length <= 2 && (bytes[0] == '\r' || bytes[0] == '\n')) {
+        curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+        exchange->has_head = status >= 200;
+    }
     if (length <= name || strncasecmp(bytes, WORKER_HEADER, name) != 0)
         return size * count;
     while (at < length && bytes[at] == ' ')
@@ -76,6 +94,7 @@ static CURL *new_handle(struct sgl_wire *wire)
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADER, 1L); /* to take_body: see there */
     return easy;
 }
 
@@ -137,6 +156,8 @@ int sgl_wire_send(struct sgl_wire *wire, struct sgl_wire_exchange *exchange)
     exchange->headers = headers;
     exchange->wire = wire;
     exchange->status = 0;
+    exchange->has_head = false;
+    exchange->is_in_line = false;
     exchange->failure = NULL;
     exchange->worker[0] = '\0';
     curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);

@@ -32,7 +32,9 @@ struct sgl_wire_exchange {
     const char *failure;              /* connect, timeout, cut; NULL: the answer came whole */
     char worker[SGL_WIRE_WORKER_MAX]; /* its header x-sglsim-worker; empty: none */
 
-    void *easy; /* the wire's */
+    void *easy; /* the wire's; so are all below */
+    bool has_head;
+    bool is_in_line; /* of the head: its end is still to come */
     void *headers;
     struct sgl_wire *wire;
     struct sgl_wire_exchange *previous; /* under way */

@@ -273,6 +273,7 @@ static CURL *new_handle(const struct sgl_upstream *upstream)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, sgl_call_on_header);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, sgl_call_on_body);
+    curl_easy_setopt(easy, CURLOPT_HEADER, 1L); /* to sgl_call_on_body: see there */
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, sgl_call_on_send);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, upstream);

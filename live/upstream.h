@@ -86,10 +86,12 @@ struct sgl_call {
     struct sgl_chunks chunks; /* when transfer_encodings is 1 */
     struct sgl_buffer head;
     size_t field_capacity;
+    int version_minor; /* of the answer's HTTP/1.x */
     size_t transfer_encodings;
     size_t lengths;
     bool is_sent; /* once: it is not sent again */
     bool is_faulty;
+    bool is_in_line; /* of the head: its end is still to come */
     bool is_paused;
     bool is_under_way;
 };

@@ -87,6 +87,7 @@ static void reset_answer(struct sgl_call *call)
     call->transfer_encodings = 0;
     call->lengths = 0;
     call->is_faulty = false;
+    call->is_in_line = false;
     sgl_buffer_clear(&call->head, KEPT_MAX);
 }
 
@@ -153,28 +154,60 @@ static size_t refuse(struct sgl_call *call)
     return 0; /* not what libcurl gave: it stops */
 }
 
+/* Texts that go on to the client: blanks, tabs and what can be seen; not a CR, which some would
+ * take for the end of a line. */
+static bool is_text(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        const unsigned char byte = (unsigned char)text[i];
+        if ((byte < ' ' && byte != '\t') || byte == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* tchar of RFC 9110, 5.6.2. */
+static bool is_name(const char *text, size_t size)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < size; i++) {
+        const char c = text[i];
+        const bool is_alphanumeric =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_alphanumeric && (c == '\0' || strchr(others, c) == NULL))
+            return false;
+    }
+    return size > 0;
+}
+
+/* "HTTP/1.1 200 OK"; the phrase, and the blank before it, may be missing. */
 static bool begin_status(struct sgl_call *call, const char *line, size_t size)
 {
-    const char *end = line + size;
-    const char *at = memchr(line, ' ', size);
+    static const char version[] = "HTTP/1.";
+    const char *digits = line + sizeof version + 1;
     int status = 0;
 
     reset_answer(call);
-    while (at != NULL && at < end && *at == ' ')
-        at++;
-    for (int digits = 0; digits < 3; digits++, at++) {
-        if (at == NULL || at >= end || *at < '0' || *at > '9')
+    if (size < sizeof version + 4 || memcmp(line, version, sizeof version - 1) != 0 ||
+        digits[-2] < '0' || digits[-2] > '9' || digits[-1] != ' ' || !is_text(line, size))
+        return false;
+    for (int i = 0; i < 3; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
             return false;
-        status = 10 * status + (*at - '0');
+        status = 10 * status + (digits[i] - '0');
     }
-    if (at < end && *at == ' ')
-        at++;
-    size_t length = (size_t)(end - at);
+    const char *end = line + size;
+    const char *phrase = digits + 3;
+    if (phrase < end && *phrase++ != ' ')
+        return false;
+    size_t length = (size_t)(end - phrase);
     if (length >= sizeof call->reason)
         length = sizeof call->reason - 1;
-    memcpy(call->reason, at, length);
+    memcpy(call->reason, phrase, length);
     call->reason[length] = '\0';
     call->status = status;
+    call->version_minor = digits[-2] - '0';
     return status >= 100 && status <= 599;
 }
 
@@ -194,9 +227,12 @@ static bool read_length(struct sgl_call *call, const char *value, size_t size)
 static bool add_field(struct sgl_call *call, const char *line, size_t size)
 {
     const char *colon = memchr(line, ':', size);
+    size_t name_size = colon != NULL ? (size_t)(colon - line) : 0;
 
-    if (colon == NULL || colon == line || line[0] == ' ' || line[0] == '\t' ||
-        memchr(line, '\0', size) != NULL || call->head_field_count >= FIELD_MAX ||
+    /* Blanks before the colon are removed in answers (RFC 9112, 5.1). */
+    while (name_size > 0 && (line[name_size - 1] == ' ' || line[name_size - 1] == '\t'))
+        name_size--;
+    if (!is_name(line, name_size) || !is_text(line, size) || call->head_field_count >= FIELD_MAX ||
         call->head.size + size > HEAD_MAX)
         return false;
     if (call->head_field_count == call->field_capacity) {
@@ -215,7 +251,7 @@ static bool add_field(struct sgl_call *call, const char *line, size_t size)
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
     struct sgl_http_field *field = &call->head_fields[call->head_field_count++];
-    field->name_size = (size_t)(colon - line);
+    field->name_size = name_size;
     field->value_size = (size_t)(end - value);
     sgl_buffer_append(&call->head, line, field->name_size);
     sgl_buffer_append(&call->head, "", 1);
@@ -223,12 +259,14 @@ static bool add_field(struct sgl_call *call, const char *line, size_t size)
     sgl_buffer_append(&call->head, "", 1);
     if (call->head.has_failed)
         return false;
-    if (field->name_size == 14 && strncasecmp(line, "content-length", 14) == 0)
-        return read_length(call, value, field->value_size);
-    if (field->name_size == 17 && strncasecmp(line, "transfer-encoding", 17) == 0)
-        return call->transfer_encodings++ == 0 && field->value_size == 7 &&
-               strncasecmp(value, "chunked", 7) == 0;
-    return true;
+    const bool is_length = name_size == 14 && strncasecmp(line, "content-length", 14) == 0;
+    const bool is_coding = name_size == 17 && strncasecmp(line, "transfer-encoding", 17) == 0;
+    if ((is_length || is_coding) && line[name_size] != ':')
+        return false; /* libcurl has not seen it */
+    if (is_coding)    /* the one there is, once, and not before HTTP/1.1 */
+        return call->version_minor == 1 && call->transfer_encodings++ == 0 &&
+               field->value_size == 7 && strncasecmp(value, "chunked", 7) == 0;
+    return !is_length || read_length(call, value, field->value_size);
 }
 
 /* The head is complete, and does not move any more: the fields can point into it. */
@@ -258,9 +296,9 @@ size_t sgl_call_on_header(char *bytes, size_t one, size_t size, void *context)
     size_t length = size * one;
 
     if (call->has_head)
-        return length; /* a trailer: dropped */
-    while (length > 0 && (bytes[length - 1] == '\r' || bytes[length - 1] == '\n'))
-        length--;
+        return length;                           /* a trailer: dropped */
+    if (length > 0 && bytes[length - 1] == '\n') /* alone it ends a line too, as libcurl has it */
+        length -= length > 1 && bytes[length - 2] == '\r' ? 2 : 1;
     bool is_good;
     if (length >= 5 && memcmp(bytes, "HTTP/", 5) == 0 && call->head_field_count == 0)
         is_good = begin_status(call, bytes, length);
@@ -292,12 +330,23 @@ static size_t take_chunked(struct sgl_call *call, const char *bytes, size_t size
     return is_good ? size : refuse(call);
 }
 
+/* libcurl before 8.1.1 continues the last field of the handle's answer before, whose memory is
+ * gone, when the first field line of an answer begins with a blank. It does so between handing a
+ * line to sgl_call_on_body and handing it to sgl_call_on_header: a folded line is refused here. */
+static size_t look_at_line(struct sgl_call *call, const char *bytes, size_t size)
+{
+    const bool is_folded = !call->is_in_line && size > 0 && (bytes[0] == ' ' || bytes[0] == '\t');
+
+    call->is_in_line = size > 0 && bytes[size - 1] != '\n';
+    return is_folded ? refuse(call) : size;
+}
+
 size_t sgl_call_on_body(char *bytes, size_t one, size_t size, void *context)
 {
     struct sgl_call *call = context;
 
     if (!call->has_head)
-        return refuse(call);
+        return look_at_line(call, bytes, size * one);
     if (call->transfer_encodings > 0)
         return take_chunked(call, bytes, size * one);
     if (!call->on_body(call, bytes, size * one)) {

@@ -97,7 +97,7 @@ def framed(data, at, message, has_body_until_end):
     """Reads the body; where the next message begins."""
     lengths = message.values(b"content-length")
     codings = message.values(b"transfer-encoding")
-    if codings and (lengths or len(codings) > 1 or codings[0].lower() != b"chunked"):
+    if codings and (message.line[0].find(b"HTTP/1.0") >= 0 or lengths or len(codings) > 1 or codings[0].lower() != b"chunked"):
         raise Bad("Transfer-Encoding")
     if codings:
         message.body, at = chunks_at(data, at)
@@ -121,8 +121,6 @@ def request_at(data, at):
     hosts = message.values(b"host")
     if len(hosts) > 1 or (not hosts and found[3] == b"1") or not all(map(HOST.fullmatch, hosts)):
         raise Bad("Host")
-    if found[3] == b"0" and message.values(b"transfer-encoding"):
-        raise Bad("Transfer-Encoding in HTTP/1.0")
     return message, framed(data, at, message, False)
 
 
