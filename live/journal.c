@@ -216,6 +216,12 @@ static bool put(struct sgl_journal *journal, const void *bytes, size_t size, siz
     return true;
 }
 
+/* Inputs that did not get into the log. */
+static void drop(struct sgl_journal *journal, uint64_t count)
+{
+    atomic_fetch_add_explicit(&journal->dropped, count, memory_order_relaxed);
+}
+
 static bool is_about_workers(enum sgl_input_kind kind)
 {
     return kind != SGL_INPUT_ROUTE && kind != SGL_INPUT_FIRST_TOKEN && kind != SGL_INPUT_COMPLETE &&
@@ -245,8 +251,12 @@ void sgl_journal_push(struct sgl_journal *journal)
 {
     struct sgl_buffer *scratch = &journal->scratch;
 
-    if (scratch->size == 0 || atomic_load_explicit(&journal->has_failed, memory_order_relaxed))
+    if (scratch->size == 0)
         return;
+    if (sgl_journal_has_failed(journal)) {
+        drop(journal, 1);
+        return;
+    }
     const struct record *record = record_of(journal);
     const size_t kept_free = is_about_workers(record->input.kind) ? 0 : KEPT_FREE;
     if (!scratch->has_failed && put_gap(journal, kept_free) &&
@@ -254,7 +264,7 @@ void sgl_journal_push(struct sgl_journal *journal)
         return;
     if (journal->lost_count++ == 0)
         journal->lost_sequence = record->sequence;
-    atomic_fetch_add_explicit(&journal->dropped, 1, memory_order_relaxed);
+    drop(journal, 1);
 }
 
 /* ---- the writer ---- */
@@ -262,6 +272,15 @@ void sgl_journal_push(struct sgl_journal *journal)
 static const char *text_at(const struct record *record, size_t offset)
 {
     return offset == 0 ? NULL : (const char *)record + offset;
+}
+
+/* A log that has failed has lost what it had not committed, and takes nothing more. */
+static void look_for_failure(struct sgl_journal *journal)
+{
+    if (sgl_log_failure(journal->log) == NULL || sgl_journal_has_failed(journal))
+        return;
+    drop(journal, sgl_log_uncommitted(journal->log));
+    atomic_store_explicit(&journal->has_failed, true, memory_order_release);
 }
 
 /* Says the record to the log, as the router said it. The record is ours: pointers into it replace
@@ -272,6 +291,10 @@ static void replay(struct sgl_journal *journal, struct record *record)
     char *base = (char *)record;
     struct sgl_input *input = &record->input;
 
+    if (sgl_journal_has_failed(journal)) {
+        drop(journal, record->gap_dropped == 0);
+        return;
+    }
     if (record->gap_dropped > 0) {
         sgl_log_gap(journal->log, record->sequence, record->gap_dropped);
         return;
@@ -320,6 +343,7 @@ static bool write_some(struct sgl_journal *journal)
         } else {
             tail += record->size;
             replay(journal, record);
+            look_for_failure(journal);
         }
         atomic_store_explicit(&journal->tail, tail, memory_order_release);
     }
@@ -335,8 +359,6 @@ static void *write_all(void *context)
     for (;;) {
         const bool is_last = atomic_load_explicit(&journal->is_closing, memory_order_acquire);
         const bool has_written = write_some(journal);
-        if (sgl_log_failure(journal->log) != NULL)
-            atomic_store_explicit(&journal->has_failed, true, memory_order_release);
         if (has_written) {
             naps = 0;
             nanosleep(&nap, NULL); /* more comes together, and is written together */
@@ -347,6 +369,7 @@ static void *write_all(void *context)
         nanosleep(&nap, NULL);
         if (++naps == COMMIT_NAPS)
             sgl_log_commit(journal->log);
+        look_for_failure(journal);
     }
 }
 
@@ -395,13 +418,19 @@ const char *sgl_journal_failure(const struct sgl_journal *journal)
                : NULL;
 }
 
+void sgl_journal_drain(struct sgl_journal *journal)
+{
+    if (atomic_exchange_explicit(&journal->is_closing, true, memory_order_release))
+        return;
+    pthread_join(journal->writer, NULL);
+}
+
 /* The log is taken out of the journal, which is freed. */
 static struct sgl_log *end(struct sgl_journal *journal)
 {
     struct sgl_log *log = journal->log;
 
-    atomic_store_explicit(&journal->is_closing, true, memory_order_release);
-    pthread_join(journal->writer, NULL);
+    sgl_journal_drain(journal);
     if (journal->lost_count > 0)
         sgl_log_gap(log, journal->lost_sequence, journal->lost_count);
     sgl_buffer_release(&journal->scratch);

@@ -15,7 +15,8 @@
  * inputs about workers, without which later rows could not be read. Memory: at most the ring's
  * size, and no more than the longest queue needed; 8 MiB of it while the writer keeps up.
  *
- * A log that fails (disk full) is given up; serving goes on, and sgl_journal_failure says why.
+ * A log that fails (disk full) is given up: what it had committed stays, later inputs are dropped
+ * and counted. Serving goes on, and sgl_journal_failure says why.
  * Threads: begin and push under the caller's mutex; the counts from anywhere; create and close
  * from one.
  */
@@ -47,6 +48,10 @@ uint64_t sgl_journal_dropped(const struct sgl_journal *journal);
 bool sgl_journal_has_failed(const struct sgl_journal *journal);
 /* Why; NULL while it has not. Lives as long as the journal. */
 const char *sgl_journal_failure(const struct sgl_journal *journal);
+
+/* Writes what is in the ring and ends the thread: what was dropped is known then. Nothing may be
+ * pushed any more. */
+void sgl_journal_drain(struct sgl_journal *journal);
 
 /* Writes what is in the ring, finishes the log, ends the thread and frees the journal. Nothing may
  * be pushed any more. */

@@ -469,6 +469,8 @@ static int end(struct sgl_proxy *proxy, int status, struct sgl_failure *failure)
 
     for (uint32_t i = 0; i < proxy->thread_count; i++)
         thread_destroy(&proxy->threads[i]);
+    if (proxy->journal != NULL)
+        sgl_journal_drain(proxy->journal);
     if (has_started)
         sgl_proxy_say_stop(proxy);
     if (proxy->journal != NULL && has_started)

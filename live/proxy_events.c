@@ -34,8 +34,9 @@ void sgl_proxy_say_stop(const struct sgl_proxy *proxy)
             decisions += counters->reasons[reason];
     }
     if (dropped > 0)
-        snprintf(gaps, sizeof gaps,
-                 ", %" PRIu64 " inputs are missing in the log (its gaps say where)", dropped);
+        snprintf(gaps, sizeof gaps, ", %" PRIu64 " inputs are missing in the log (%s)", dropped,
+                 sgl_journal_has_failed(proxy->journal) ? "it was given up"
+                                                        : "its gaps say where");
     snprintf(text, sizeof text, "%" PRIu64 " requests, %" PRIu64 " decisions%s", requests,
              decisions, gaps);
     const struct sgl_event_field fields[] = {

@@ -232,6 +232,11 @@ int sgl_log_file_publish(struct sgl_log_file *file, struct sgl_failure *failure)
     return status;
 }
 
+void sgl_log_file_leave(struct sgl_log_file *file)
+{
+    release(file);
+}
+
 void sgl_log_file_discard(struct sgl_log_file *file)
 {
     if (file->lock >= 0) {

@@ -42,6 +42,9 @@ int sgl_log_file_publish(struct sgl_log_file *file, struct sgl_failure *failure)
 
 void sgl_log_file_discard(struct sgl_log_file *file);
 
+/* The partial file stays, for the next run to keep aside; releases the struct. */
+void sgl_log_file_leave(struct sgl_log_file *file);
+
 /* Is there a decision log of any version at that path? 1 or 0; SGL_EIO when it cannot be read. */
 int sgl_log_file_is_log(const char *path, struct sgl_failure *failure);
 

@@ -46,10 +46,11 @@ static void put(struct sgl_log *log, enum sgl_log_table table, const struct sgl_
 
 static void commit(struct sgl_log *log, int64_t now_ns)
 {
-    log->uncommitted = 0;
     log->committed_ns = now_ns;
     if (!log->has_failed && log->store->ops->commit != NULL)
         log->has_failed = log->store->ops->commit(log->store, &log->failure) != SGL_OK;
+    if (!log->has_failed)
+        log->uncommitted = 0;
 }
 
 static void *scratch(struct sgl_log *log, size_t size)
@@ -364,6 +365,11 @@ void sgl_log_commit(struct sgl_log *log)
         commit(log, log->committed_ns);
 }
 
+uint64_t sgl_log_uncommitted(const struct sgl_log *log)
+{
+    return log->uncommitted;
+}
+
 static void put_number(struct sgl_log *log, const char *key, uint64_t value)
 {
     char text[24];
@@ -481,9 +487,14 @@ int sgl_log_close(struct sgl_log *log, struct sgl_failure *failure)
     if (!log->has_failed)
         log->has_failed = log->store->ops->finish(log->store, &log->failure) != SGL_OK;
     const bool has_failed = log->has_failed;
+    const bool is_left = has_failed && log->is_durable && log->store->ops->leave != NULL;
     const struct sgl_failure first = log->failure;
+    if (is_left)
+        log->store->ops->leave(log->store);
     sgl_log_discard(log);
-    return has_failed ? sgl_fail(failure, SGL_EIO, "%s", first.text) : SGL_OK;
+    return has_failed ? sgl_fail(failure, SGL_EIO, "%.400s%s", first.text,
+                                 is_left ? " (what was committed before is left in it)" : "")
+                      : SGL_OK;
 }
 
 void sgl_log_discard(struct sgl_log *log)

@@ -72,7 +72,11 @@ void sgl_log_commit(struct sgl_log *log);
 /* What `build` says of this program. Static. */
 const char *sgl_log_build(void);
 
-/* Finishes the log and frees it. On failure there is no new log, and `failure` has the first. */
+/* Inputs that were logged since the last commit: a failure loses them too. */
+uint64_t sgl_log_uncommitted(const struct sgl_log *log);
+
+/* Finishes the log and frees it. On failure there is no new log, and `failure` has the first; what
+ * a durable log had committed stays beside its name (log_file.h). */
 int sgl_log_close(struct sgl_log *log, struct sgl_failure *failure);
 
 /* Frees it and removes what was written. Accepts NULL. */

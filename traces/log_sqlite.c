@@ -23,6 +23,8 @@
 #include <stdlib.h>
 
 #define SQL_MAX 2048
+#define BUSY_MS 10000 /* for others to let go of a durable log */
+#define BUSY_NAP_MS 50
 
 struct statement {
     sqlite3_stmt *insert;
@@ -36,6 +38,7 @@ struct sqlite_store {
     struct statement statements[SGL_LOG_TABLE_COUNT];
     bool is_durable;
     bool is_finished;
+    bool is_left;
 };
 
 static int fail_sqlite(const struct sqlite_store *self, const char *what,
@@ -118,6 +121,20 @@ static void finalize(struct sqlite_store *self)
     }
 }
 
+/* A finished log is one plain file, which can be read where nothing can be written. Its readers
+ * must let go for that, and SQLite's own patience does not cover it. */
+static int leave_wal(struct sqlite_store *self, struct sgl_failure *failure)
+{
+    int code = SQLITE_BUSY;
+
+    for (int waited_ms = 0; code == SQLITE_BUSY && waited_ms <= BUSY_MS; waited_ms += BUSY_NAP_MS) {
+        if (waited_ms > 0)
+            sqlite3_sleep(BUSY_NAP_MS);
+        code = sqlite3_exec(self->database, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    }
+    return code == SQLITE_OK ? SGL_OK : fail_sqlite(self, "checkpoint", failure);
+}
+
 static int finish(struct sgl_log_store *store, struct sgl_failure *failure)
 {
     struct sqlite_store *self = (struct sqlite_store *)store;
@@ -126,9 +143,8 @@ static int finish(struct sgl_log_store *store, struct sgl_failure *failure)
     finalize(self);
     if (status == SGL_OK)
         status = execute(self, "COMMIT", "write", failure);
-    /* A finished log is one plain file, which can be read where nothing can be written. */
     if (status == SGL_OK && self->is_durable)
-        status = execute(self, "PRAGMA journal_mode = DELETE", "checkpoint", failure);
+        status = leave_wal(self, failure);
     if (status == SGL_OK && sqlite3_close(self->database) != SQLITE_OK)
         status = fail_sqlite(self, "close", failure);
     if (status != SGL_OK)
@@ -136,6 +152,14 @@ static int finish(struct sgl_log_store *store, struct sgl_failure *failure)
     self->database = NULL;
     self->is_finished = true;
     return sgl_log_file_publish(&self->file, failure);
+}
+
+/* Of a simulated run nothing is committed before its end. */
+static void leave(struct sgl_log_store *store)
+{
+    struct sqlite_store *self = (struct sqlite_store *)store;
+
+    self->is_left = self->is_durable;
 }
 
 static void destroy(struct sgl_log_store *store)
@@ -146,7 +170,9 @@ static void destroy(struct sgl_log_store *store)
         return;
     finalize(self);
     sqlite3_close_v2(self->database);
-    if (!self->is_finished)
+    if (!self->is_finished && self->is_left)
+        sgl_log_file_leave(&self->file);
+    else if (!self->is_finished)
         sgl_log_file_discard(&self->file);
     free(self);
 }
@@ -155,6 +181,7 @@ static const struct sgl_log_store_ops ops = {
     .put = put,
     .commit = commit,
     .finish = finish,
+    .leave = leave,
     .destroy = destroy,
 };
 
@@ -192,12 +219,14 @@ static int prepare_insert(struct sqlite_store *self, enum sgl_log_table table,
 /* cache_size is in KiB when negative. A durable log syncs whole pages, so its pages are small; it
  * is moved from the WAL to the file every 4 MiB, rows are only ever added behind others, so that
  * little of it is wanted again, and the ids come before WAL so that even a killed log's own header
- * says what it is. */
+ * says what it is. Others may look into it meanwhile: who writes there, or reads while it is
+ * finished, is waited for (ms). */
 static const char simulated_pragmas[] =
     "PRAGMA page_size = 65536; PRAGMA cache_size = -16384; PRAGMA locking_mode = EXCLUSIVE;"
     "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
     "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN";
 static const char durable_pragmas[] =
+    "PRAGMA busy_timeout = 10000;"
     "PRAGMA page_size = 4096; PRAGMA cache_size = -4096; PRAGMA synchronous = FULL;"
     "PRAGMA application_id = %d; PRAGMA user_version = %d;"
     "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 1024; BEGIN";

@@ -22,7 +22,9 @@ struct sgl_log_store_ops {
     int (*commit)(struct sgl_log_store *self, struct sgl_failure *failure);
     /* Makes it a finished log under its name. No call but destroy may follow. */
     int (*finish)(struct sgl_log_store *self, struct sgl_failure *failure);
-    /* Frees the store, and removes what it wrote unless it was finished. Accepts NULL. */
+    /* ? What was committed is to stay where it is when the store is destroyed unfinished. */
+    void (*leave)(struct sgl_log_store *self);
+    /* Frees the store, and removes what it wrote unless it was finished or left. Accepts NULL. */
     void (*destroy)(struct sgl_log_store *self);
 };
 
