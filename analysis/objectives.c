@@ -18,6 +18,8 @@ static int read_one(struct sgl_objectives *objectives, const char *text, size_t 
         if (strlen(name) != name_length || memcmp(name, text, name_length) != 0)
             continue;
         double *limit_ns = &objectives->limit_ns[m];
+        if (!isnan(*limit_ns))
+            return sgl_fail(failure, SGL_EINVAL, "--slo: %s has two limits, expected one", name);
         if (colon == NULL || !sgl_duration_read(colon + 1, length - name_length - 1, limit_ns) ||
             *limit_ns <= 0)
             return sgl_fail(failure, SGL_EINVAL,

@@ -30,6 +30,17 @@ static const char description[] =
     "A difference within --margin in both directions, shown by two one-sided tests, is called\n"
     "equal; what is neither shown to differ nor to be equal is ~.\n"
     "\n"
+    "A gate is FIGURE, > or <, and LIMIT. FIGURE is METRIC_WHAT with queue_time, ttft, tpot, itl "
+    "or\n"
+    "e2e and mean, p50, p90, p95 or p99; or goodput, requests_per_s, output_tokens_per_s,\n"
+    "failed_share, cache_hit_rate, jain_index. LIMIT with % is a change against the baseline "
+    "(+5%,\n"
+    "-2%), else the figure itself: latencies with ns, us, ms or s, others without unit. A gate "
+    "fails\n"
+    "when the one-sided 95 % bound is beyond the limit; what is beyond it without being shown to "
+    "be\n"
+    "is told, and passes.\n"
+    "\n"
     "exit status: 0 done, 3 a gate of --fail-if failed, 4 a gate could not be judged\n";
 
 static const char examples[] =
@@ -85,11 +96,11 @@ static int parse_options(struct sgl_compare *compare, int argument_count, char *
          "differences below it do not matter (default 5%)", 0},
         {"fail-if", 0, SGL_OPTION_LIST, "FIGURE>LIMIT", &o->gates,
          "exit 3 when that is shown: ttft_p99>+5%, goodput<-2%,\n"
-         "e2e_mean>800ms; may be given again",
+         "e2e_mean>800ms (see above); may be given again",
          0},
         {"output", 'o', SGL_OPTION_LIST, "PATH", &o->outputs,
          "also write a report: " SGL_REPORT_SUFFIXES "; repeatable", 0},
-        {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
+        {"slo", 0, SGL_OPTION_ONCE, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
         {"threads", 0, SGL_OPTION_NATURAL, "N", &o->threads,
          "(default: as many as there are processors; results are the same)", 1},

@@ -56,6 +56,7 @@ static const char *expected(const struct sgl_option *option, char *out, size_t s
     case SGL_OPTION_FLAG:
         return "on or off";
     case SGL_OPTION_TEXT:
+    case SGL_OPTION_ONCE:
         return "a text";
     case SGL_OPTION_CHOICE:
         snprintf(out, size, "one of %s", option->argument);
@@ -83,6 +84,7 @@ static bool set_option(const struct sgl_option *option, const char *value)
         *(bool *)option->target = strcmp(value, "on") == 0;
         return true;
     case SGL_OPTION_TEXT:
+    case SGL_OPTION_ONCE:
         *(const char **)option->target = value;
         return true;
     case SGL_OPTION_CHOICE:
@@ -288,6 +290,7 @@ static int scan(const struct sgl_usage *usage, int argument_count, char **argume
     struct option rows[2 * OPTION_MAX];
     char letters[2 * OPTION_MAX];
     char text[EXPECTED_SIZE];
+    bool was_given[OPTION_MAX] = {false};
     int value;
 
     make_long_options(usage, rows, letters, negated);
@@ -324,6 +327,13 @@ static int scan(const struct sgl_usage *usage, int argument_count, char **argume
         const struct sgl_option *option = option_of(usage, value);
         if (config != NULL || option == NULL)
             continue;
+        bool *again = &was_given[option - usage->options];
+        if (option->kind == SGL_OPTION_ONCE && *again) {
+            sgl_complain("--%s is given twice, expected once (one list: %s)", option->name,
+                         option->argument);
+            return SGL_EXIT_USAGE;
+        }
+        *again = true;
         if (option->kind == SGL_OPTION_FLAG) {
             *(bool *)option->target = value < NEGATED_FIRST;
         } else if (!set_option(option, optarg)) {
@@ -383,6 +393,7 @@ static const char *standard_of(const struct sgl_option *option, char out[static 
         return out;
     switch (option->kind) {
     case SGL_OPTION_TEXT:
+    case SGL_OPTION_ONCE:
     case SGL_OPTION_CHOICE: {
         const char *text = *(const char *const *)option->target;
         if (text != NULL && text[0] != '\0' && strlen(text) < 24)

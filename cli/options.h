@@ -20,6 +20,8 @@
 enum sgl_option_kind {
     SGL_OPTION_FLAG,     /* bool *: set by its presence, unset by --no-NAME; in a file: on | off */
     SGL_OPTION_TEXT,     /* const char ** */
+    SGL_OPTION_ONCE,     /* the same; twice on the command line is an error, as what was said first
+                            would be lost */
     SGL_OPTION_CHOICE,   /* const char **: one of the words of `argument`, "on|off" */
     SGL_OPTION_NATURAL,  /* uint64_t *: a whole number from `least` */
     SGL_OPTION_POSITIVE, /* double *: a finite number above 0 */

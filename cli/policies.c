@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define COLUMNS 100 /* of a screen, at least */
+
 static void print_names(void)
 {
     for (uint32_t i = 0; sgl_policy_at(i) != NULL; i++)
@@ -56,14 +58,21 @@ static void format_range(const struct sgl_parameter *row, char *out, size_t size
                                                     : "");
 }
 
-/* Each line of a text, indented. */
+/* Each line of a text, indented; one that is too long goes on below. */
 static void print_lines(const char *text, int indent)
 {
+    const size_t most = (size_t)(COLUMNS - indent);
+
     for (const char *line = text; *line != '\0';) {
-        const size_t length = strcspn(line, "\n");
+        size_t length = strcspn(line, "\n");
+        if (length > most) {
+            length = most;
+            while (length > 1 && line[length] != ' ')
+                length--;
+        }
         printf("%*s%.*s\n", indent, "", (int)length, line);
         line += length;
-        line += *line == '\n';
+        line += *line == '\n' || *line == ' ';
     }
 }
 

@@ -78,7 +78,7 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "the decision log (default " LOG_STANDARD ")", 0},
         {"log-candidates", 0, SGL_OPTION_CHOICE, "all|chosen", &o->log_candidates,
          "rows per decision in the log (default all)", 0},
-        {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
+        {"slo", 0, SGL_OPTION_ONCE, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
         {"warm-up", 0, SGL_OPTION_TEXT, "N|TIME", &o->warm_up,
          "leave the first N requests, or those before TIME, out of figures", 0},

@@ -97,7 +97,7 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
         {"connect-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->connect_timeout_s,
          "to reach a worker", 0},
         {"first-byte-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->first_byte_timeout_s,
-         "to an answer's first byte, prefill leg first (default: the request's)", 0},
+         "to an answer's first byte, prefill leg first (default: all)", 0},
         {"drain-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->drain_timeout_s,
          "after SIGTERM, then streams are cut (default: when they end)", 0},
         SGL_RELIABILITY_ROWS(o->reliability),

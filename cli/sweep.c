@@ -91,7 +91,7 @@ static int parse_options(struct sgl_sweep_command *command, int argument_count, 
          "of the table on stdout (default " METRIC_STANDARD "): ttft_mean,\n"
          "tpot_p50, goodput, cache_hit_rate, ...",
          0},
-        {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
+        {"slo", 0, SGL_OPTION_ONCE, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
         {"threads", 0, SGL_OPTION_NATURAL, "N", &o->threads,
          "(default: as many as there are processors; results are the same)", 1},

@@ -157,6 +157,7 @@ static void objectives_are_read_with_units(void)
         {"ttft:0ms", "expected METRIC:LIMIT"},
         {"ttft:-1ms", "expected METRIC:LIMIT"},
         {"ttft:1ms,e2e:nan", "--slo e2e:nan, expected"},
+        {"ttft:1ms,e2e:1s,ttft:2ms", "--slo: ttft has two limits, expected one"},
     };
 
     CU_ASSERT_EQUAL(sgl_objectives_parse(&objectives, "ttft:500ms,tpot:1.5us,e2e:2s", &failure),

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# help_width.sh PROGRAM - no help, of a command or of a policy, has a line of more than 100 columns.
+set -euo pipefail
+
+program=$1
+too_wide=0
+
+# check NAME: reads its text.
+check()
+{
+    awk -v name="$1" 'length($0) > 100 {printf "%s: %d columns: %s\n", name, length($0), $0; wide = 1}
+        END {exit wide}'
+}
+
+"$program" help | check help || too_wide=1
+commands=$("$program" help | awk '/^commands:/ {on = 1; next} !NF {on = 0} on {print $1}')
+[ "$(wc -w <<<"$commands")" -ge 12 ] || { printf 'help lists too few commands\n' >&2; exit 1; }
+for command in $commands; do
+    "$program" "$command" --help | check "$command --help" || too_wide=1
+done
+policies=$("$program" policies --names)
+[ "$(wc -w <<<"$policies")" -ge 5 ] || { printf 'policies --names lists too few\n' >&2; exit 1; }
+for policy in $policies; do
+    "$program" policies "$policy" | check "policies $policy" || too_wide=1
+done
+exit "$too_wide"
