@@ -393,7 +393,10 @@ def test_a_stream_that_is_cut_is_the_decode_workers_fault():
         workers.fault(worker=1)
         wait_idle(workers)
         router.stop()
-        assert words_of(router) == {("prefill", None), ("decode", "stream_cut")}
+        # The prefill leg has ended well, or its end was still on its way and nobody waited for it.
+        words = words_of(router)
+        assert words in [{("prefill", word), ("decode", "stream_cut")}
+                         for word in (None, "pair_lost")], words
 
 
 def test_a_client_that_leaves_leaves_nothing_behind():
