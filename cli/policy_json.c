@@ -162,9 +162,10 @@ char *sgl_policy_text(const char *given, struct sgl_failure *failure)
 
 int sgl_policy_read(struct sgl_policy_spec *spec, const char *given, struct sgl_failure *failure)
 {
-    char *text = sgl_policy_text(given, failure);
-
     *spec = (struct sgl_policy_spec){0};
+    if (!sgl_policy_is_json(given))
+        return sgl_policy_parse(spec, given, failure);
+    char *text = sgl_policy_text(given, failure);
     if (text == NULL)
         return SGL_EINVAL;
     const int status = sgl_policy_parse(spec, text, failure);

@@ -25,7 +25,7 @@ done=0
 for log in out.db out; do
     slash=
     [ "$log" = out.db ] || slash=/
-    for kib in 900 950 1000 1050 1100 1200 1400 1600 1700 1800 2000 4000; do
+    for kib in 1000 1050 1100 1150 1200 1300 1400 1600 1700 1800 2000 4000; do
         if ! mount -t tmpfs -o size=${kib}k none "$scratch/disk" 2>/dev/null; then
             echo "SKIPPED: no tmpfs may be mounted"
             exit 77
