@@ -86,6 +86,7 @@ static void destroy(void *state)
     for (uint32_t job = 0; self->prompts != NULL && job < self->slots.capacity; job++)
         free(self->prompts[job].prompt.ids);
     free(self->prompts);
+    sgl_engine_release_backlog(self);
     free(self->jobs);
     free(self->residues);
     sgl_kv_cache_release(&self->kv);
@@ -194,18 +195,35 @@ static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_requ
     return hold_ids(self, job, ids, count, block);
 }
 
-/* What the cache may know of a job. */
-static int know_prompt(struct sgl_engine *self, uint32_t job, const struct sgl_request *request)
+/* May the cache know something of it? Without a bound on memory nobody is preempted, and ids of its
+ * own are of no use. */
+static bool wants_ids(const struct sgl_engine *self, const struct sgl_job *job)
 {
-    if (!self->has_cache || self->jobs[job].leg == SGL_LEG_DECODE)
-        return SGL_OK;
-    if (request->prefix_count > 0)
-        return take_ids(self, job, request);
-    /* Without a bound on memory nobody is preempted. */
-    return self->scheduler == &sgl_engine_vllm && self->kv.pages_total > 0 &&
-                   self->jobs[job].leg == SGL_LEG_WHOLE
-               ? make_own_ids(self, job)
-               : SGL_OK;
+    if (!self->has_cache || job->leg == SGL_LEG_DECODE)
+        return false;
+    return job->request->prefix_count > 0 ||
+           (self->scheduler == &sgl_engine_vllm && self->kv.pages_total > 0 &&
+            job->leg == SGL_LEG_WHOLE);
+}
+
+/* A job with a slot of its own. */
+static int enqueue(struct sgl_engine *self, const struct sgl_engine_job *job,
+                   const struct sgl_request *request, bool has_ids)
+{
+    uint32_t index;
+    int status = sgl_engine_add_job(self, &index);
+
+    if (status != SGL_OK)
+        return status;
+    self->jobs[index] = *job;
+    if (has_ids)
+        status =
+            request->prefix_count > 0 ? take_ids(self, index, request) : make_own_ids(self, index);
+    if (status != SGL_OK) {
+        sgl_slots_give(&self->slots, index);
+        return status;
+    }
+    return sgl_engine_enqueue(self, index, false);
 }
 
 static enum sgl_priority priority_of(const struct sgl_engine *self,
@@ -217,7 +235,6 @@ static enum sgl_priority priority_of(const struct sgl_engine *self,
 static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *failure)
 {
     struct sgl_engine *self = state;
-    uint32_t index;
 
     const int status = check_job(job, failure);
     if (status != SGL_OK)
@@ -237,31 +254,28 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
         reject(self, job, "over_capacity");
         return SGL_OK;
     }
-    if (sgl_engine_add_job(self, &index) != SGL_OK)
-        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    self->jobs[index] = (struct sgl_engine_job){
+    const int64_t output_tokens = job->output_tokens < max_tokens ? job->output_tokens : max_tokens;
+    const struct sgl_engine_job waiting = {
         .started_ns = SGL_ABSENT,
         .handle = job->handle,
         .prompt_tokens = (uint32_t)prompt_tokens,
-        .output_tokens =
-            (uint32_t)(job->output_tokens < max_tokens ? job->output_tokens : max_tokens),
+        .output_tokens = (uint32_t)output_tokens,
         .max_tokens = (uint32_t)max_tokens,
+        .emitted = job->leg == SGL_LEG_DECODE && output_tokens > 0,
         .priority = (unsigned)priority_of(self, request) & 15,
         .leg = (unsigned)job->leg & 15,
         .is_cut = job->output_tokens > max_tokens,
     };
-    if (job->leg == SGL_LEG_DECODE && self->jobs[index].output_tokens > 0)
-        self->jobs[index].emitted = 1;
-    if (know_prompt(self, index, request) != SGL_OK) {
-        sgl_slots_give(&self->slots, index);
-        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    }
     /* The leap under way ends where somebody looks at the queue, which may be this very instant.
      * Those that found the queue empty can change something; see could_admit. */
     self->now_ns = job->arrival_ns;
     if (self->is_stepping && self->step_count > 1 && self->scheduler->could_admit(self))
         sgl_engine_cut_leap(self, job->arrival_ns);
-    sgl_engine_enqueue(self, index, false);
+    const bool has_ids = wants_ids(self, job);
+    if ((!has_ids && sgl_engine_is_crowded(self, waiting.priority)
+             ? sgl_engine_pack(self, &waiting)
+             : enqueue(self, &waiting, request, has_ids)) != SGL_OK)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     self->fresh++;
     return SGL_OK;
 }

@@ -61,10 +61,10 @@
  * In a fleet of pairs (enum sgl_leg) a prefill leg is let go when its memory has arrived elsewhere,
  * and a decode leg joins the running jobs without a prefill (engine_pairs.c).
  *
- * Files: batching.c (calls of the driver), engine_parameters.c, engine_schedulers.c (which requests
- * a step works on), engine_memory.c (pages, and who has to wait again), engine_steps.c (time, what
- * happens when steps end), engine_gaps.c (between tokens), engine_clients.c (tokens so far, clients
- * that leave), step_cost.c (arithmetic).
+ * Files: batching.c (calls of the driver), engine_parameters.c, engine_queue.c (those that wait),
+ * engine_schedulers.c (which requests a step works on), engine_memory.c (pages, and who has to wait
+ * again), engine_steps.c (time, what happens when steps end), engine_gaps.c (between tokens),
+ * engine_clients.c (tokens so far, clients that leave), step_cost.c (arithmetic).
  */
 #ifndef SGL_SIM_MODELS_ENGINE_H
 #define SGL_SIM_MODELS_ENGINE_H
@@ -124,6 +124,15 @@ struct sgl_engine_chunk {
     uint32_t tokens;
 };
 
+/* Those at the end of a long queue, of whom little is kept (engine_queue.c). */
+struct sgl_engine_backlog {
+    struct sgl_engine_shelf *first;
+    struct sgl_engine_shelf *last;
+    uint32_t start; /* of the first shelf */
+    uint32_t end;   /* of the last one */
+    uint32_t count;
+};
+
 /* Running jobs that gave their last token in one moment. */
 struct sgl_engine_cohort {
     struct sgl_moment token;
@@ -179,7 +188,9 @@ struct sgl_engine {
     struct sgl_engine_prompt *prompts; /* by slot; NULL until a job has ids */
     uint64_t own_ids;                  /* made up for prompts without ids */
     struct sgl_slots slots;
-    struct sgl_slot_list waiting[SGL_PRIORITY_COUNT]; /* one after the other */
+    /* One after the other; of each, behind a front of jobs, those that are packed. */
+    struct sgl_slot_list waiting[SGL_PRIORITY_COUNT];
+    struct sgl_engine_backlog backlog[SGL_PRIORITY_COUNT];
     int64_t waiting_count;
     struct sgl_slot_list kept; /* prefill legs that are done, while their memory is sent away */
 
@@ -317,10 +328,6 @@ void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *matc
 /* Gives `job` a chunk of `tokens` in the next step. */
 void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens);
 
-/* The head of the queue; there must be one. */
-uint32_t sgl_engine_head(const struct sgl_engine *engine);
-void sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first);
-
 /* Starts the next step or leap at `now_ns`, if there is work. */
 int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_failure *failure);
 
@@ -341,11 +348,37 @@ void sgl_engine_cut_leap(struct sgl_engine *engine, int64_t now_ns);
 /* Steps of the leap under way that have begun before `now_ns`; at least one. */
 int64_t sgl_engine_steps_begun(const struct sgl_engine *engine, int64_t now_ns);
 
+/* ---- the queue (engine_queue.c) --------------------------------------------------------- */
+
 /* Room for one more job. On success *job_out is its slot; its members are the caller's to fill. */
 int sgl_engine_add_job(struct sgl_engine *engine, uint32_t *job_out);
 
 /* Room for what jobs with ids have beside that. */
 int sgl_engine_add_prompts(struct sgl_engine *engine);
+
+/* Is the queue so long that one who comes last is better packed? */
+bool sgl_engine_is_crowded(const struct sgl_engine *engine, uint32_t priority);
+
+/* Puts the request that `job` describes, which has no slot and no ids, at the end of a queue that
+ * is crowded. SGL_ENOMEM, or 0; so the next two. */
+int sgl_engine_pack(struct sgl_engine *engine, const struct sgl_engine_job *job);
+
+/* Puts a job first or last. First cannot fail. */
+int sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first);
+
+/* The head of the queue, which stays; there must be one. */
+int sgl_engine_head(struct sgl_engine *engine, uint32_t *job_out);
+
+/* Takes it out, after sgl_engine_head has said which it is. */
+uint32_t sgl_engine_pop(struct sgl_engine *engine);
+
+/* Up to `count` of those that are packed become jobs at the end of the front. SGL_ENOMEM, or 0. */
+int sgl_engine_unpack(struct sgl_engine *engine, uint32_t priority, uint32_t count);
+
+/* The client of one that waits has left. False: none with that handle waits. */
+bool sgl_engine_drop_waiting(struct sgl_engine *engine, uint32_t handle);
+
+void sgl_engine_release_backlog(struct sgl_engine *engine);
 
 /* ---- gaps (engine_gaps.c); only when they are counted ------------------------------------ */
 
@@ -370,8 +403,9 @@ void sgl_engine_gaps_settle(void *state, int64_t now_ns);
 
 /* ---- pairs (engine_pairs.c) ------------------------------------------------------------- */
 
-/* Decode legs at the head of the queue join the running jobs, while there are places and memory. */
-void sgl_engine_join_decode_legs(struct sgl_engine *engine);
+/* Decode legs at the head of the queue join the running jobs, while there are places and memory.
+ * SGL_ENOMEM, or 0. */
+int sgl_engine_join_decode_legs(struct sgl_engine *engine);
 
 /* Memory of a prefill leg that is done, by its handle, is let go. False: there is none such. */
 bool sgl_engine_release_kept(struct sgl_engine *engine, uint32_t handle);

@@ -1,8 +1,6 @@
 /* What a driver in real time asks of the engine: tokens as they come, and clients that leave. */
 #include "sim/models/engine.h"
 
-#include <stdlib.h>
-
 void sgl_engine_tokens(const void *state,
                        void (*tell)(void *context, uint32_t handle, int64_t tokens), void *context)
 {
@@ -22,37 +20,6 @@ static const struct sgl_event *find_running(const struct sgl_engine *engine, uin
     return NULL;
 }
 
-static uint32_t find_waiting(const struct sgl_engine *engine, uint32_t handle)
-{
-    const uint32_t *next = engine->slots.next;
-
-    for (int priority = 0; priority < SGL_PRIORITY_COUNT; priority++)
-        for (uint32_t at = engine->waiting[priority].first; at != 0; at = next[at - 1])
-            if (engine->jobs[at - 1].handle == handle)
-                return at - 1;
-    return SGL_ENGINE_NO_JOB;
-}
-
-/* One that waits holds no memory, whether or not it ran before. */
-static void drop_waiting(struct sgl_engine *engine, uint32_t job)
-{
-    int64_t behind = 0;
-
-    for (uint32_t at = engine->slots.next[job]; at != 0; at = engine->slots.next[at - 1])
-        behind++;
-    if (behind < engine->fresh) /* each of the last `fresh` in the queue is one */
-        engine->fresh--;
-    sgl_slot_list_remove(&engine->waiting[engine->jobs[job].priority], &engine->slots, job);
-    engine->waiting_count--;
-    if (engine->jobs[job].has_ids) {
-        struct sgl_kv_prompt *prompt = &engine->prompts[job].prompt;
-        sgl_kv_cache_unreserve(&engine->kv, prompt->count);
-        free(prompt->ids);
-        engine->prompts[job] = (struct sgl_engine_prompt){0};
-    }
-    sgl_slots_give(&engine->slots, job);
-}
-
 /* Being prefilled: it gives nothing more, so it ends with what is computed. */
 static void stop_prefill(struct sgl_engine *engine, uint32_t handle)
 {
@@ -68,7 +35,6 @@ static void stop_prefill(struct sgl_engine *engine, uint32_t handle)
 bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle)
 {
     struct sgl_engine *self = state;
-    const uint32_t waiting = find_waiting(self, handle);
 
     if (sgl_engine_release_kept(self, handle))
         return true;
@@ -77,10 +43,8 @@ bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle)
     /* What it leaves behind may let in one that waits: at the next boundary. */
     if (is_leap)
         sgl_engine_cut_leap(self, now_ns);
-    if (waiting != SGL_ENGINE_NO_JOB) {
-        drop_waiting(self, waiting);
+    if (sgl_engine_drop_waiting(self, handle))
         return true;
-    }
     const struct sgl_event *last = find_running(self, handle);
     if (last == NULL) {
         stop_prefill(self, handle);

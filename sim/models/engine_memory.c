@@ -235,6 +235,5 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
     self->prefilled = 0;
     engine->admitted--;
     engine->is_full = false;
-    sgl_engine_enqueue(engine, job, is_first);
-    return SGL_OK;
+    return sgl_engine_enqueue(engine, job, is_first);
 }

@@ -37,8 +37,7 @@ static void join(struct sgl_engine *engine, uint32_t job)
     const bool is_new = self->started_ns == SGL_ABSENT;
     const int64_t tokens = tokens_of(engine, self);
 
-    sgl_slot_list_pop(&engine->waiting[self->priority], &engine->slots);
-    engine->waiting_count--;
+    sgl_engine_pop(engine);
     engine->admitted++;
     self->admission = engine->admissions++;
     sgl_kv_cache_hold(&engine->kv, sgl_engine_pages(engine, tokens));
@@ -56,10 +55,12 @@ static void join(struct sgl_engine *engine, uint32_t job)
     sgl_engine_finish(engine, job, now_ns);
 }
 
-void sgl_engine_join_decode_legs(struct sgl_engine *engine)
+int sgl_engine_join_decode_legs(struct sgl_engine *engine)
 {
     while (engine->waiting_count > 0 && !engine->is_full) {
-        const uint32_t job = sgl_engine_head(engine);
+        uint32_t job;
+        if (sgl_engine_head(engine, &job) != SGL_OK)
+            return SGL_ENOMEM;
         if (engine->jobs[job].leg != SGL_LEG_DECODE)
             break;
         if ((int64_t)engine->running.count >= engine->max_running_requests ||
@@ -69,6 +70,7 @@ void sgl_engine_join_decode_legs(struct sgl_engine *engine)
         }
         join(engine, job);
     }
+    return SGL_OK;
 }
 
 bool sgl_engine_release_kept(struct sgl_engine *engine, uint32_t handle)

@@ -134,17 +134,19 @@ static bool follows(const struct sgl_engine *engine, uint32_t job, uint32_t *lea
  * schedule_policy.py computes and sorts, with its two thresholds of 32 tokens. The order stays, as
  * it does in SGLang, which sorts the queue itself.
  */
-static void sort_by_match(struct sgl_engine *engine)
+static int sort_by_match(struct sgl_engine *engine)
 {
     struct sgl_slot_list *queue = &engine->waiting[SGL_PRIORITY_NORMAL];
     uint32_t jobs[LPM_MOST];
     int64_t pages[LPM_MOST]; /* known; -1: follows */
     uint32_t leaders[LPM_MOST];
     uint32_t leader_count = 0;
-    const uint32_t count = queue->count;
+    const uint32_t count = queue->count + engine->backlog[SGL_PRIORITY_NORMAL].count;
 
     if (count < 2 || count > LPM_MOST)
-        return;
+        return SGL_OK;
+    if (sgl_engine_unpack(engine, SGL_PRIORITY_NORMAL, count) != SGL_OK)
+        return SGL_ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t job = sgl_slot_list_pop(queue, &engine->slots);
         int64_t known = sgl_engine_match(engine, job).pages;
@@ -161,6 +163,7 @@ static void sort_by_match(struct sgl_engine *engine)
     }
     for (uint32_t i = 0; i < count; i++)
         sgl_slot_list_push(queue, &engine->slots, jobs[i]);
+    return SGL_OK;
 }
 
 /* ---- sglang: batches -------------------------------------------------------------------- */
@@ -206,11 +209,10 @@ static bool is_affordable(const struct sgl_engine *engine, uint32_t job,
     return spare * SGL_ENGINE_RATIO_ONE > engine->ratio * sgl_engine_estimate(engine);
 }
 
-/* Admits the head of the queue if it can be. Says whether to go on. */
-static bool admit_head(struct sgl_engine *engine, struct budget *budget)
+/* Admits this one, the head of the queue, if it can be. Says whether to go on. */
+static bool admit_head(struct sgl_engine *engine, uint32_t job, struct budget *budget)
 {
     const int64_t page = engine->kv.page_size;
-    const uint32_t job = sgl_engine_head(engine);
     const struct sgl_kv_match match = sgl_engine_match(engine, job);
 
     if (!has_slot(engine) || !is_affordable(engine, job, &match, budget)) {
@@ -233,17 +235,18 @@ static bool admit_head(struct sgl_engine *engine, struct budget *budget)
 }
 
 /* The chunks of the step: the rest of the prompt that was cut, then new requests in order. */
-static void form_prefill(struct sgl_engine *engine, struct budget *budget, bool is_open)
+static int form_prefill(struct sgl_engine *engine, struct budget *budget, bool is_open)
 {
     const uint32_t partial = engine->partial;
     const int64_t page = engine->kv.page_size;
+    uint32_t job;
 
     if (partial != SGL_ENGINE_NO_JOB) {
         const int64_t rest = remaining(&engine->jobs[partial]);
         const int64_t whole = sgl_engine_pages(engine, rest) * page;
         const int64_t tokens = whole > budget->chunk ? budget->chunk / page * page : rest;
         if (tokens <= 0)
-            return;
+            return SGL_OK;
         sgl_engine_prefill(engine, partial, tokens);
         charge(engine, budget, tokens);
         if (tokens == rest)
@@ -253,18 +256,19 @@ static void form_prefill(struct sgl_engine *engine, struct budget *budget, bool 
      * would depend on how often it was looked at. */
     if (!is_open || engine->is_full || engine->waiting_count == 0 ||
         engine->partial != SGL_ENGINE_NO_JOB || budget->chunk < page || budget->input <= 0)
-        return;
+        return SGL_OK;
     if (!has_slot(engine)) {
         engine->is_full = true;
-        return;
+        return SGL_OK;
     }
-    if (engine->schedule_policy == SGL_SCHEDULE_LPM)
-        sort_by_match(engine);
+    if (engine->schedule_policy == SGL_SCHEDULE_LPM && sort_by_match(engine) != SGL_OK)
+        return SGL_ENOMEM;
     do {
-        if (!admit_head(engine, budget))
-            break;
-    } while (engine->waiting_count > 0 && engine->partial == SGL_ENGINE_NO_JOB &&
-             budget->chunk > 0 && budget->input > 0);
+        if (sgl_engine_head(engine, &job) != SGL_OK)
+            return SGL_ENOMEM;
+    } while (admit_head(engine, job, budget) && engine->waiting_count > 0 &&
+             engine->partial == SGL_ENGINE_NO_JOB && budget->chunk > 0 && budget->input > 0);
+    return SGL_OK;
 }
 
 /*
@@ -294,9 +298,9 @@ static int form_sglang(struct sgl_engine *engine)
         if (engine->running.count > 0)
             decode(engine);
     }
-    form_prefill(engine, &budget, !engine->was_short);
-    if (engine->chunk_count > 0)
-        return SGL_OK;
+    if ((status = form_prefill(engine, &budget, !engine->was_short)) != SGL_OK ||
+        engine->chunk_count > 0)
+        return status;
     if (!engine->is_decoding && engine->running.count > 0) {
         if ((status = retract(engine)) != SGL_OK)
             return status;
@@ -390,7 +394,9 @@ static int form_vllm(struct sgl_engine *engine)
     }
     while (!engine->was_short && budget > 0 && sgl_engine_known_count(engine) > 0 &&
            has_slot(engine) && engine->partial == SGL_ENGINE_NO_JOB) {
-        const uint32_t job = sgl_engine_head(engine);
+        uint32_t job;
+        if (sgl_engine_head(engine, &job) != SGL_OK)
+            return SGL_ENOMEM;
         if (engine->jobs[job].leg == SGL_LEG_DECODE)
             break; /* it was refused: nothing of it is to be computed */
         const struct sgl_kv_match match = sgl_engine_match(engine, job);

@@ -3,83 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* ---- room for jobs ---------------------------------------------------------------------- */
-
-/* The arrays grow together, but those for jobs that run or have a chunk no further than so many
- * may. */
-static int grow(struct sgl_engine *engine)
-{
-    const uint32_t capacity = sgl_slots_next_capacity(&engine->slots);
-    const uint32_t admitted =
-        capacity < engine->max_running_requests ? capacity : (uint32_t)engine->max_running_requests;
-
-    if (capacity == 0 ||
-        sgl_event_queue_reserve_few(&engine->running, capacity, admitted) != SGL_OK)
-        return SGL_ENOMEM;
-    struct sgl_engine_chunk *chunks = realloc(engine->chunks, admitted * sizeof *chunks);
-    if (chunks == NULL)
-        return SGL_ENOMEM;
-    engine->chunks = chunks;
-    struct sgl_engine_job *jobs = realloc(engine->jobs, capacity * sizeof *jobs);
-    if (jobs == NULL)
-        return SGL_ENOMEM;
-    engine->jobs = jobs;
-    if (engine->gaps.withdrawn != NULL) {
-        struct sgl_moment *withdrawn =
-            realloc(engine->gaps.withdrawn, capacity * sizeof *withdrawn);
-        if (withdrawn == NULL)
-            return SGL_ENOMEM;
-        engine->gaps.withdrawn = withdrawn;
-    }
-    if (engine->prompts != NULL) {
-        struct sgl_engine_prompt *prompts = realloc(engine->prompts, capacity * sizeof *prompts);
-        if (prompts == NULL)
-            return SGL_ENOMEM;
-        engine->prompts = prompts;
-        /* A place without a job has no ids to free. */
-        for (uint32_t job = engine->slots.capacity; job < capacity; job++)
-            prompts[job] = (struct sgl_engine_prompt){0};
-    }
-    return sgl_slots_grow(&engine->slots);
-}
-
-int sgl_engine_add_job(struct sgl_engine *engine, uint32_t *job_out)
-{
-    if (sgl_slots_are_full(&engine->slots) && grow(engine) != SGL_OK)
-        return SGL_ENOMEM;
-    *job_out = sgl_slots_take(&engine->slots);
-    return SGL_OK;
-}
-
-int sgl_engine_add_prompts(struct sgl_engine *engine)
-{
-    if (engine->prompts == NULL)
-        engine->prompts = calloc(engine->slots.capacity, sizeof *engine->prompts);
-    return engine->prompts != NULL ? SGL_OK : SGL_ENOMEM;
-}
-
-/* ---- the queue -------------------------------------------------------------------------- */
-
-uint32_t sgl_engine_head(const struct sgl_engine *engine)
-{
-    const struct sgl_slot_list *queue = engine->waiting;
-
-    assert(engine->waiting_count > 0);
-    while (queue->count == 0)
-        queue++;
-    return sgl_slot_list_first(queue);
-}
-
-void sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first)
-{
-    struct sgl_slot_list *queue = &engine->waiting[engine->jobs[job].priority];
-
-    if (is_first)
-        sgl_slot_list_push_first(queue, &engine->slots, job);
-    else
-        sgl_slot_list_push(queue, &engine->slots, job);
-    engine->waiting_count++;
-}
+/* ---- admission -------------------------------------------------------------------------- */
 
 void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 {
@@ -93,12 +17,10 @@ void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens,
                       int64_t pages)
 {
-    const uint32_t job = sgl_engine_head(engine);
+    const uint32_t job = sgl_engine_pop(engine);
     struct sgl_engine_job *self = &engine->jobs[job];
 
     assert(engine->partial == SGL_ENGINE_NO_JOB);
-    sgl_slot_list_pop(&engine->waiting[self->priority], &engine->slots);
-    engine->waiting_count--;
     engine->admitted++;
     self->prefilled = (uint32_t)(match->pages * engine->kv.page_size);
     if (self->has_ids) {
@@ -167,7 +89,9 @@ static int choose(struct sgl_engine *engine)
     engine->chunk_count = 0;
     engine->is_decoding = false;
     engine->was_short = false;
-    sgl_engine_join_decode_legs(engine);
+    const int status = sgl_engine_join_decode_legs(engine);
+    if (status != SGL_OK)
+        return status;
     return engine->scheduler->form(engine);
 }
 

@@ -1,0 +1,321 @@
+/*
+ * Those that wait.
+ *
+ *     front      job -> job -> job        as jobs, linked: what a scheduler looks at, sorts, and
+ *                                         puts those first that wait again
+ *     backlog    [ . . . . ] -> [ . . ]   behind them, on shelves: 16 bytes each, for of a request
+ *                  ^ next                 that nobody has looked at only a few numbers are known
+ *
+ * A queue up to FRONT_MOST long is all front. When the front is empty, some of the backlog become
+ * jobs. What already is one (it has prefix ids, or has run before) lies there by its slot.
+ */
+#include "sim/models/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define FRONT_MOST 8
+#define UNPACKED_AT_ONCE 8
+#define SHORTER_MOST ((UINT32_C(1) << 30) - 1) /* SGL_JOB_TOKENS_MAX less one */
+#define SHELF_LENGTH 15                        /* 256 bytes, with the link and a word of malloc */
+
+enum kind { WHOLE = SGL_LEG_WHOLE, PREFILL = SGL_LEG_PREFILL, DECODE = SGL_LEG_DECODE, JOB };
+
+struct sgl_engine_packed {
+    uint32_t handle;            /* of a JOB: its slot, and the rest is unused */
+    unsigned int shorter : 30;  /* prompt tokens less one */
+    unsigned int kind : 2;      /* enum kind */
+    unsigned int output_tokens; /* these two are at most SGL_JOB_TOKENS_MAX */
+    unsigned int max_tokens : 31;
+    unsigned int is_cut : 1;
+};
+
+struct sgl_engine_shelf {
+    struct sgl_engine_shelf *next;
+    struct sgl_engine_packed packed[SHELF_LENGTH];
+};
+
+/* ---- room for jobs ---------------------------------------------------------------------- */
+
+/* The arrays grow together, but those for jobs that run or have a chunk no further than so many
+ * may. */
+static int grow(struct sgl_engine *engine)
+{
+    const uint32_t capacity = sgl_slots_next_capacity(&engine->slots);
+    const uint32_t admitted =
+        capacity < engine->max_running_requests ? capacity : (uint32_t)engine->max_running_requests;
+
+    if (capacity == 0 ||
+        sgl_event_queue_reserve_few(&engine->running, capacity, admitted) != SGL_OK)
+        return SGL_ENOMEM;
+    struct sgl_engine_chunk *chunks = realloc(engine->chunks, admitted * sizeof *chunks);
+    if (chunks == NULL)
+        return SGL_ENOMEM;
+    engine->chunks = chunks;
+    struct sgl_engine_job *jobs = realloc(engine->jobs, capacity * sizeof *jobs);
+    if (jobs == NULL)
+        return SGL_ENOMEM;
+    engine->jobs = jobs;
+    if (engine->gaps.withdrawn != NULL) {
+        struct sgl_moment *withdrawn =
+            realloc(engine->gaps.withdrawn, capacity * sizeof *withdrawn);
+        if (withdrawn == NULL)
+            return SGL_ENOMEM;
+        engine->gaps.withdrawn = withdrawn;
+    }
+    if (engine->prompts != NULL) {
+        struct sgl_engine_prompt *prompts = realloc(engine->prompts, capacity * sizeof *prompts);
+        if (prompts == NULL)
+            return SGL_ENOMEM;
+        engine->prompts = prompts;
+        /* A place without a job has no ids to free. */
+        for (uint32_t job = engine->slots.capacity; job < capacity; job++)
+            prompts[job] = (struct sgl_engine_prompt){0};
+    }
+    return sgl_slots_grow(&engine->slots);
+}
+
+int sgl_engine_add_job(struct sgl_engine *engine, uint32_t *job_out)
+{
+    if (sgl_slots_are_full(&engine->slots) && grow(engine) != SGL_OK)
+        return SGL_ENOMEM;
+    *job_out = sgl_slots_take(&engine->slots);
+    return SGL_OK;
+}
+
+int sgl_engine_add_prompts(struct sgl_engine *engine)
+{
+    if (engine->prompts == NULL)
+        engine->prompts = calloc(engine->slots.capacity, sizeof *engine->prompts);
+    return engine->prompts != NULL ? SGL_OK : SGL_ENOMEM;
+}
+
+/* ---- the backlog ------------------------------------------------------------------------ */
+
+static int push(struct sgl_engine_backlog *backlog, const struct sgl_engine_packed *packed)
+{
+    if (backlog->last == NULL || backlog->end == SHELF_LENGTH) {
+        struct sgl_engine_shelf *shelf = malloc(sizeof *shelf);
+        if (shelf == NULL)
+            return SGL_ENOMEM;
+        shelf->next = NULL;
+        *(backlog->last != NULL ? &backlog->last->next : &backlog->first) = shelf;
+        backlog->last = shelf;
+        backlog->end = 0;
+    }
+    backlog->last->packed[backlog->end++] = *packed;
+    backlog->count++;
+    return SGL_OK;
+}
+
+static struct sgl_engine_packed pop(struct sgl_engine_backlog *backlog)
+{
+    struct sgl_engine_shelf *shelf = backlog->first;
+    const struct sgl_engine_packed packed = shelf->packed[backlog->start++];
+
+    backlog->count--;
+    if (backlog->count == 0 || backlog->start == SHELF_LENGTH) {
+        backlog->first = shelf->next;
+        backlog->start = 0;
+        if (backlog->first == NULL)
+            backlog->last = NULL;
+        free(shelf);
+    }
+    return packed;
+}
+
+static int unpack_one(struct sgl_engine *engine, uint32_t priority)
+{
+    uint32_t job;
+
+    /* First, for what leaves the backlog must have a place. */
+    if (sgl_engine_add_job(engine, &job) != SGL_OK)
+        return SGL_ENOMEM;
+    const struct sgl_engine_packed packed = pop(&engine->backlog[priority]);
+    if (packed.kind == JOB) {
+        sgl_slots_give(&engine->slots, job);
+        job = packed.handle;
+    } else {
+        engine->jobs[job] = (struct sgl_engine_job){
+            .started_ns = SGL_ABSENT,
+            .handle = packed.handle,
+            .prompt_tokens = packed.shorter + 1,
+            .output_tokens = packed.output_tokens,
+            .max_tokens = packed.max_tokens,
+            .emitted = packed.kind == DECODE && packed.output_tokens > 0,
+            .priority = priority & 15,
+            .leg = packed.kind,
+            .is_cut = packed.is_cut,
+        };
+    }
+    sgl_slot_list_push(&engine->waiting[priority], &engine->slots, job);
+    return SGL_OK;
+}
+
+int sgl_engine_unpack(struct sgl_engine *engine, uint32_t priority, uint32_t count)
+{
+    int status = SGL_OK;
+
+    while (status == SGL_OK && count-- > 0 && engine->backlog[priority].count > 0)
+        status = unpack_one(engine, priority);
+    return status;
+}
+
+void sgl_engine_release_backlog(struct sgl_engine *engine)
+{
+    for (uint32_t priority = 0; priority < SGL_PRIORITY_COUNT; priority++)
+        while (engine->backlog[priority].count > 0)
+            pop(&engine->backlog[priority]);
+}
+
+/* ---- the queue -------------------------------------------------------------------------- */
+
+bool sgl_engine_is_crowded(const struct sgl_engine *engine, uint32_t priority)
+{
+    return engine->backlog[priority].count > 0 || engine->waiting[priority].count >= FRONT_MOST;
+}
+
+int sgl_engine_pack(struct sgl_engine *engine, const struct sgl_engine_job *job)
+{
+    const unsigned int leg = job->leg;
+    const struct sgl_engine_packed packed = {
+        .handle = job->handle,
+        .shorter = (job->prompt_tokens - 1) & SHORTER_MOST,
+        .kind = leg & 3,
+        .output_tokens = job->output_tokens,
+        .max_tokens = job->max_tokens & INT32_MAX,
+        .is_cut = job->is_cut,
+    };
+
+    assert(!job->has_ids);
+    if (push(&engine->backlog[job->priority], &packed) != SGL_OK)
+        return SGL_ENOMEM;
+    engine->waiting_count++;
+    return SGL_OK;
+}
+
+int sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first)
+{
+    const uint32_t priority = engine->jobs[job].priority;
+    struct sgl_slot_list *front = &engine->waiting[priority];
+
+    if (is_first)
+        sgl_slot_list_push_first(front, &engine->slots, job);
+    else if (!sgl_engine_is_crowded(engine, priority))
+        sgl_slot_list_push(front, &engine->slots, job);
+    else if (push(&engine->backlog[priority],
+                  &(struct sgl_engine_packed){.handle = job, .kind = JOB}) != SGL_OK)
+        return SGL_ENOMEM;
+    engine->waiting_count++;
+    return SGL_OK;
+}
+
+int sgl_engine_head(struct sgl_engine *engine, uint32_t *job_out)
+{
+    uint32_t priority = 0;
+
+    assert(engine->waiting_count > 0);
+    while (engine->waiting[priority].count + engine->backlog[priority].count == 0)
+        priority++;
+    if (engine->waiting[priority].count == 0 &&
+        sgl_engine_unpack(engine, priority, UNPACKED_AT_ONCE) != SGL_OK)
+        return SGL_ENOMEM;
+    *job_out = sgl_slot_list_first(&engine->waiting[priority]);
+    return SGL_OK;
+}
+
+uint32_t sgl_engine_pop(struct sgl_engine *engine)
+{
+    struct sgl_slot_list *front = engine->waiting;
+
+    while (front->count == 0)
+        front++;
+    engine->waiting_count--;
+    return sgl_slot_list_pop(front, &engine->slots);
+}
+
+/* ---- leaving it ------------------------------------------------------------------------- */
+
+/* One that waits holds no memory, whether or not it ran before. */
+static void forget(struct sgl_engine *engine, uint32_t job)
+{
+    if (engine->jobs[job].has_ids)
+        sgl_kv_cache_unreserve(&engine->kv, engine->prompts[job].prompt.count);
+    sgl_engine_forget(engine, job);
+}
+
+/* Those that waited behind it in its queue are known. */
+static void close_up(struct sgl_engine *engine, int64_t behind)
+{
+    if (behind < engine->fresh) /* each of the last `fresh` in the queue is one */
+        engine->fresh--;
+    engine->waiting_count--;
+}
+
+static bool drop_from_front(struct sgl_engine *engine, uint32_t priority, uint32_t handle)
+{
+    struct sgl_slot_list *front = &engine->waiting[priority];
+    int64_t behind = (int64_t)front->count + engine->backlog[priority].count;
+
+    for (uint32_t at = front->first; at != 0; at = engine->slots.next[at - 1]) {
+        behind--;
+        if (engine->jobs[at - 1].handle != handle)
+            continue;
+        close_up(engine, behind);
+        sgl_slot_list_remove(front, &engine->slots, at - 1);
+        forget(engine, at - 1);
+        return true;
+    }
+    return false;
+}
+
+/* The i-th of the backlog, in `shelf` or behind it; what is passed over moves *shelf and *i on. */
+static struct sgl_engine_packed *at(struct sgl_engine_shelf **shelf, uint32_t *i)
+{
+    if (*i == SHELF_LENGTH) {
+        *shelf = (*shelf)->next;
+        *i = 0;
+    }
+    return &(*shelf)->packed[*i];
+}
+
+/* Moves those before it one place on, and takes the first place away. */
+static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint32_t handle)
+{
+    struct sgl_engine_backlog *backlog = &engine->backlog[priority];
+    struct sgl_engine_shelf *shelf = backlog->first;
+    struct sgl_engine_packed before = {0};
+    uint32_t place = backlog->start;
+    uint32_t found = 0; /* its number, from 1 */
+
+    for (uint32_t number = 1; number <= backlog->count && found == 0; number++, place++) {
+        const struct sgl_engine_packed packed = *at(&shelf, &place);
+        if ((packed.kind == JOB ? engine->jobs[packed.handle].handle : packed.handle) != handle)
+            continue;
+        found = number;
+        if (packed.kind == JOB)
+            forget(engine, packed.handle);
+    }
+    if (found == 0)
+        return false;
+    close_up(engine, (int64_t)backlog->count - found);
+    shelf = backlog->first;
+    place = backlog->start;
+    for (uint32_t number = 1; number <= found; number++, place++) {
+        struct sgl_engine_packed *packed = at(&shelf, &place);
+        const struct sgl_engine_packed moved = *packed;
+        *packed = before;
+        before = moved;
+    }
+    pop(backlog);
+    return true;
+}
+
+bool sgl_engine_drop_waiting(struct sgl_engine *engine, uint32_t handle)
+{
+    for (uint32_t priority = 0; priority < SGL_PRIORITY_COUNT; priority++)
+        if (drop_from_front(engine, priority, handle) ||
+            drop_from_backlog(engine, priority, handle))
+            return true;
+    return false;
+}
