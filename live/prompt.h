@@ -1,6 +1,7 @@
 /*
  * prompt.h - what a router may know of a request's body: the prefix ids of its prompt, the model
- * and the limit of tokens. Only for policies that look at them: parsing costs as much as routing.
+ * and the limit of tokens. Only for policies that look at them. No tree is made of the body: it is
+ * checked in one pass, and then walked.
  *
  *      prompt     "You are a helpful assistant. ..."     bytes of /generate's text, completions'
  *                 |  block 0  |  block 1  | ...          prompt, all messages of a chat, or ids

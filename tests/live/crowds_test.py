@@ -76,8 +76,8 @@ class Crowds(LiveTest):
             time.sleep(1)
             asleep = proxy.cpu_seconds() - before
         print("%d connections at rest: %d bytes each; CPU of a request %.0f us alone, %.0f us among "
-              "them; %.0f ms a second when nothing comes" % (count, each, alone * 1e6, among * 1e6,
-                                                             asleep * 1e3), end=" ... ", flush=True)
+              "them; %.0f ms a second when nothing comes"
+              % (count, each, alone * 1e6, among * 1e6, asleep * 1e3), end=" ... ", flush=True)
         for connection in resting:
             connection.close()
         if slack_mib() == 0:

@@ -4,7 +4,9 @@
 #include "core/absent.h"
 #include "support.h"
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct sgl_prompt_key key = {{1, 2}};
@@ -78,6 +80,68 @@ static void limits_and_models(void)
     CU_ASSERT_EQUAL(prompt.max_tokens, SGL_ABSENT);
     CU_ASSERT_EQUAL(sgl_prompt_read(&prompt, &key, 4, "{", 1, NULL), SGL_EINVAL);
     sgl_prompt_release(&prompt);
+}
+
+/* A text is what it means, however it is written. */
+static void escapes(void)
+{
+    static const char text[] = "a\"b\\c/d\n\t\b\f\r\x01 \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 end";
+    static const size_t flags[] = {0, JSON_ENSURE_ASCII, JSON_ESCAPE_SLASH};
+
+    for (size_t cut = 0; cut < sizeof text; cut++) {
+        json_t *body = json_pack("{s:s#}", "text", text, (int)cut);
+        if (body == NULL)
+            continue; /* within a character */
+        char *texts[3];
+        for (int i = 0; i < 3; i++)
+            texts[i] = json_dumps(body, flags[i]);
+        CU_ASSERT_EQUAL(shared(texts[0], texts[1]), (cut + 3) / 4);
+        CU_ASSERT_EQUAL(shared(texts[0], texts[2]), (cut + 3) / 4);
+        for (int i = 0; i < 3; i++)
+            free(texts[i]);
+        json_decref(body);
+    }
+    CU_ASSERT_EQUAL(shared("{\"text\":\"aaa\\u0000b\"}", "{\"text\":\"aaa\"}"), 0);
+    struct sgl_prompt prompt = read_with(&key, " {\"model\" : \"a\\u00e9\\\"\\ud83d\\ude00\" } ");
+    CU_ASSERT_STRING_EQUAL(prompt.model, "a\xc3\xa9\"\xf0\x9f\x98\x80");
+    sgl_prompt_release(&prompt);
+    prompt = read_with(&key, "{\"model\":\"a\\u0000b\",\"max_tokens\":1e1,\"max_tokens\":\"7\"}");
+    CU_ASSERT_PTR_NULL(prompt.model);
+    CU_ASSERT_EQUAL(prompt.max_tokens, SGL_ABSENT);
+    sgl_prompt_release(&prompt);
+}
+
+/* What has the form of no prompt gives no ids, and what follows it is read. */
+static void odd_members(void)
+{
+    static const char *const none[] = {
+        "{\"text\":5,\"prompt\":{\"a\":\"b\"},\"input_ids\":null,\"messages\":\"x\"}",
+        "{\"text\":[],\"input_ids\":[[],{}],\"messages\":[]}",
+        "{\"messages\":{\"content\":\"x\"},\"sampling_params\":[1],\"model\":[\"m\"]}",
+    };
+    static const char *const bad[] = {"",    "{\"a\":}",         "{} x", "{\"a\":\"\\ud800\"}",
+                                      "nul", "{\"a\":\"\xff\"}", "5",    "{\"a\":01}"};
+
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        struct sgl_prompt prompt = read_with(&key, none[i]);
+        CU_ASSERT_EQUAL(prompt.id_count, 0);
+        CU_ASSERT_PTR_NULL(prompt.model);
+        sgl_prompt_release(&prompt);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct sgl_prompt prompt = {0};
+        CU_ASSERT_EQUAL(sgl_prompt_read(&prompt, &key, 4, bad[i], strlen(bad[i]), NULL),
+                        SGL_EINVAL);
+        sgl_prompt_release(&prompt);
+    }
+    /* Parts that are no text do not stand in the way of those that are. */
+    CU_ASSERT_EQUAL(shared("{\"messages\":[{\"role\":\"u\",\"content\":[1,{\"type\":\"image\"},"
+                           "{\"text\":\"aaaa\"},null]},7]}",
+                           "{\"messages\":[{\"content\":\"aaaa\",\"role\":\"u\"},{}]}"),
+                    3);
+    CU_ASSERT_EQUAL(shared("{\"input_ids\":[1,-2,1.5,12345678901234567890]}",
+                           "{\"input_ids\":[[1,-2],[1.5,12345678901234567890]]}"),
+                    9);
 }
 
 /* `before` is passed by first: only the end of an answer is kept. */
@@ -158,6 +222,8 @@ SGL_SUITE(prompt) = {
     {"the hash is SipHash-2-4", hash_vectors},
     {"equal prefixes have equal ids, up to where they differ", prefixes},
     {"limits and models are read, nonsense is refused", limits_and_models},
+    {"a text is what it means, however it is written", escapes},
+    {"what has the form of no prompt gives no ids", odd_members},
     {"what an answer says of itself is found at its end", answers},
     {"how a stream ended is told", streams},
     CU_TEST_INFO_NULL,
