@@ -283,28 +283,52 @@ static const struct route {
     {"GET", "/metrics", get_metrics},
 };
 
+static bool leads_to(const char *target, const struct route *route)
+{
+    const size_t size = strcspn(target, "?");
+    const size_t path_size = strlen(route->path);
+    const bool is_prefix = route->path[path_size - 1] == '/';
+
+    return strncmp(target, route->path, path_size) == 0 &&
+           (is_prefix ? size != path_size : size == path_size);
+}
+
+void sgl_admin_methods(const char *target, char text[static SGL_ADMIN_METHODS_SIZE])
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        const char *method = routes[i].method;
+        if (!leads_to(target, &routes[i]) || used >= SGL_ADMIN_METHODS_SIZE)
+            continue;
+        if (method == NULL)
+            method = "GET, HEAD, PUT, DELETE";
+        else if (strcmp(method, "GET") == 0)
+            method = "GET, HEAD";
+        used += (size_t)snprintf(text + used, SGL_ADMIN_METHODS_SIZE - used, "%s%s",
+                                 used > 0 ? ", " : "", method);
+    }
+}
+
 bool sgl_admin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
 {
-    const size_t size = strcspn(exchange->target, "?");
     const bool is_head = strcmp(exchange->method, "HEAD") == 0;
-    bool is_known = false;
+    char methods[SGL_ADMIN_METHODS_SIZE];
 
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         const struct route *route = &routes[i];
-        const size_t path_size = strlen(route->path);
-        const bool is_prefix = route->path[path_size - 1] == '/';
-        if (strncmp(exchange->target, route->path, path_size) != 0 ||
-            (is_prefix ? size == path_size : size != path_size))
+        if (!leads_to(exchange->target, route))
             continue;
-        is_known = true;
         if (route->method == NULL || strcmp(route->method, exchange->method) == 0 ||
             (is_head && strcmp(route->method, "GET") == 0)) {
             route->run(thread, exchange);
             return true;
         }
     }
-    if (is_known)
-        sgl_admin_respond_error(exchange, 405, "method_not_allowed",
-                                "this path takes another method");
-    return is_known;
+    sgl_admin_methods(exchange->target, methods);
+    if (methods[0] == '\0')
+        return false;
+    sgl_admin_refuse_method(exchange, methods);
+    return true;
 }

@@ -29,6 +29,14 @@ void sgl_admin_respond_text(struct sgl_http_exchange *exchange, int status, cons
     sgl_http_respond(exchange, status, &field, 1, text, strlen(text));
 }
 
+void sgl_admin_refuse_method(struct sgl_http_exchange *exchange, const char *methods)
+{
+    const struct sgl_http_field allowed = sgl_http_field("Allow", methods);
+
+    sgl_http_respond_error(exchange, 405, "method_not_allowed", "this path takes another method",
+                           &allowed, 1);
+}
+
 void sgl_admin_respond_error(struct sgl_http_exchange *exchange, int status, const char *type,
                              const char *message)
 {

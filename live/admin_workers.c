@@ -372,6 +372,5 @@ void sgl_admin_one_worker(struct sgl_proxy_thread *thread, struct sgl_http_excha
              sgl_gateway_remove(thread->gateway, worker.worker, NULL) == SGL_OK)
         respond_accepted(exchange, worker.id, "the worker was removed");
     else
-        sgl_admin_respond_error(exchange, 405, "method_not_allowed",
-                                "a worker is read, updated or deleted here");
+        sgl_admin_refuse_method(exchange, "GET, HEAD, PUT, DELETE");
 }

@@ -256,6 +256,15 @@ struct sgl_retry_answer sgl_gateway_ask_retry(struct sgl_gateway *gateway,
 
 /* ---- workers ---- */
 
+/* Bytes that a request line or a field may hold as they are. */
+static bool is_plain(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text <= ' ' || *text > '~')
+            return false;
+    return true;
+}
+
 /* The URL without a trailing slash; NULL when it is none for a worker, or there is no memory. Only
  * http and https, no user, no query: what is sent there is a request of somebody else. */
 static char *worker_url(const char *url, char **host_out, struct sgl_failure *failure)
@@ -272,7 +281,8 @@ static char *worker_url(const char *url, char **host_out, struct sgl_failure *fa
                         curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK;
     if (!is_url || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
         curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK ||
-        curl_url_get(parts, CURLUPART_QUERY, &query, 0) == CURLUE_OK || strchr(url, '#') != NULL) {
+        curl_url_get(parts, CURLUPART_QUERY, &query, 0) == CURLUE_OK || strchr(url, '#') != NULL ||
+        !is_plain(url)) {
         sgl_fail(failure, SGL_EINVAL, "worker '%.200s', expected http://HOST[:PORT] or https://...",
                  url);
     } else {

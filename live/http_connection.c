@@ -320,7 +320,9 @@ void sgl_http_refuse(struct sgl_http_connection *connection, int status, const c
                                ? llhttp_method_name((llhttp_method_t)connection->parser.method)
                                : "";
     exchange->version_minor = 1;
-    sgl_http_respond_error(exchange, status, "invalid_request_error", message, NULL, 0);
+    const struct sgl_http_field allowed = sgl_http_field("Allow", SGL_HTTP_METHODS);
+    sgl_http_respond_error(exchange, status, "invalid_request_error", message, &allowed,
+                           status == 405);
 }
 
 /* The whole request is there: hands it to the handler. */

@@ -120,6 +120,8 @@ struct sgl_http_server {
     struct sgl_http_link dirty;
     struct sgl_http_link timed[SGL_HTTP_DEADLINE_COUNT];
     llhttp_settings_t settings;
+    char date[40]; /* the text of the second `date_s` */
+    int64_t date_s;
     struct sgl_buffer_pool pool; /* of the connections' buffers */
     char input[65536];           /* what a read brings; used up at once */
 };

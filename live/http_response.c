@@ -3,9 +3,11 @@
 #include "traces/json.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define HEAD_USUAL ((size_t)450)             /* bytes, of the head of an answer */
 #define SHORT_MAX ((size_t)64 * 1024)        /* an answer that long comes whole, behind its head */
@@ -95,6 +97,35 @@ size_t sgl_http_unsent(const struct sgl_http_connection *connection)
            (connection->is_writing ? connection->tcp.write_queue_size : 0);
 }
 
+/* IMF-fixdate of RFC 9110, 5.6.7; words of no locale. Made once a second. */
+static const char *date_text(struct sgl_http_server *server)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct timespec now;
+    struct tm at;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (server->date[0] != '\0' && server->date_s == now.tv_sec)
+        return server->date;
+    if (gmtime_r(&now.tv_sec, &at) == NULL)
+        return server->date;
+    server->date_s = now.tv_sec;
+    snprintf(server->date, sizeof server->date, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+             days + 3 * at.tm_wday, (unsigned)at.tm_mday % 100, months + 3 * at.tm_mon,
+             ((unsigned)at.tm_year + 1900) % 10000, (unsigned)at.tm_hour % 100,
+             (unsigned)at.tm_min % 100, (unsigned)at.tm_sec % 100);
+    return server->date;
+}
+
+static bool has_date(const struct sgl_http_field *fields, size_t field_count)
+{
+    for (size_t i = 0; i < field_count; i++)
+        if (fields[i].name_size == 4 && strcasecmp(fields[i].name, "date") == 0)
+            return true;
+    return false;
+}
+
 void sgl_http_start(struct sgl_http_exchange *exchange, int status, const char *reason,
                     const struct sgl_http_field *fields, size_t field_count, int64_t length)
 {
@@ -123,6 +154,11 @@ void sgl_http_start(struct sgl_http_exchange *exchange, int status, const char *
         sgl_buffer_append(out, fields[i].name, fields[i].name_size);
         sgl_buffer_append(out, ": ", 2);
         sgl_buffer_append(out, fields[i].value, fields[i].value_size);
+        sgl_buffer_append(out, "\r\n", 2);
+    }
+    if (connection->server->options.states_date && !has_date(fields, field_count)) {
+        sgl_buffer_append_text(out, "Date: ");
+        sgl_buffer_append_text(out, date_text(connection->server));
         sgl_buffer_append(out, "\r\n", 2);
     }
     if (connection->is_chunked)

@@ -42,6 +42,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#define SGL_HTTP_METHODS "GET, HEAD, POST, PUT, DELETE, OPTIONS" /* that some handler may take */
+
 struct sgl_http_server;
 
 /* A header field. Texts end in NUL, which the sizes do not count. */
@@ -98,6 +100,7 @@ struct sgl_http_limits {
 
 struct sgl_http_options {
     struct sgl_http_limits limits;
+    bool states_date;        /* in every answer that has no Date yet (RFC 9110, 6.6.1) */
     bool half_close_answers; /* EOF from a client whose request is complete is not leaving */
     bool shares_port;        /* SO_REUSEPORT: the kernel spreads connections over listeners */
     const struct sgl_http_handler *handler; /* borrowed, outlives the server */

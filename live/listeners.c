@@ -2,6 +2,7 @@
 
 #include "proxy_thread.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Is it for the workers? Everything that is posted to the API passes, known or not. */
@@ -12,6 +13,31 @@ static bool is_for_workers(const struct sgl_http_exchange *exchange)
     return strcmp(exchange->method, "POST") == 0 &&
            ((size == 9 && strncmp(exchange->target, "/generate", 9) == 0) ||
             strncmp(exchange->target, "/v1/", 4) == 0);
+}
+
+static bool is_api(const char *target)
+{
+    return strncmp(target, "/v1/", 4) == 0 || strncmp(target, "/generate", 9) == 0;
+}
+
+/* What can be asked of a path, or of the server as a whole: `*`. */
+static void tell_methods(struct sgl_http_exchange *exchange)
+{
+    char own[SGL_ADMIN_METHODS_SIZE];
+    char all[SGL_ADMIN_METHODS_SIZE + 16];
+    struct sgl_http_field allowed = sgl_http_field("Allow", SGL_HTTP_METHODS);
+
+    sgl_admin_methods(exchange->target, own);
+    const char *methods = own[0] != '\0' ? own : is_api(exchange->target) ? "POST" : "";
+    if (strcmp(exchange->target, "*") != 0) {
+        snprintf(all, sizeof all, "%s, OPTIONS", methods);
+        allowed = sgl_http_field("Allow", all);
+        if (methods[0] == '\0') {
+            sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
+            return;
+        }
+    }
+    sgl_http_respond(exchange, 204, &allowed, 1, NULL, 0);
 }
 
 static void on_request(void *context, struct sgl_http_exchange *exchange)
@@ -25,12 +51,13 @@ static void on_request(void *context, struct sgl_http_exchange *exchange)
         return;
     } else if (is_for_workers(exchange)) {
         sgl_relay_begin(thread, exchange);
+    } else if (strcmp(exchange->method, "OPTIONS") == 0) {
+        tell_methods(exchange);
     } else if (!sgl_admin(thread, exchange)) {
-        const bool is_method = strncmp(exchange->target, "/v1/", 4) == 0 ||
-                               strncmp(exchange->target, "/generate", 9) == 0;
-        if (is_method)
+        const struct sgl_http_field allowed = sgl_http_field("Allow", "POST");
+        if (is_api(exchange->target))
             sgl_http_respond_error(exchange, 405, "method_not_allowed",
-                                   "requests for workers are posted", NULL, 0);
+                                   "requests for workers are posted", &allowed, 1);
         else
             sgl_http_respond_error(exchange, 404, "not_found", "there is nothing here", NULL, 0);
     }

@@ -150,6 +150,7 @@ static int listen_beside(struct sgl_proxy_thread *thread, struct sgl_http_server
     const int status = sgl_http_server_create(
         server_out, &thread->loop,
         &(struct sgl_http_options){.limits = sgl_http_limits_standard(),
+                                   .states_date = true,
                                    .half_close_answers = thread->options->half_close_answers,
                                    .handler = answers,
                                    .context = thread},
@@ -210,6 +211,7 @@ static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *prox
         status = sgl_http_server_create(
             &thread->server, &thread->loop,
             &(struct sgl_http_options){.limits = limits,
+                                       .states_date = true,
                                        .half_close_answers = options->half_close_answers,
                                        .shares_port = options->threads > 1,
                                        .handler = &sgl_listener_clients,

@@ -103,6 +103,9 @@ void sgl_relay_free_spare(struct sgl_proxy_thread *thread);
 
 /* admin.c: false when the path is not the router's own. */
 bool sgl_admin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
+/* The methods that a path of the router's own takes, "GET, HEAD"; "": it is none of them. */
+#define SGL_ADMIN_METHODS_SIZE 64
+void sgl_admin_methods(const char *target, char text[static SGL_ADMIN_METHODS_SIZE]);
 /* The client of an admin request left. */
 void sgl_admin_gone(struct sgl_http_exchange *exchange);
 

@@ -239,4 +239,5 @@ async def exchange(port, data, patience=1.0):
     except OSError:
         return answer
     finally:
-        writer.close()
+        writer.transport.abort()
+        await asyncio.sleep(0)
