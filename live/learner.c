@@ -17,18 +17,41 @@ void sgl_learner_begin(struct sgl_learner *learner, bool is_stream)
     sgl_buffer_clear(&learner->end, 2 * SGL_LEARNER_KEPT);
 }
 
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+/* Where the line begins that ends at `end`. Eight bytes in a leap, when no newline is among them:
+ * a byte less one has its top bit then only if it had it before. */
+static size_t line_begin(const char *text, size_t end)
+{
+    while (end >= 8) {
+        uint64_t word;
+        memcpy(&word, text + end - 8, sizeof word);
+        word ^= EACH_BYTE * '\n';
+        if (((word - EACH_BYTE) & ~word & EACH_BYTE * 0x80) != 0)
+            break;
+        end -= 8;
+    }
+    while (end > 0 && text[end - 1] != '\n')
+        end--;
+    return end;
+}
+
 /* Where the last events of a piece begin, when all that will be looked at is in it; else 0. */
 static size_t last_events(const char *bytes, size_t size)
 {
     int events = 0;
 
-    for (size_t at = size; at >= 6; at--) {
-        if (bytes[at - 6] != '\n' || memcmp(bytes + at - 5, "data:", 5) != 0)
-            continue;
-        const bool is_done = size - at >= 7 && memcmp(bytes + at, " [DONE]", 7) == 0;
-        events += !is_done;
-        if (events > SGL_LEARNER_EVENTS)
-            return at - 5;
+    for (size_t end = size; end > 0;) {
+        const size_t line = line_begin(bytes, end);
+        if (line == 0)
+            return 0;
+        if (end - line >= 5 && memcmp(bytes + line, "data:", 5) == 0) {
+            const bool is_done = end - line >= 12 && memcmp(bytes + line + 5, " [DONE]", 7) == 0;
+            events += !is_done;
+            if (events > SGL_LEARNER_EVENTS)
+                return line;
+        }
+        end = line - 1;
     }
     return 0;
 }
@@ -52,6 +75,11 @@ void sgl_learner_take(struct sgl_learner *learner, const char *bytes, size_t siz
         end->size = SGL_LEARNER_KEPT;
     }
     sgl_buffer_append(end, bytes, size);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* ---- numbers ---- */
@@ -146,39 +174,62 @@ static void tell_counts(const struct counts *counts, struct sgl_outcome *outcome
         outcome->queue_time_ns = queue_time_ns;
 }
 
-/* Is `"name"` at `at`, and behind it a colon and a value? Where that begins goes to *value_out. */
-static bool is_key(const char *text, size_t size, size_t at, const char *name, size_t name_size,
-                   size_t *value_out)
+/* Does the text end in `"name"`? */
+static bool ends_in(const char *text, size_t size, const char *name, size_t name_size)
 {
-    if (size - at < name_size || memcmp(text + at, name, name_size) != 0)
-        return false;
-    const size_t colon = sgl_json_skip_blank(text, size, at + name_size);
-    *value_out = colon + 1;
-    return colon < size && text[colon] == ':';
+    return size >= name_size && memcmp(text + size - name_size, name, name_size) == 0;
 }
 
-/* Searches backwards: the last object that is whole counts. */
-static void read_counts(const char *text, size_t size, struct sgl_outcome *outcome)
+enum holder { NEITHER, META_INFO, USAGE };
+
+/* What the bracket at `at` opens. */
+static enum holder holder_at(const char *text, size_t at)
 {
     static const char meta[] = "\"meta_info\"";
     static const char usage[] = "\"usage\"";
+
+    while (at > 0 && is_blank(text[at - 1]))
+        at--;
+    if (at == 0 || text[--at] != ':')
+        return NEITHER;
+    while (at > 0 && is_blank(text[at - 1]))
+        at--;
+    if (ends_in(text, at, usage, sizeof usage - 1))
+        return USAGE;
+    return ends_in(text, at, meta, sizeof meta - 1) ? META_INFO : NEITHER;
+}
+
+/* The last object that is whole counts. Brackets are fewer than quotes, and found by leaps. */
+static void read_counts(const char *text, size_t size, struct sgl_outcome *outcome)
+{
     static const struct counts absent = {SGL_ABSENT, SGL_ABSENT, SGL_ABSENT, SGL_ABSENT,
                                          SGL_ABSENT, SGL_ABSENT, SGL_ABSENT};
-    int tries = 0;
+    struct {
+        size_t at;
+        enum holder holder;
+    } found[TRIES_MAX]; /* a ring: the last ones */
+    size_t count = 0;
 
-    for (size_t at = size; at-- > 0 && tries < TRIES_MAX;) {
-        size_t value;
-        if (text[at] != '"' || at + 1 == size || (text[at + 1] != 'u' && text[at + 1] != 'm'))
+    for (size_t at = 0; at < size; at++) {
+        const char *bracket = memchr(text + at, '{', size - at);
+        if (bracket == NULL)
+            break;
+        at = (size_t)(bracket - text);
+        const enum holder holder = holder_at(text, at);
+        if (holder == NEITHER)
             continue;
-        const bool is_usage = is_key(text, size, at, usage, sizeof usage - 1, &value);
-        if (!is_usage && !is_key(text, size, at, meta, sizeof meta - 1, &value))
-            continue;
+        found[count % TRIES_MAX].at = at;
+        found[count % TRIES_MAX].holder = holder;
+        count++;
+    }
+    const size_t tries = count < TRIES_MAX ? count : TRIES_MAX;
+    for (size_t i = 1; i <= tries; i++) {
+        const size_t last = (count - i) % TRIES_MAX;
         struct counts counts = absent;
-        if (read_object(text, size, value, is_usage, &counts)) {
+        if (read_object(text, size, found[last].at, found[last].holder == USAGE, &counts)) {
             tell_counts(&counts, outcome);
             return;
         }
-        tries++;
     }
 }
 
@@ -192,11 +243,6 @@ struct ending {
     bool is_done; /* [DONE] was said */
 };
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Goes back line by line. */
 static struct ending find_ending(const char *text, size_t size)
 {
@@ -204,9 +250,7 @@ static struct ending find_ending(const char *text, size_t size)
     int events = 0;
 
     for (size_t end = size; end > 0 && events < SGL_LEARNER_EVENTS;) {
-        size_t line = end;
-        while (line > 0 && text[line - 1] != '\n')
-            line--;
+        const size_t line = line_begin(text, end);
         if (end - line >= 5 && memcmp(text + line, "data:", 5) == 0) {
             struct sgl_json_span data = {line + 5, end};
             while (data.begin < data.end && is_blank(text[data.begin]))
