@@ -1,5 +1,6 @@
 #include "accuracy_html.h"
 
+#include "chart.h"
 #include "html_text.h"
 
 #include <math.h>
@@ -13,8 +14,6 @@
 #define BOTTOM 216.0
 
 #define CURVE_POINTS 160
-#define TICKS_MAX 12
-#define NARROW 8 /* a logarithmic scale over less than that is marked evenly */
 
 static const char style[] =
     ":root{color-scheme:light dark;--ink:#1c1e21;--soft:#6b7280;--line:#d5d9e0;--paper:#fff;"
@@ -35,87 +34,16 @@ static const char style[] =
     ".dot{fill:var(--a);fill-opacity:.45;stroke:none}.one{stroke:var(--b);stroke-width:1.5}"
     ".wide{overflow-x:auto}";
 
-/* From values to places, by the logarithm or straight. */
-struct scale {
-    double least;
-    double most;
-    double from;
-    double to;
-    bool is_log;
-};
-
-static double place(const struct scale *scale, double value)
-{
-    const double share = scale->is_log ? log(value / scale->least) / log(scale->most / scale->least)
-                                       : (value - scale->least) / (scale->most - scale->least);
-
-    return scale->from + fmin(fmax(share, 0), 1) * (scale->to - scale->from);
-}
-
-/* Round numbers within the scale: 1, 2, 5, 10 ... or even steps. */
-static size_t ticks(const struct scale *scale, double out[TICKS_MAX])
-{
-    static const double digits[] = {1, 2, 5};
-    const bool is_wide = scale->is_log && scale->most / scale->least > 1000;
-    size_t count = 0;
-
-    if (!scale->is_log || scale->most / scale->least < NARROW) {
-        const double rough = (scale->most - scale->least) / 6;
-        const double power = pow(10, floor(log10(rough)));
-        const double step = power * (rough / power > 5 ? 10 : rough / power > 2 ? 5 : 2);
-        const double first = ceil(scale->least / step);
-        for (int i = 0; i < TICKS_MAX && (first + i) * step <= scale->most * (1 + 1e-9); i++)
-            out[count++] = (first + i) * step + 0.0;
-        return count;
-    }
-    const int first = (int)floor(log10(scale->least));
-    const int last = (int)floor(log10(scale->most));
-    for (int power = first; power <= last; power++)
-        for (int d = 0; d < (is_wide ? 1 : 3); d++) {
-            const double at = pow(10, power) * digits[d];
-            if (at >= scale->least && at <= scale->most && count < TICKS_MAX)
-                out[count++] = at;
-        }
-    return count;
-}
-
-static void draw_axes(FILE *out, const struct scale *x, const struct scale *y, const char *x_label,
-                      const char *y_label)
-{
-    double at[TICKS_MAX];
-    size_t count = ticks(x, at);
-
-    for (size_t i = 0; i < count; i++) {
-        const double left = place(x, at[i]);
-        fprintf(out,
-                "<path class=\"axis\" d=\"M%.1f %.1fV%.1f\"/><text x=\"%.1f\" y=\"%.1f\" "
-                "text-anchor=\"middle\">%g</text>",
-                left, TOP, BOTTOM, left, BOTTOM + 16, at[i]);
-    }
-    count = ticks(y, at);
-    for (size_t i = 0; i < count; i++) {
-        const double top = place(y, at[i]);
-        fprintf(out,
-                "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" "
-                "text-anchor=\"end\">%g</text>",
-                LEFT, top, RIGHT, LEFT - 6, top + 4, at[i]);
-    }
-    fprintf(out,
-            "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>"
-            "<text x=\"14\" y=\"%.1f\" text-anchor=\"middle\" transform=\"rotate(-90 14 %.1f)\">%s"
-            "</text>",
-            (LEFT + RIGHT) / 2, BOTTOM + 36, x_label, (TOP + BOTTOM) / 2, (TOP + BOTTOM) / 2,
-            y_label);
-}
-
-static void draw_curve(FILE *out, const struct sgl_samples *samples, const struct scale *x,
-                       const struct scale *y, const char *class)
+static void draw_curve(FILE *out, const struct sgl_samples *samples,
+                       const struct sgl_chart_scale *x, const struct sgl_chart_scale *y,
+                       const char *class)
 {
     fprintf(out, "<path class=\"%s curve\" d=\"", class);
     for (int i = 0; i <= CURVE_POINTS; i++) {
         const double share = (double)i / CURVE_POINTS;
         const double value = fmax(sgl_samples_quantile(samples, share) / MS, x->least);
-        fprintf(out, "%s%.1f %.1f", i == 0 ? "M" : "L", place(x, value), place(y, share));
+        fprintf(out, "%s%.1f %.1f", i == 0 ? "M" : "L", sgl_chart_place(x, value),
+                sgl_chart_place(y, share));
     }
     fputs("\"/>", out);
 }
@@ -130,12 +58,12 @@ static void draw_distribution(FILE *out, const struct sgl_accuracy_metric *metri
     const double least =
         fmin(sgl_samples_quantile(recorded, 0), sgl_samples_quantile(simulated, 0)) / MS;
     const double safe_most = most > 0 ? most : 1;
-    struct scale x = {.least = fmax(least, safe_most / 1000),
-                      .most = safe_most,
-                      .from = LEFT,
-                      .to = RIGHT,
-                      .is_log = true};
-    const struct scale y = {.least = 0, .most = 1, .from = BOTTOM, .to = TOP};
+    struct sgl_chart_scale x = {.least = fmax(least, safe_most / 1000),
+                                .most = safe_most,
+                                .from = LEFT,
+                                .to = RIGHT,
+                                .is_log = true};
+    const struct sgl_chart_scale y = {.least = 0, .most = 1, .from = BOTTOM, .to = TOP};
 
     if (x.most / x.least < 1.01)
         x.most = x.least * 1.01;
@@ -143,7 +71,7 @@ static void draw_distribution(FILE *out, const struct sgl_accuracy_metric *metri
             "<svg viewBox=\"0 0 560 260\" role=\"img\" aria-label=\"distribution of %s, recorded "
             "and simulated\">",
             name);
-    draw_axes(out, &x, &y, "ms", "share of requests");
+    sgl_chart_axes(out, &x, &y, "ms", "share of requests");
     draw_curve(out, recorded, &x, &y, "a");
     draw_curve(out, simulated, &x, &y, "b");
     fprintf(
@@ -172,10 +100,10 @@ static void draw_residuals(FILE *out, const struct sgl_accuracy_page *page, enum
     const struct sgl_recorded_request *requests = page->recording->requests;
     const double first_s = (double)requests[page->range.from].row.request.arrival_ns / 1e9;
     const double last_s = (double)requests[page->range.to - 1].row.request.arrival_ns / 1e9;
-    const struct scale x = {.least = first_s,
-                            .most = last_s > first_s ? last_s : first_s + 1,
-                            .from = LEFT,
-                            .to = RIGHT};
+    const struct sgl_chart_scale x = {.least = first_s,
+                                      .most = last_s > first_s ? last_s : first_s + 1,
+                                      .from = LEFT,
+                                      .to = RIGHT};
     double span = 1.25; /* at least that much, so that small errors look small */
 
     for (size_t i = page->range.from; i < page->range.to; i++) {
@@ -184,19 +112,21 @@ static void draw_residuals(FILE *out, const struct sgl_accuracy_page *page, enum
             span = fmax(span, fmax(ratio, 1 / ratio));
     }
     span = fmin(span, 1000);
-    const struct scale y = {
+    const struct sgl_chart_scale y = {
         .least = 1 / span, .most = span, .from = BOTTOM, .to = TOP, .is_log = true};
     fprintf(out,
             "<svg viewBox=\"0 0 560 260\" role=\"img\" aria-label=\"simulated over recorded %s of "
             "each request\">",
             sgl_metric_name(m));
-    draw_axes(out, &x, &y, "arrival, s", "simulated / recorded");
-    fprintf(out, "<path class=\"one\" d=\"M%.1f %.1fH%.1f\"/>", LEFT, place(&y, 1), RIGHT);
+    sgl_chart_axes(out, &x, &y, "arrival, s", "simulated / recorded");
+    fprintf(out, "<path class=\"one\" d=\"M%.1f %.1fH%.1f\"/>", LEFT, sgl_chart_place(&y, 1),
+            RIGHT);
     for (size_t i = page->range.from; i < page->range.to; i++) {
         const double ratio = ratio_of(page, i, m);
         if (isfinite(ratio))
             fprintf(out, "<circle class=\"dot\" r=\"2.5\" cx=\"%.1f\" cy=\"%.1f\"/>",
-                    place(&x, (double)requests[i].row.request.arrival_ns / 1e9), place(&y, ratio));
+                    sgl_chart_place(&x, (double)requests[i].row.request.arrival_ns / 1e9),
+                    sgl_chart_place(&y, ratio));
     }
     fputs("</svg>", out);
 }

@@ -44,12 +44,18 @@ static void write_value(FILE *out, const struct sgl_parameter *row, double value
     }
 }
 
-static void write_profile(FILE *out, const struct sgl_worker_model_spec *spec, const char *remarks)
+struct profile {
+    const struct sgl_worker_model_spec *spec;
+    const char *remarks;
+};
+
+static int write_profile(FILE *out, const void *context)
 {
+    const struct sgl_worker_model_spec *spec = ((const struct profile *)context)->spec;
     const struct sgl_profile_identity *identity = &spec->profile;
     const struct sgl_parameter *table = spec->parameters.table;
 
-    write_remarks(out, remarks);
+    write_remarks(out, ((const struct profile *)context)->remarks);
     fprintf(out, "model = %s\ngpu = %s\ntp = %s\nsource = %s\n", identity->model, identity->gpu,
             identity->tp, identity->source);
     if (identity->fit_error[0] != '\0')
@@ -62,29 +68,14 @@ static void write_profile(FILE *out, const struct sgl_worker_model_spec *spec, c
         if (value == value && value != table[i].standard) /* not NaN */
             write_value(out, &table[i], value);
     }
+    return SGL_OK;
 }
 
 int sgl_profile_file_write(const char *path, const struct sgl_worker_model_spec *spec,
                            const char *remarks, struct sgl_failure *failure)
 {
-    struct sgl_new_file file;
-    int status = check_place(path, failure);
+    const struct profile profile = {spec, remarks};
+    const int status = check_place(path, failure);
 
-    if (status == SGL_OK)
-        status = sgl_new_file_open(&file, path, failure);
-    if (status != SGL_OK)
-        return status;
-    const int own = dup(file.descriptor); /* fclose closes it, and publish syncs the file's */
-    FILE *out = own >= 0 ? fdopen(own, "w") : NULL;
-    if (out != NULL)
-        write_profile(out, spec, remarks);
-    else if (own >= 0)
-        close(own);
-    const bool failed = out == NULL || ferror(out) != 0;
-    if ((out != NULL && fclose(out) != 0) || failed) {
-        status = sgl_fail_errno(failure, "cannot be written", path);
-        sgl_new_file_discard(&file);
-        return status;
-    }
-    return sgl_new_file_publish(&file, failure);
+    return status == SGL_OK ? sgl_new_file_write(path, write_profile, &profile, failure) : status;
 }

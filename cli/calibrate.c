@@ -4,6 +4,7 @@
 #include "analysis/accuracy_text.h"
 #include "traces/json.h"
 #include "analysis/profile_file.h"
+#include "analysis/residual_plot.h"
 #include "analysis/step_samples.h"
 #include "cli.h"
 #include "core/version.h"
@@ -11,6 +12,7 @@
 #include "progress.h"
 #include "recorded.h"
 #include "trace_rows.h"
+#include "traces/new_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -43,7 +45,7 @@ static const char description[] =
     "exit status: 0 done, 1 failed, 2 usage, 4 the data cannot identify what is asked\n";
 
 static const char examples[] =
-    "  sglsim calibrate recorded.csv --rows 50% -o fitted.profile\n"
+    "  sglsim calibrate recorded.csv --rows 50% -o fitted.profile --plot residuals.svg\n"
     "  sglsim calibrate recorded.csv --profile llama31-8b-a100 --fit scale\n"
     "  sglsim calibrate recorded.csv --where host=http://localhost:30001 -o fast.profile\n"
     "  sglsim calibrate requests.jsonl --rows :100 -w scheduler=vllm,max_running_requests=128\n"
@@ -58,6 +60,7 @@ struct command {
     const char *worker;
     const char *fit;
     const char *output;
+    const char *plot;
     const char *model;
     const char *gpu;
     const char *tp;
@@ -99,6 +102,8 @@ static int parse_options(struct command *command, int argument_count, char **arg
          "auto (default), scale, or coefficients: scale,c_step_decode_us", 0},
         {"output", 'o', SGL_OPTION_TEXT, "FILE", &command->output,
          "write the profile there (FILE.profile)", 0},
+        {"plot", 0, SGL_OPTION_TEXT, "FILE", &command->plot,
+         "draw there what the fit to requests leaves over (FILE.svg)", 0},
         {"model", 0, SGL_OPTION_TEXT, "TEXT", &command->model,
          "the model served, for the profile (default: the start's)", 0},
         {"gpu", 0, SGL_OPTION_TEXT, "TEXT", &command->gpu, "its GPU (default: the start's)", 0},
@@ -130,6 +135,15 @@ static int parse_options(struct command *command, int argument_count, char **arg
     command->path = arguments[1];
     if (command->starts > 1000) {
         sgl_complain("--starts %llu, expected at most 1000", (unsigned long long)command->starts);
+        return SGL_EXIT_USAGE;
+    }
+    const size_t length = command->plot != NULL ? strlen(command->plot) : 0;
+    if (command->plot != NULL && (length < 5 || strcmp(command->plot + length - 4, ".svg") != 0)) {
+        sgl_complain("--plot %.200s, expected a path that ends in .svg", command->plot);
+        return SGL_EXIT_USAGE;
+    }
+    if (command->plot != NULL && strcmp(command->from, "requests") != 0) {
+        sgl_complain("--plot is of recorded requests, expected --from requests");
         return SGL_EXIT_USAGE;
     }
     return sgl_recorded_flags_check(&command->flags, arguments[1]);
@@ -299,6 +313,8 @@ static void print_text(const struct command *command)
         printf("\nprofile     %s\n", command->output);
     else
         printf("\nno profile written (-o FILE.profile)\n");
+    if (command->plot != NULL)
+        printf("residuals   %s\n", command->plot);
 }
 
 static json_t *real_or_null(double value)
@@ -364,16 +380,51 @@ static json_t *requests_json(const struct command *command)
 static int print_json(const struct command *command)
 {
     json_t *root =
-        json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "schema_version", JSON_SCHEMA_VERSION,
+        json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "schema_version", JSON_SCHEMA_VERSION,
                   "version", SGL_VERSION, "command", "calibrate", "from", command->from,
                   "coefficients", coefficients_json(&command->calibration), "fit",
                   has_steps(command) ? steps_json(command) : requests_json(command), "profile",
-                  command->output != NULL ? sgl_json_text(command->output) : json_null());
+                  command->output != NULL ? sgl_json_text(command->output) : json_null(), "plot",
+                  command->plot != NULL ? sgl_json_text(command->plot) : json_null());
 
     return sgl_json_print(stdout, root) ? SGL_OK : SGL_ENOMEM;
 }
 
 /* The fit as remarks of the profile. */
+/* The times of the profile as it was written, which are those of the fit. */
+static int write_plot(struct command *command, struct sgl_failure *failure)
+{
+    const struct sgl_recording *recording = &command->recording;
+    const struct sgl_worker_model_spec **specs = calloc(recording->worker_count, sizeof(void *));
+    struct sgl_worker_times *times = calloc(recording->count, sizeof *times);
+    struct sgl_worker_plan plan = {0};
+    char title[256];
+    int status =
+        specs != NULL && times != NULL ? SGL_OK : sgl_fail(failure, SGL_ENOMEM, "out of memory");
+
+    for (uint32_t w = 0; status == SGL_OK && w < recording->worker_count; w++)
+        specs[w] = &command->spec;
+    if (status == SGL_OK)
+        status = sgl_worker_plan_make(&plan, recording, failure);
+    if (status == SGL_OK)
+        status = sgl_worker_plan_run(&plan, specs, command->seed, times, failure);
+    snprintf(title, sizeof title, "%.100s, fit to %.100s", command->spec.profile.name,
+             command->spec.profile.calibrated);
+    const struct sgl_residual_plot plot = {
+        .recording = recording,
+        .times = times,
+        .range = command->range,
+        .first_token_is = (int64_t)command->flags.first_token_is,
+        .title = title,
+    };
+    if (status == SGL_OK)
+        status = sgl_new_file_write(command->plot, sgl_residual_plot_write, &plot, failure);
+    sgl_worker_plan_release(&plan);
+    free(specs);
+    free(times);
+    return status;
+}
+
 static int write_profile(struct command *command, struct sgl_failure *failure)
 {
     char remarks[REMARKS_SIZE] = "";
@@ -493,7 +544,9 @@ static int run(struct command *command, struct sgl_failure *failure)
         return status;
     sgl_calibration_apply(&command->calibration, &command->spec);
     state_identity(command);
-    return command->output != NULL ? write_profile(command, failure) : SGL_OK;
+    if (command->output != NULL)
+        status = write_profile(command, failure);
+    return status == SGL_OK && command->plot != NULL ? write_plot(command, failure) : status;
 }
 
 int sgl_command_calibrate(int argument_count, char **arguments)

@@ -11,12 +11,10 @@
 #include "trace_rows.h"
 #include "policy_json.h"
 #include "traces/new_file.h"
-#include "traces/partial.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define JSON_SCHEMA_VERSION 1
 #define NOTE_MAX 512
@@ -246,8 +244,9 @@ static void print_text(const struct validation *validation)
         printf("\nwritten      %s\n", validation->html);
 }
 
-static void write_page(FILE *out, const struct validation *validation)
+static int write_page(FILE *out, const void *context)
 {
+    const struct validation *validation = context;
     static char texts[LINES_MAX][LINE_MAX_BYTES];
     const char *lines[LINES_MAX];
     size_t count = 0;
@@ -268,28 +267,7 @@ static void write_page(FILE *out, const struct validation *validation)
         .line_count = count,
     };
     sgl_accuracy_write_html(out, &page);
-}
-
-static int write_html(const struct validation *validation, struct sgl_failure *failure)
-{
-    struct sgl_new_file file;
-    int status = sgl_new_file_open(&file, validation->html, failure);
-
-    if (status != SGL_OK)
-        return status;
-    const int own = dup(file.descriptor); /* fclose closes it, and publish syncs the file's */
-    FILE *out = own >= 0 ? fdopen(own, "w") : NULL;
-    if (out != NULL)
-        write_page(out, validation);
-    else if (own >= 0)
-        close(own);
-    const bool failed = out == NULL || ferror(out) != 0;
-    if ((out != NULL && fclose(out) != 0) || failed) {
-        status = sgl_fail_errno(failure, "cannot be written", validation->html);
-        sgl_new_file_discard(&file);
-        return status;
-    }
-    return sgl_new_file_publish(&file, failure);
+    return SGL_OK;
 }
 
 /* Without a measured figure there is no answer, and silence would pass for a good one. Requests
@@ -343,7 +321,7 @@ static int run(struct validation *validation, struct sgl_failure *failure)
     if (status == SGL_OK)
         status = check_measured(validation, failure);
     if (status == SGL_OK && validation->html != NULL)
-        status = write_html(validation, failure);
+        status = sgl_new_file_write(validation->html, write_page, validation, failure);
     return status;
 }
 

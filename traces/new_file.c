@@ -132,3 +132,28 @@ void sgl_new_file_discard(struct sgl_new_file *file)
         unlink(file->partial);
     release(file);
 }
+
+int sgl_new_file_write(const char *path, int (*write)(FILE *out, const void *context),
+                       const void *context, struct sgl_failure *failure)
+{
+    struct sgl_new_file file;
+    int status = sgl_new_file_open(&file, path, failure);
+
+    if (status != SGL_OK)
+        return status;
+    const int own = dup(file.descriptor); /* fclose closes it, and publish syncs the file's */
+    FILE *out = own >= 0 ? fdopen(own, "w") : NULL;
+    if (out != NULL)
+        status = write(out, context);
+    else if (own >= 0)
+        close(own);
+    const bool failed = out == NULL || ferror(out) != 0;
+    if ((out != NULL && fclose(out) != 0) || failed)
+        status = sgl_fail_errno(failure, "cannot be written", path);
+    else if (status != SGL_OK)
+        sgl_fail(failure, status, "out of memory for %.200s", path);
+    if (status == SGL_OK)
+        return sgl_new_file_publish(&file, failure);
+    sgl_new_file_discard(&file);
+    return status;
+}

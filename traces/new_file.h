@@ -20,6 +20,8 @@
 
 #include "core/failure.h"
 
+#include <stdio.h>
+
 struct sgl_new_file {
     char *path;     /* owned, as the next */
     char *partial;  /* path + ".partial": write here, through the descriptor or by name */
@@ -37,6 +39,11 @@ int sgl_new_file_open(struct sgl_new_file *file, const char *path, struct sgl_fa
 /* Everything must have been written. Releases the struct either way. On failure the partial file is
  * gone and what stood at the path is as it was, unless only syncing the folder failed. */
 int sgl_new_file_publish(struct sgl_new_file *file, struct sgl_failure *failure);
+
+/* All of it at once: what `write` writes becomes the file at the path, or nothing changes. A write
+ * that fails shows in the stream's error; memory that is out, as SGL_ENOMEM. */
+int sgl_new_file_write(const char *path, int (*write)(FILE *out, const void *context),
+                       const void *context, struct sgl_failure *failure);
 
 /* Fine for a struct that failed to open, or was published. */
 void sgl_new_file_discard(struct sgl_new_file *file);
