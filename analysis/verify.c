@@ -275,6 +275,33 @@ static void pass_gaps(struct verification *self)
         sgl_comparer_fail_reading(&self->comparer, got, SGL_LOG_ITL);
 }
 
+/* Nor are the bodies of requests. */
+static void pass_prompts(struct verification *self)
+{
+    struct sgl_log_value values[SGL_LOG_COLUMN_MAX];
+    struct sgl_log_value request[SGL_LOG_COLUMN_MAX];
+    int got;
+
+    while ((got = sgl_log_reader_next_row(self->reader, SGL_LOG_PROMPT, values,
+                                          &self->comparer.failure)) == 1) {
+        const int64_t number = values[SGL_LOG_PROMPT_REQUEST].integer;
+        got = sgl_log_reader_find_row(self->reader, SGL_LOG_REQUEST, number, request,
+                                      &self->comparer.failure);
+        if (got < 0)
+            break;
+        if (got == 0) {
+            sgl_comparer_differ(&self->comparer, SGL_LOG_PROMPT, values,
+                                "the body of a request that was never routed");
+            return;
+        }
+        const struct sgl_log_value *body = &values[SGL_LOG_PROMPT_BODY];
+        sgl_log_prompt(self->log, number, body->kind == SGL_LOG_TEXT ? body->bytes : NULL,
+                       (size_t)values[SGL_LOG_PROMPT_BODY_BYTES].integer);
+    }
+    if (got < 0)
+        sgl_comparer_fail_reading(&self->comparer, got, SGL_LOG_PROMPT);
+}
+
 static void check_totals(struct verification *self)
 {
     static const enum sgl_log_table tables[] = {SGL_LOG_WORKER,   SGL_LOG_REQUEST,
@@ -287,6 +314,8 @@ static void check_totals(struct verification *self)
             return;
     }
     pass_gaps(self);
+    if (!sgl_comparer_has_stopped(&self->comparer))
+        pass_prompts(self);
     if (sgl_comparer_has_stopped(&self->comparer))
         return;
     if (!sgl_log_reader_is_complete(self->reader)) {

@@ -183,7 +183,7 @@ static int compare(struct sgl_log_store *store, enum sgl_log_table table,
     /* What comes from the log itself is only counted, for the totals. */
     if (table == SGL_LOG_RUN)
         compare_total(self, values);
-    else if (table == SGL_LOG_ITL)
+    else if (table == SGL_LOG_ITL || table == SGL_LOG_PROMPT)
         self->row_counts[table]++;
     else
         compare_row(self, table, values);

@@ -53,8 +53,9 @@ size_t sgl_serve_guard_rows(struct sgl_serve_guard *g,
          "key or on loopback; else none)", 0},
         {"forward-authorization", 0, SGL_OPTION_FLAG, NULL, &g->forward_authorization,
          "send the client's Authorization field on to workers", 0},
-        {"log-prompts", 0, SGL_OPTION_CHOICE, "hash|none", &g->log_prompts,
-         "prefix ids in the log, or nothing of prompts; never their text", 0},
+        {"log-prompts", 0, SGL_OPTION_CHOICE, "none|hash|full", &g->log_prompts,
+         "in the log: nothing of prompts, their prefix ids, or these and the\n"
+         "bodies of requests as they came (whoever reads the log reads them)", 0},
         {"priority-forward", 0, SGL_OPTION_FLAG, NULL, &g->priority_forward,
          "leave \"priority\": \"high\"|\"normal\"|\"low\" in bodies for the workers", 0},
     };
@@ -138,6 +139,7 @@ static bool resolve_access(struct sgl_proxy_options *proxy, const struct sgl_ser
         access->hosts[i] = guard->allowed_workers.items[i];
     proxy->forwards_authorization = guard->forward_authorization;
     proxy->hides_prompts = strcmp(guard->log_prompts, "none") == 0;
+    proxy->logs_prompts = strcmp(guard->log_prompts, "full") == 0;
     return true;
 }
 

@@ -371,6 +371,10 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
     proxy->threads = (uint32_t)o->threads;
     proxy->seed = o->seed;
     proxy->log = strcmp(o->log, "none") == 0 ? NULL : o->log;
+    if (proxy->logs_prompts && proxy->log == NULL) {
+        sgl_complain("--log-prompts full needs --log PATH (where they go)");
+        return false;
+    }
     proxy->log_candidates =
         strcmp(o->log_candidates, "all") == 0 ? SGL_LOG_CANDIDATES_ALL : SGL_LOG_CANDIDATES_CHOSEN;
     proxy->log_buffer = o->log_buffer_mib * MEBIBYTE;

@@ -217,6 +217,14 @@ int sgl_gateway_reject(struct sgl_gateway *gateway, struct sgl_request *request,
     return status;
 }
 
+void sgl_gateway_keep_prompt(struct sgl_gateway *gateway, int64_t request, const char *body,
+                             size_t size)
+{
+    pthread_mutex_lock(&gateway->mutex);
+    sgl_journal_push_prompt(gateway->journal, request, body, size);
+    pthread_mutex_unlock(&gateway->mutex);
+}
+
 int sgl_gateway_feed(struct sgl_gateway *gateway, struct sgl_input *input,
                      struct sgl_failure *failure)
 {

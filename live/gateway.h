@@ -61,6 +61,10 @@ bool sgl_gateway_is_paired(const struct sgl_gateway *gateway);
 /* A request that is not to be routed at all: gets its number, and an outcome with that word. */
 int sgl_gateway_reject(struct sgl_gateway *gateway, struct sgl_request *request, const char *error);
 
+/* For the log: the body of a request that was just routed. Needs a journal. */
+void sgl_gateway_keep_prompt(struct sgl_gateway *gateway, int64_t request, const char *body,
+                             size_t size);
+
 /* Any other input but add_worker; now_ns is filled in here. */
 int sgl_gateway_feed(struct sgl_gateway *gateway, struct sgl_input *input,
                      struct sgl_failure *failure);

@@ -1,5 +1,6 @@
 #include "journal.h"
 
+#include "traces/utf8.h"
 #include "http_buffer.h"
 
 #include <pthread.h>
@@ -19,9 +20,9 @@
 
 /* A record: this head, then what its offsets point to (0: nothing). All of it is 16-aligned. */
 struct record {
-    size_t size; /* 0: the rest of the ring is unused, go on at its start */
-    uint64_t sequence;
-    uint64_t gap_dropped; /* a gap, and nothing else */
+    size_t size;       /* 0: the rest of the ring is unused, go on at its start */
+    uint64_t sequence; /* 0: the body of a request, input.request, and nothing else */
+    uint64_t count;    /* of a gap, and nothing else: inputs lost; of a body: bytes */
     struct sgl_input input;
     uint32_t request; /* offsets, from here on */
     uint32_t decision;
@@ -36,6 +37,7 @@ struct record {
     uint32_t model;
     uint32_t url;
     uint32_t error;
+    uint32_t body; /* a text */
 };
 
 _Static_assert(sizeof(struct record) % 16 == 0, "what follows a head is aligned");
@@ -64,6 +66,7 @@ struct sgl_journal {
     _Atomic size_t head;
     _Atomic size_t tail;
     _Atomic uint64_t dropped;
+    _Atomic uint64_t dropped_prompts;
     _Atomic bool has_failed;
     _Atomic bool is_closing;
     bool hides_prompts;
@@ -233,8 +236,7 @@ static bool put_gap(struct sgl_journal *journal, size_t kept_free)
 {
     if (journal->lost_count == 0)
         return true;
-    const struct record gap = {.sequence = journal->lost_sequence,
-                               .gap_dropped = journal->lost_count};
+    const struct record gap = {.sequence = journal->lost_sequence, .count = journal->lost_count};
     if (!put(journal, &gap, sizeof gap, kept_free))
         return false;
     journal->lost_count = 0;
@@ -267,6 +269,34 @@ void sgl_journal_push(struct sgl_journal *journal)
     drop(journal, 1);
 }
 
+/* May the text go into a log? It is one line of a file, and one value of a database. */
+static bool is_text(const char *body, size_t size)
+{
+    return size <= SGL_JOURNAL_PROMPT_MAX && memchr(body, '\0', size) == NULL &&
+           sgl_utf8_is_valid(body, size);
+}
+
+void sgl_journal_push_prompt(struct sgl_journal *journal, int64_t request, const char *body,
+                             size_t size)
+{
+    struct sgl_buffer *scratch = &journal->scratch;
+    struct record head = {.count = size, .input = {.request = request}};
+
+    if (is_text(body, size))
+        head.body = sizeof head;
+    sgl_buffer_clear(scratch, KEPT_FREE);
+    sgl_buffer_append(scratch, (const char *)&head, sizeof head);
+    if (head.body != 0) {
+        static const char zeros[16]; /* one at least, which ends the text */
+        sgl_buffer_append(scratch, body, size);
+        sgl_buffer_append(scratch, zeros, 16 - size % 16);
+    }
+    /* Half of the ring stays free: bodies are never in the way of what verify needs. */
+    if (scratch->has_failed || sgl_journal_has_failed(journal) ||
+        !put(journal, scratch->bytes, scratch->size, journal->ring_size / 2))
+        atomic_fetch_add_explicit(&journal->dropped_prompts, 1, memory_order_relaxed);
+}
+
 /* ---- the writer ---- */
 
 static const char *text_at(const struct record *record, size_t offset)
@@ -292,11 +322,15 @@ static void replay(struct sgl_journal *journal, struct record *record)
     struct sgl_input *input = &record->input;
 
     if (sgl_journal_has_failed(journal)) {
-        drop(journal, record->gap_dropped == 0);
+        drop(journal, record->sequence > 0 && record->count == 0);
         return;
     }
-    if (record->gap_dropped > 0) {
-        sgl_log_gap(journal->log, record->sequence, record->gap_dropped);
+    if (record->sequence == 0) {
+        sgl_log_prompt(journal->log, input->request, text_at(record, record->body), record->count);
+        return;
+    }
+    if (record->count > 0) {
+        sgl_log_gap(journal->log, record->sequence, record->count);
         return;
     }
     struct sgl_outcome_record *outcome = (void *)(base + record->outcome);
@@ -403,6 +437,11 @@ int sgl_journal_create(struct sgl_journal **journal_out, struct sgl_log *log, si
 uint64_t sgl_journal_dropped(const struct sgl_journal *journal)
 {
     return atomic_load_explicit(&journal->dropped, memory_order_relaxed);
+}
+
+uint64_t sgl_journal_dropped_prompts(const struct sgl_journal *journal)
+{
+    return atomic_load_explicit(&journal->dropped_prompts, memory_order_relaxed);
 }
 
 bool sgl_journal_has_failed(const struct sgl_journal *journal)

@@ -17,7 +17,7 @@
  *
  * A log that fails (disk full) is given up: what it had committed stays, later inputs are dropped
  * and counted. Serving goes on, and sgl_journal_failure says why.
- * Threads: begin and push under the caller's mutex; the counts from anywhere; create and close
+ * Threads: begin and pushes under the caller's mutex; the counts from anywhere; create and close
  * from one.
  */
 #ifndef SGL_LIVE_JOURNAL_H
@@ -41,6 +41,14 @@ void sgl_journal_begin(struct sgl_journal *journal);
 
 /* What the sink heard since then becomes a record; nothing, when the input was refused. */
 void sgl_journal_push(struct sgl_journal *journal);
+
+/* The body of a request that was routed; counted as a prompt, not as an input, when less than half
+ * of the ring is free. One that is longer than SGL_JOURNAL_PROMPT_MAX, or no text (UTF-8 without
+ * NUL), is kept as its size. */
+#define SGL_JOURNAL_PROMPT_MAX ((size_t)1024 * 1024)
+void sgl_journal_push_prompt(struct sgl_journal *journal, int64_t request, const char *body,
+                             size_t size);
+uint64_t sgl_journal_dropped_prompts(const struct sgl_journal *journal);
 
 uint64_t sgl_journal_dropped(const struct sgl_journal *journal);
 

@@ -240,6 +240,9 @@ static void put_log(struct sgl_buffer *out, const struct sgl_journal *journal)
     put_plain(out, "sglsim_log_dropped_inputs_total", "counter",
               "inputs that did not get into the decision log",
               journal != NULL ? sgl_journal_dropped(journal) : 0);
+    put_plain(out, "sglsim_log_dropped_prompts_total", "counter",
+              "bodies of requests that did not get into it, when it is to have them",
+              journal != NULL ? sgl_journal_dropped_prompts(journal) : 0);
     put_plain(out, "sglsim_log_failed", "gauge", "1: the decision log was given up",
               journal != NULL && sgl_journal_has_failed(journal));
 }

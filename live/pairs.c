@@ -467,6 +467,8 @@ void sgl_pair_send(struct sgl_relay *relay)
     const int status = sgl_gateway_route_pair(thread->gateway, &relay->request, &pair->decision,
                                               &relay->decision, NULL);
     count_decisions(relay);
+    if (status == SGL_OK)
+        sgl_relay_keep_prompt(relay);
     if (status != SGL_OK) {
         refuse(relay, 503, "server_error", "the router is out of memory");
     } else if (pair->decision.worker == SGL_NO_WORKER) {

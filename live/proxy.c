@@ -317,6 +317,7 @@ static void state_facts(const struct sgl_proxy *proxy, struct sgl_log *log)
     sgl_log_fact(log, "prompts",
                  !options->reads_prompts  ? "none"
                  : options->hides_prompts ? "left out"
+                 : options->logs_prompts  ? "full"
                                           : "hash");
 }
 

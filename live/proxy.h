@@ -63,6 +63,7 @@ struct sgl_proxy_options {
     uint16_t metrics_port;       /* 0: a free one */
     bool forwards_authorization; /* the client's, to workers */
     bool hides_prompts;          /* the log has no prefix ids */
+    bool logs_prompts;           /* it has the bodies of requests; needs a log */
 
     const char *log; /* NULL: none */
     enum sgl_log_candidates log_candidates;

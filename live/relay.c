@@ -173,6 +173,7 @@ static void send_alone(struct sgl_relay *relay)
         answer_failure(relay, 503, "server_error", "the router is out of memory");
         return;
     }
+    sgl_relay_keep_prompt(relay);
     sgl_count_decision(&thread->counters, relay->decision.reason, relay->attempt,
                        sgl_gateway_time(thread->gateway, uv_hrtime()) - relay->request.arrival_ns);
     if (relay->decision.worker == SGL_NO_WORKER) {

@@ -94,6 +94,9 @@ void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max);
 /* The client has its answer, or left: counts it, and the relay is over. */
 void sgl_relay_finish(struct sgl_relay *relay, int status);
 
+/* relay_events.c: the log gets the body of a request that was routed for the first time, when it is
+ * to have bodies. */
+void sgl_relay_keep_prompt(const struct sgl_relay *relay);
 /* relay_events.c: the event log hears of an attempt that failed, or of a 5xx to the client. */
 void sgl_relay_say_attempt(const struct sgl_relay *relay, const char *error);
 void sgl_relay_say_failed(const struct sgl_relay *relay, int status);

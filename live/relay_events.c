@@ -1,4 +1,4 @@
-/* What the event log is told of single requests. */
+/* What logs are told of single requests beside what the router hears. */
 #include "relay.h"
 
 #include "core/error_word.h"
@@ -29,4 +29,13 @@ void sgl_relay_say_failed(const struct sgl_relay *relay, int status)
 
     sgl_event_say(relay->thread->proxy->events, SGL_EVENT_KIND_request_failed, NULL, fields,
                   sizeof fields / sizeof fields[0]);
+}
+
+void sgl_relay_keep_prompt(const struct sgl_relay *relay)
+{
+    const struct sgl_proxy_thread *thread = relay->thread;
+
+    if (thread->options->logs_prompts && relay->attempt == 0)
+        sgl_gateway_keep_prompt(thread->gateway, relay->request.request, relay->exchange->body,
+                                relay->exchange->body_size);
 }

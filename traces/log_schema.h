@@ -15,6 +15,7 @@
  *     candidate   one row per worker that could have been chosen: why
  *     gap         sequence of the first of `dropped` inputs that were lost  (live logs only)
  *     itl         worker: how many gaps between tokens were how long  (simulated logs only)
+ *     prompt      request: its body, as the client sent it  (live logs that were told to only)
  *
  * A fact is stored once. The fields of an answer stand in `outcome`; the row of its input only has
  * what `outcome` lacks (queue_length, reported_ns). The request of a route stands in `request`,
@@ -105,7 +106,7 @@ extern const struct sgl_log_layout sgl_log_layouts[SGL_LOG_TABLE_COUNT];
 /* Logs were written before the table was: one without it has no rows of it. */
 static inline bool sgl_log_may_lack(enum sgl_log_table table)
 {
-    return table == SGL_LOG_ITL;
+    return table == SGL_LOG_ITL || table == SGL_LOG_PROMPT;
 }
 
 /* "integer", "text", ... */

@@ -359,6 +359,17 @@ void sgl_log_gap(struct sgl_log *log, uint64_t sequence, uint64_t dropped)
     put(log, SGL_LOG_GAP, values);
 }
 
+void sgl_log_prompt(struct sgl_log *log, int64_t request, const char *body, size_t size)
+{
+    const struct sgl_log_value values[SGL_LOG_PROMPT_COLUMN_COUNT] = {
+        [SGL_LOG_PROMPT_REQUEST] = sgl_log_integer(request),
+        [SGL_LOG_PROMPT_BODY_BYTES] = sgl_log_integer((int64_t)size),
+        [SGL_LOG_PROMPT_BODY] = sgl_log_text(body),
+    };
+
+    put(log, SGL_LOG_PROMPT, values);
+}
+
 void sgl_log_commit(struct sgl_log *log)
 {
     if (log->uncommitted > 0)

@@ -65,6 +65,10 @@ const char *sgl_log_failure(const struct sgl_log *log);
 /* Live only: `dropped` inputs from `sequence` on could not be kept for the log. */
 void sgl_log_gap(struct sgl_log *log, uint64_t sequence, uint64_t dropped);
 
+/* The body of a request, which only a live log that was told to keep prompts has. NULL: it is too
+ * long or no text, and only its size is kept. In any order. */
+void sgl_log_prompt(struct sgl_log *log, int64_t request, const char *body, size_t size);
+
 /* Of a durable log: what was logged so far survives a kill from here on. To be called between
  * inputs when nothing comes for a while; while inputs come, it happens by itself. */
 void sgl_log_commit(struct sgl_log *log);
