@@ -3,7 +3,8 @@
  *
  *     run/log.txt         "sglsim decision log, format 1": what the folder is
  *     run/run.csv, worker.csv, request.csv, input.csv, decision.csv, candidate.csv, outcome.csv,
- *         gap.csv         a table each, with the columns of log_columns.def
+ *         gap.csv, itl.csv
+ *                         a table each, with the columns of log_columns.def
  *     run/recorder.csv, client.csv
  *                         the two views (log_views.h), for people; never read back
  *
