@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import shlex
 import socket
@@ -437,6 +438,58 @@ def test_policies_of_mini_load_balancers_work_for_each_pool():
                 assert (turns[pool] == in_turn) == (policy == "round_robin"), turns
                 assert set(turns[pool]) == {first, first + 1, first + 2}
             sglsim("verify", router.log)
+
+
+def test_whatever_goes_wrong_nothing_is_left():
+    draws = random.Random(11)
+    faults = [{"status": 500}, {"status": 429}, {"hang": True}, {"cut_after": 1}, {"slow": 200},
+              {"malformed": True}, {"refuse": True}, {"unhealthy": True}]
+    with Emulate("--prefill-count", "2", "--decode-count", "2", "--time-scale", "20", "--worker",
+                 "kv_tokens=6000", "--room-timeout", "2") as workers, serve(
+        workers, "--request-timeout-secs", "3", "--disable-circuit-breaker", policy="least_outstanding"
+    ) as router:
+        sending = subprocess.Popen(
+            [PROGRAM, "load", SAMPLE, "--url", f"http://127.0.0.1:{router.port}", "--rate-scale",
+             "5", "--out", "none", "--quiet", "--json", "--timeout", "1s"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        while sending.poll() is None:
+            one, other = draws.sample(range(4), 2)
+            # The neighbour is asked: the one may have no port.
+            try:
+                workers.json("/emulate/faults", {"worker": one, **draws.choice(faults),
+                                                 "for_ms": draws.randint(20, 300)}, worker=other)
+            except OSError:
+                pass
+            time.sleep(0.1)
+        figures = json.loads(sending.communicate()[0])
+        assert figures["succeeded"] > 100 and figures["errors"], figures
+        wait_until(lambda: not any(map(is_refused, workers.ports)), "all to be back")
+        for worker in range(4):
+            workers.json("/emulate/faults", {"worker": worker}, worker=worker)
+        wait_idle(workers)
+        wait_until(lambda: post(router, generate())[0] == 200, "the router to find them well")
+        router.stop()
+        pending = router.rows(
+            "SELECT count(*) FROM decision d WHERE worker IS NOT NULL AND NOT EXISTS (SELECT 1 "
+            "FROM outcome o WHERE o.decision_sequence = d.sequence)")
+        assert pending == [(0,)], pending
+        print(f"    {figures['succeeded']} of 600 answered, {figures['errors']}")
+
+
+def test_memory_is_flat_over_ten_thousand_pairs():
+    with open("many.csv", "w", encoding="utf-8") as file:
+        file.write("arrival_time,prompt_tokens,output_tokens\n")
+        file.writelines(f"{i},8,2\n" for i in range(5000))
+    with Emulate(*PAIR, "--time-scale", "1000", "--worker", "kv_tokens=4096") as workers, serve(
+        workers
+    ) as router:
+        sizes = []
+        for seed in (1, 2):
+            load(f"http://127.0.0.1:{router.port}", "many.csv", "--concurrency", 32, "--out",
+                 "none", "--seed", seed)
+            sizes.append(workers.resident_kb())
+        assert workers.state(0)["finished"] == workers.state(1)["finished"] == 10000
+        assert sizes[1] - sizes[0] < 1024, sizes
 
 
 def free_ports(count):
