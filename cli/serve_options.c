@@ -121,7 +121,7 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "between looks at a worker's queue (/v1/loads, /get_load); 0: none", 0},
         {"half-close", 0, SGL_OPTION_CHOICE, "cancel|answer", &o->half_close,
          "a client that closed its sending side has left, or is answered", 0},
-        {"request-id-headers", 0, SGL_OPTION_TEXT, "NAME,...", &o->request_id_headers,
+        {"request-id-headers", 0, SGL_OPTION_TEXT, "NAME...", &o->request_id_headers,
          "fields that name a request, the first one present counts", 0},
         {"ca-cert-paths", 0, SGL_OPTION_TEXT, "FILE...", &o->ca_cert_paths,
          "authorities to trust https workers by, instead of the system's", 0},

@@ -57,6 +57,7 @@ static const struct folded {
     {"prefill", "prefill-urls", "http://HOST:PORT", ' '},
     {"decode", "decode-urls", "http://HOST:PORT", ' '},
     {NULL, "ca-cert-paths", "a file", ','},
+    {NULL, "request-id-headers", "the name of a field", ','},
 };
 
 static bool add(char *text, const struct folded *option, const char *value)
@@ -102,7 +103,9 @@ static int fold_one(char *text, const struct folded *option, int count, char **a
             return -1;
     }
     for (at++; at < count && arguments[at][0] != '-'; at++) {
-        const bool is_mine = is_list || (is_port(arguments[at]) && option == &folded[0]);
+        const bool is_url = strstr(arguments[at], "://") != NULL; /* a worker: an operand */
+        const bool is_mine = is_list ? !is_url || option->separator == ' '
+                                     : is_port(arguments[at]) && option == &folded[0];
         if (!is_mine)
             break;
         if (!add(text, option, arguments[at]))
@@ -113,7 +116,8 @@ static int fold_one(char *text, const struct folded *option, int count, char **a
 
 bool sgl_serve_pairs_fold(struct sgl_serve_pair_texts *texts, int *count, char **arguments)
 {
-    static char names[SGL_SERVE_FOLDED_COUNT][16] = {"--prefill", "--decode", "--ca-cert-paths"};
+    static char names[SGL_SERVE_FOLDED_COUNT][24] = {"--prefill", "--decode", "--ca-cert-paths",
+                                                     "--request-id-headers"};
     int used = 0;
 
     texts->arguments =

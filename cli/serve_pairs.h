@@ -3,7 +3,7 @@
  *
  *      --prefill URL [PORT|none] --decode URL            each as often as there are workers
  *      --prefill-urls URL [PORT|none] URL ...  --decode-urls URL ...       the same, in one list
- *      --ca-cert-paths FILE FILE ...                     not of pairs, but of the same kind
+ *      --ca-cert-paths FILE FILE ...  --request-id-headers NAME NAME ...   not of pairs, but alike
  *
  * Options take one argument each; these take several and may be repeated, as in SGLang's routers.
  * So a command line is folded before it is parsed: all that was said of one kind becomes one
@@ -16,7 +16,7 @@
 #include "options.h"
 
 #define SGL_SERVE_PAIR_TEXT_MAX 65536
-#define SGL_SERVE_FOLDED_COUNT 3 /* --prefill, --decode, --ca-cert-paths */
+#define SGL_SERVE_FOLDED_COUNT 4 /* --prefill, --decode, --ca-cert-paths, --request-id-headers */
 
 struct sgl_serve_pairs {
     bool is_asked; /* --pd-disaggregation */

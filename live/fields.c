@@ -70,3 +70,13 @@ size_t sgl_fields_drop_secrets(struct sgl_http_field *fields, size_t field_count
             fields[count++] = fields[i];
     return count;
 }
+
+size_t sgl_fields_drop(struct sgl_http_field *fields, size_t field_count, const char *name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < field_count; i++)
+        if (strcasecmp(fields[i].name, name) != 0)
+            fields[count++] = fields[i];
+    return count;
+}

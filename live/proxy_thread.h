@@ -159,6 +159,9 @@ bool sgl_field_is_hop(const struct sgl_http_field *field, const struct sgl_http_
 size_t sgl_fields_pass(const struct sgl_http_field *fields, size_t field_count, bool is_request,
                        struct sgl_http_field *out);
 
+/* Drops the fields of that name; returns how many are left. */
+size_t sgl_fields_drop(struct sgl_http_field *fields, size_t field_count, const char *name);
+
 /* Drops the fields by which the client proves who it is; returns how many are left. */
 size_t sgl_fields_drop_secrets(struct sgl_http_field *fields, size_t field_count);
 

@@ -256,9 +256,13 @@ static bool make_fields(struct sgl_relay *relay)
     relay->request_id = named != NULL ? named->value : relay->made_id;
     if (named == NULL)
         make_id(relay);
-    if (named == NULL || strcasecmp(named->name, "x-request-id") != 0)
+    if (named == NULL || strcasecmp(named->name, "x-request-id") != 0) {
+        /* The worker is told one name: the one that is in the log. */
+        relay->call.field_count =
+            sgl_fields_drop(relay->fields, relay->call.field_count, "x-request-id");
         relay->fields[relay->call.field_count++] =
             sgl_http_field("x-request-id", relay->request_id);
+    }
     relay->call.fields = relay->fields;
     return true;
 }

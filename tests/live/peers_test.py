@@ -73,6 +73,19 @@ def test_names_that_are_made_say_what_was_asked():
             ), names
 
 
+def test_requests_are_named_by_fields_of_ones_choice():
+    worker = Worker()
+    options = ("--request-id-headers", "custom-trace-id", "x-other", "--log-level", "info")
+    with Serve([worker], *QUICK, *options) as router:
+        for name, value, expected in (
+            ("custom-trace-id", "mine", "mine"), ("X-Other", "other", "other"), ("x-request-id", "not asked for", None),
+        ):
+            said = router.ask(fields=[(name, value)])[1]["x-request-id"]
+            assert said == expected or (expected is None and said.startswith("gnt-")), (name, said)
+            head = worker.requests[-1][0].decode().lower()
+            assert head.count("x-request-id: ") == 1 and "x-request-id: " + said in head, head
+
+
 def test_figures_have_a_port_of_their_own_when_asked_for():
     for options, fields in (
         (("--prometheus-port", "0", "--prometheus-host", "127.0.0.1"), []),
