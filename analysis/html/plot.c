@@ -109,12 +109,20 @@ static size_t log_ticks(const struct sgl_axis *axis, double *ticks)
     return count;
 }
 
+/* Even ones on a log axis, too, that is too short for two powers. */
+static size_t choose_ticks(const struct sgl_axis *axis, double *ticks)
+{
+    const size_t count = axis->is_log ? log_ticks(axis, ticks) : 0;
+
+    return count >= 2 ? count : linear_ticks(axis, ticks);
+}
+
 static void print_ticks(struct sgl_plot *plot)
 {
     FILE *out = plot->page->out;
     double ticks[TICKS_MAX];
     char text[32];
-    size_t count = plot->y.is_log ? log_ticks(&plot->y, ticks) : linear_ticks(&plot->y, ticks);
+    size_t count = choose_ticks(&plot->y, ticks);
 
     for (size_t i = 0; i < count; i++) {
         const double y = y_of(plot, ticks[i]);
@@ -133,7 +141,7 @@ static void print_ticks(struct sgl_plot *plot)
                     plot->x.tick_texts[i]);
         return;
     }
-    count = plot->x.is_log ? log_ticks(&plot->x, ticks) : linear_ticks(&plot->x, ticks);
+    count = choose_ticks(&plot->x, ticks);
     for (size_t i = 0; i < count; i++) {
         const double x = x_of(plot, ticks[i]);
         tick_text(&plot->x, ticks[i], text, sizeof text);

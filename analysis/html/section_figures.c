@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FOREST_WIDTH 170.0
 #define FOREST_HALF 77.0
@@ -46,7 +47,7 @@ static void print_forest(struct sgl_page *page, const struct sgl_effect *effect,
 {
     const double margin = page->comparison->margin;
 
-    sgl_page_print(page, "<td>");
+    sgl_page_print(page, "<td class=\"wide\">");
     if (effect->is_ratio && isfinite(effect->change)) {
         const double from = place(1 / (1 + margin) - 1, scale);
         sgl_page_print(page,
@@ -78,21 +79,24 @@ static void print_row(struct sgl_page *page, uint32_t load, uint32_t arm, int fi
     const bool is_first = !sgl_figure_is_latency(figure) ? figure == SGL_FIGURE_BEFORE_RATES + 1
                                                          : figure % SGL_STATISTIC_COUNT == 0;
 
-    sgl_page_print(page, "<tr%s><th scope=\"row\">%s</th><td class=\"l\">%s</td>",
+    sgl_page_print(page, "<tr%s><th scope=\"row\">%s</th><td class=\"l wide\">%s</td>",
                    is_first ? " class=\"first\"" : "", sgl_figure_name(figure, name),
                    sgl_figure_unit(figure));
     for (uint32_t side = 0; side < 2; side++) {
         const uint32_t shown = side == 0 ? 0 : arm;
         const bool is_saturated =
             sgl_arm_saturated(sgl_comparison_arm(comparison, load, shown), NULL) > 0;
-        sgl_page_print(page, "<td>%s</td>",
-                       sgl_text_level(sgl_comparison_level(comparison, load, shown, figure),
-                                      is_saturated, text, sizeof text));
+        sgl_text_level(sgl_comparison_level(comparison, load, shown, figure), is_saturated, text,
+                       sizeof text);
+        const size_t mean = strcspn(text, " ");
+        sgl_page_print(page, "<td>%.*s<span class=\"more\">%s</span></td>", (int)mean, text,
+                       text + mean);
     }
     sgl_page_print(page, "<td>%s</td>", sgl_text_change(effect, figure, text, sizeof text));
-    sgl_page_print(page, "<td>%s</td>", sgl_text_interval(effect, figure, text, sizeof text));
+    sgl_page_print(page, "<td class=\"more\">%s</td>",
+                   sgl_text_interval(effect, figure, text, sizeof text));
     print_forest(page, effect, scale);
-    sgl_page_print(page, "<td>");
+    sgl_page_print(page, "<td class=\"more\">");
     sgl_page_text(page, sgl_text_p(effect->p_holm, text, sizeof text));
     sgl_page_print(page, "</td><td class=\"l %s\">%s</td></tr>\n",
                    sgl_verdict_name(effect->verdict),
@@ -114,14 +118,16 @@ static void print_table(struct sgl_page *page, uint32_t load, uint32_t arm)
                         offered, sizeof offered),
         baseline->run_count, baseline->run_count == 1 ? "" : "s");
     sgl_page_table_begin(page, "figures", caption);
-    sgl_page_print(page,
-                   "<thead><tr><th class=\"l\" scope=\"col\">figure</th><th class=\"l\" "
-                   "scope=\"col\">unit</th><th scope=\"col\" class=\"t0\">A</th><th scope=\"col\" "
-                   "class=\"t%u\">%c</th><th scope=\"col\">change</th><th scope=\"col\">95 %% "
-                   "interval</th><th scope=\"col\">&minus;%.0f to +%.0f %%</th><th "
-                   "scope=\"col\">p</th><th class=\"l\" scope=\"col\">verdict</th></tr></thead>\n"
-                   "<tbody>\n",
-                   arm % 6, sgl_report_letter(arm), -100 * expm1(-scale), 100 * expm1(scale));
+    sgl_page_print(
+        page,
+        "<thead><tr><th class=\"l\" scope=\"col\">figure</th><th class=\"l wide\" "
+        "scope=\"col\">unit</th><th scope=\"col\" class=\"t0\">A</th><th scope=\"col\" "
+        "class=\"t%u\">%c</th><th scope=\"col\">change</th><th class=\"more\" "
+        "scope=\"col\">95 %% interval</th><th class=\"wide\" scope=\"col\">&minus;%.0f to "
+        "+%.0f %%</th><th class=\"more\" scope=\"col\">p</th><th class=\"l\" "
+        "scope=\"col\">verdict</th></tr></thead>\n"
+        "<tbody>\n",
+        arm % 6, sgl_report_letter(arm), -100 * expm1(-scale), 100 * expm1(scale));
     for (int figure = 0; figure < SGL_FIGURE_COUNT; figure++)
         if (sgl_comparison_level(comparison, load, 0, figure)->count > 0 ||
             sgl_comparison_level(comparison, load, arm, figure)->count > 0)
@@ -134,6 +140,8 @@ void sgl_section_figures(struct sgl_page *page)
 {
     const struct sgl_comparison *comparison = page->comparison;
 
+    sgl_page_paragraph(page, "note narrow",
+                       "Latencies in ms. Intervals and p are there on a wider screen: turn it.");
     for (uint32_t load = 0; load < comparison->load_count; load++)
         for (uint32_t arm = 1; arm < comparison->arm_count; arm++)
             print_table(page, load, arm);

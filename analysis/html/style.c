@@ -80,10 +80,14 @@ const char *const sgl_page_style[] = {
     "font-size:.88rem}dl.facts dt{color:var(--soft)}dl.facts dd{margin:0;min-width:0;"
     "overflow-wrap:anywhere}\n",
     "tbody th,thead th:first-child{position:sticky;left:0;background:var(--ground)}.box tbody th,"
-    ".box thead th:first-child{background:var(--panel)}@media (max-width:520px){table.figures "
-    "th:nth-child(2),table.figures td:nth-child(2){display:none}}\n",
+    ".box thead th:first-child{background:var(--panel)}.narrow{display:none}@media "
+    "(max-width:900px){table.figures{font-size:.8rem}table.figures "
+    ".wide{display:none}table.figures td,table.figures th{"
+    "padding:.16rem .35rem}}\n",
     "@media (max-width:520px){html{font-size:15px}.verdict{font-size:1.08rem}th,td{padding:.16rem "
-    ".4rem}dl.facts{display:block}dl.facts dd{margin:0 0 .4rem}}\n",
+    ".4rem}.narrow{display:block}table.figures{font-size:.76rem}table.figures .more{display:none}"
+    "table.figures td,table.figures th{padding:.16rem .2rem}dl.facts{display:block}dl.facts "
+    "dd{margin:0 0 .4rem}}\n",
     "@media print{:root{--ground:#fff;--ink:#000;--soft:#444}#theme,.skip,nav{display:none}"
     "main{max-width:none;padding:0}h2{break-after:avoid}.scroll{overflow:visible}}\n",
     NULL,
