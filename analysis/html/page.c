@@ -66,6 +66,11 @@ void sgl_page_grid_begin(struct sgl_page *page)
     fputs("<div class=\"grid\">\n", page->out);
 }
 
+void sgl_page_pairs_begin(struct sgl_page *page)
+{
+    fputs("<div class=\"grid pairs\">\n", page->out);
+}
+
 void sgl_page_grid_end(struct sgl_page *page)
 {
     fputs("</div>\n", page->out);

@@ -48,6 +48,8 @@ void sgl_page_table_end(struct sgl_page *page);
 
 /* A grid of pictures. */
 void sgl_page_grid_begin(struct sgl_page *page);
+/* The same for pictures that belong together two by two. */
+void sgl_page_pairs_begin(struct sgl_page *page);
 void sgl_page_grid_end(struct sgl_page *page);
 
 /* The arm's letter in its colour. */

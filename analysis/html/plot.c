@@ -90,7 +90,7 @@ static size_t linear_ticks(const struct sgl_axis *axis, double *ticks)
 }
 
 /* Powers of ten; with 2 and 5 between when there are few; every second or third when there are
- * many. */
+ * many. Those of a linear axis when the range holds none of them. */
 static size_t log_ticks(const struct sgl_axis *axis, double *ticks)
 {
     const double decades = log10(axis->most / axis->least);
@@ -106,7 +106,7 @@ static size_t log_ticks(const struct sgl_axis *axis, double *ticks)
                 e % stride == 0 && count < TICKS_MAX)
                 ticks[count++] = value;
         }
-    return count;
+    return count > 1 ? count : linear_ticks(axis, ticks);
 }
 
 /* Even ones on a log axis, too, that is too short for two powers. */
@@ -189,8 +189,14 @@ void sgl_plot_line(struct sgl_plot *plot, const double *x, const double *y, size
             is_down = false;
             continue;
         }
-        fprintf(out, "%c%.1f %.1f", is_down ? 'L' : 'M', x_of(plot, x[i]), y_of(plot, y[i]));
-        is_down = true;
+        /* What leaves the frame ends at it: drawn on, it would run along the edge. */
+        const bool is_beyond = x[i] > plot->x.most;
+        const double share =
+            is_beyond && is_down ? (plot->x.most - x[i - 1]) / (x[i] - x[i - 1]) : 1;
+        if (!is_beyond || is_down)
+            fprintf(out, "%c%.1f %.1f", is_down ? 'L' : 'M', x_of(plot, x[i]),
+                    y_of(plot, share < 1 ? y[i - 1] + share * (y[i] - y[i - 1]) : y[i]));
+        is_down = !is_beyond;
     }
     fputs("\"/>\n", out);
 }

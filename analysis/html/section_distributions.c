@@ -66,7 +66,7 @@ void sgl_section_distributions(struct sgl_page *page)
                        "the most of any run. The tails end where one request in 10,000 is left. "
                        "itl is of gaps between two tokens, of which a request has many; its "
                        "quantiles are known to 0.8 %%.");
-    sgl_page_grid_begin(page);
+    sgl_page_pairs_begin(page);
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
         if (sgl_metric_is_measured(page->comparison, 0, (enum sgl_metric)m)) {
             draw(page, (enum sgl_metric)m, false);

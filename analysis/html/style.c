@@ -52,7 +52,8 @@ const char *const sgl_page_style[] = {
     "td.heat{text-align:center;min-width:2.6em}\n",
     ".grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,310px),1fr));"
     "gap:.6rem 1.2rem;margin:.6rem 0}figure{margin:0;break-inside:avoid}svg.plot{width:100%;"
-    "height:auto;display:block;max-width:460px}\n",
+    "height:auto;display:block;max-width:460px}@media (min-width:620px){.grid.pairs{"
+    "grid-template-columns:repeat(2,minmax(0,460px))}}\n",
     "svg text{fill:var(--soft);font-size:11px;font-family:inherit}svg .head{fill:var(--ink);"
     "font-size:12px;font-weight:600}svg .frame{stroke:var(--rule);fill:none}svg .tick{"
     "stroke:var(--rule);stroke-width:1}svg .zero{stroke:var(--soft);stroke-width:1}svg "
