@@ -104,8 +104,10 @@ static void draw_against_load(struct sgl_page *page, const char *title, bool is_
             sgl_axis_hold(&plot.x, mean_of(sgl_comparison_arm(comparison, load, arm), offered));
             sgl_axis_hold(&plot.y, mean_of(sgl_comparison_arm(comparison, load, arm), value));
         }
-    if (is_percent)
+    if (is_percent) {
+        sgl_axis_hold(&plot.y, 0);
         sgl_axis_hold(&plot.y, 1);
+    }
     sgl_axis_settle(&plot.x);
     sgl_axis_settle(&plot.y);
     sgl_plot_begin(&plot, page, title, "One point per load, the mean over runs; lines join them.");
