@@ -56,6 +56,10 @@ size_t sgl_serve_guard_rows(struct sgl_serve_guard *g,
         {"log-prompts", 0, SGL_OPTION_CHOICE, "none|hash|full", &g->log_prompts,
          "in the log: nothing of prompts, their prefix ids, or these and the\n"
          "bodies of requests as they came (whoever reads the log reads them)", 0},
+        {"ask-usage", 0, SGL_OPTION_FLAG, NULL, &g->ask_usage,
+         "put stream_options.include_usage into streams of /v1/ that have no\n"
+         "stream_options: else they count no tokens, and policies that learn\n"
+         "from tokens learn nothing of them (clients get one event more)", 0},
         {"priority-forward", 0, SGL_OPTION_FLAG, NULL, &g->priority_forward,
          "leave \"priority\": \"high\"|\"normal\"|\"low\" in bodies for the workers", 0},
     };
@@ -113,6 +117,7 @@ static bool resolve_admission(struct sgl_proxy_options *proxy, const struct sgl_
     proxy->tenant_rate = rate_of(guard->tenant_rate_limit);
     proxy->tenant_header = guard->tenant_header[0] != '\0' ? guard->tenant_header : NULL;
     proxy->forwards_priority = guard->priority_forward;
+    proxy->asks_for_usage = guard->ask_usage;
     return true;
 }
 

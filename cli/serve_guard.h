@@ -16,6 +16,7 @@ struct sgl_serve_guard {
     double tenant_rate_limit;
     const char *tenant_header;
     bool priority_forward;
+    bool ask_usage;
     const char *api_key; /* "": none; so the next */
     const char *admin_api_key;
     const char *admin_host;

@@ -310,6 +310,9 @@ static void state_facts(const struct sgl_proxy *proxy, struct sgl_log *log)
                  "absent for answers that are not streams");
     sgl_log_fact(log, "queue_time_ns", "as the worker said; absent when it did not");
     sgl_log_fact(log, "tokens", "as the worker said in meta_info or usage; absent when it did not");
+    if (options->asks_for_usage)
+        sgl_log_fact(log, "stream_usage",
+                     "asked for: streams of /v1/ without stream_options were given them");
     if (options->policy[SGL_POOL_PREFILL] != NULL) {
         snprintf(text, sizeof text, "%llu", (unsigned long long)proxy->room_key);
         sgl_log_fact(log, "room_key", text);

@@ -54,6 +54,7 @@ struct sgl_proxy_options {
     struct sgl_token_rate tenant_rate; /* of each tenant; zeroed: no limit */
     const char *tenant_header;         /* that names a request's tenant; NULL: none does */
     bool forwards_priority;
+    bool asks_for_usage; /* of streams of OpenAI's API: usage_field.h */
 
     struct sgl_access access;  /* control_host: `host` when there is no control listener */
     bool has_control_listener; /* at access.control_host */

@@ -57,7 +57,7 @@ struct sgl_relay {
     enum sgl_relay_state state;
 
     struct sgl_gate_waiter waiter; /* its place, when there is a gate */
-    struct sgl_buffer cut_body;    /* the body without the word of its priority, when it had one */
+    struct sgl_buffer cut_body;    /* the body that is sent, where it is not the client's own */
     struct sgl_request request;
     struct sgl_prompt prompt;
     struct sgl_decision decision;

@@ -4,6 +4,7 @@
 #include "core/absent.h"
 #include "core/error_word.h"
 #include "priority.h"
+#include "usage_field.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,24 @@ static bool read_priority(struct sgl_relay *relay)
     relay->call.body = relay->cut_body.bytes;
     relay->call.body_size = relay->cut_body.size;
     return !relay->cut_body.has_failed;
+}
+
+/* False: no memory for a body with the field. */
+static bool ask_for_usage(struct sgl_relay *relay)
+{
+    struct sgl_call *call = &relay->call;
+    struct sgl_buffer asked = {0};
+    size_t place;
+
+    if (!relay->thread->options->asks_for_usage ||
+        !sgl_usage_is_wanting(call->target, call->body, call->body_size, &place))
+        return true;
+    sgl_usage_write(&asked, call->body, call->body_size, place);
+    sgl_buffer_release(&relay->cut_body);
+    relay->cut_body = asked;
+    call->body = asked.bytes;
+    call->body_size = asked.size;
+    return !asked.has_failed;
 }
 
 static int64_t now(const struct sgl_proxy_thread *thread)
@@ -81,7 +100,7 @@ bool sgl_relay_admit(struct sgl_relay *relay)
     const struct sgl_http_field *tenant =
         header != NULL ? sgl_http_find(relay->exchange, header) : NULL;
 
-    if (!read_priority(relay)) {
+    if (!read_priority(relay) || !ask_for_usage(relay)) {
         sgl_relay_answer_error(relay, 503, "server_error", "out of memory");
         sgl_relay_finish(relay, 503);
         return false;
