@@ -50,6 +50,9 @@ static bool grow_workers(struct sgl_detail *self)
     char **urls = realloc(self->urls, capacity * sizeof *urls);
     if (urls != NULL)
         self->urls = urls;
+    enum sgl_pool *pools = realloc(self->pools, capacity * sizeof *pools);
+    if (pools != NULL)
+        self->pools = pools;
     int64_t *outstanding = realloc(self->outstanding, capacity * sizeof *outstanding);
     if (outstanding != NULL)
         self->outstanding = outstanding;
@@ -60,13 +63,13 @@ static bool grow_workers(struct sgl_detail *self)
         realloc(self->moments, (size_t)capacity * BINS * sizeof *moments);
     if (moments != NULL)
         self->moments = moments;
-    if (urls == NULL || outstanding == NULL || since_ns == NULL || moments == NULL)
+    if (urls == NULL || pools == NULL || outstanding == NULL || since_ns == NULL || moments == NULL)
         return false;
     self->worker_capacity = capacity;
     return true;
 }
 
-static void add_worker(struct sgl_detail *self, const char *url)
+static void add_worker(struct sgl_detail *self, const char *url, enum sgl_pool pool)
 {
     const uint32_t w = self->worker_count;
 
@@ -74,6 +77,7 @@ static void add_worker(struct sgl_detail *self, const char *url)
         self->is_out_of_memory = true;
         return;
     }
+    self->pools[w] = pool;
     self->urls[w] = strdup(url);
     if (self->urls[w] == NULL) {
         self->is_out_of_memory = true;
@@ -122,7 +126,7 @@ static void hear_input(struct sgl_sink *sink, uint64_t sequence, const struct sg
 
     (void)sequence;
     if (input->kind == SGL_INPUT_ADD_WORKER)
-        add_worker(self, input->added.url);
+        add_worker(self, input->added.url, input->pool);
     if (input->kind != SGL_INPUT_ROUTE)
         return;
     struct sgl_request_detail *place = place_of(self, input->request);
@@ -134,7 +138,8 @@ static void hear_input(struct sgl_sink *sink, uint64_t sequence, const struct sg
 
 /* What the candidates say of one decision. */
 static void read_candidates(struct sgl_detail *self, struct sgl_request_detail *place, size_t bin,
-                            const struct sgl_candidate *candidates, uint32_t count)
+                            bool is_of_prompts, const struct sgl_candidate *candidates,
+                            uint32_t count)
 {
     double best = -(double)INFINITY;
     double second = -(double)INFINITY;
@@ -158,11 +163,13 @@ static void read_candidates(struct sgl_detail *self, struct sgl_request_detail *
             second = row->score;
         }
         /* fmax gives the other value when one is NaN. */
-        place->matched_best = fmax(place->matched_best, row->matched_fraction);
+        if (is_of_prompts)
+            place->matched_best = fmax(place->matched_best, row->matched_fraction);
         if (place->outstanding_least == SGL_ABSENT || row->outstanding < place->outstanding_least)
             place->outstanding_least = row->outstanding;
         if (row->worker == place->worker) {
-            place->matched_chosen = row->matched_fraction;
+            if (is_of_prompts)
+                place->matched_chosen = row->matched_fraction;
             place->outstanding = row->outstanding;
         }
     }
@@ -181,7 +188,12 @@ static void hear_decision(struct sgl_sink *sink, const struct sgl_decision *deci
         return;
     place->reason = decision->reason;
     place->worker = decision->worker < self->worker_count ? decision->worker : SGL_NO_WORKER;
-    read_candidates(self, place, bin_of(self, decision->now_ns), candidates, candidate_count);
+    if (decision->pool == SGL_POOL_DECODE) { /* not what the prefill pool saw */
+        place->outstanding = SGL_ABSENT;
+        place->outstanding_least = SGL_ABSENT;
+    }
+    read_candidates(self, place, bin_of(self, decision->now_ns), decision->pool != SGL_POOL_DECODE,
+                    candidates, candidate_count);
     if (place->worker == SGL_NO_WORKER)
         return;
     settle(self, place->worker, decision->now_ns);
@@ -201,13 +213,21 @@ static void hear_outcome(struct sgl_sink *sink, const struct sgl_outcome_record 
         if (self->outstanding[record->worker] > 0)
             self->outstanding[record->worker]--;
     }
+    if (outcome->success && record->pool == SGL_POOL_PREFILL) {
+        place->values[SGL_METRIC_QUEUE_TIME] =
+            sgl_metric_value(SGL_METRIC_QUEUE_TIME, outcome) / 1e6;
+        place->cached_tokens = outcome->cached_tokens;
+        return; /* its answer comes from the other half */
+    }
     place->is_answered = true;
     place->success = outcome->success;
     if (!outcome->success)
         return;
     for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
-        place->values[m] = sgl_metric_value((enum sgl_metric)m, outcome) / 1e6;
-    place->cached_tokens = outcome->cached_tokens;
+        if (m != SGL_METRIC_QUEUE_TIME || record->pool != SGL_POOL_DECODE)
+            place->values[m] = sgl_metric_value((enum sgl_metric)m, outcome) / 1e6;
+    if (record->pool != SGL_POOL_DECODE)
+        place->cached_tokens = outcome->cached_tokens;
     if (outcome->prompt_tokens != SGL_ABSENT)
         place->prompt_tokens = outcome->prompt_tokens;
 }
@@ -250,6 +270,7 @@ void sgl_detail_destroy(struct sgl_detail *self)
     for (uint32_t w = 0; w < self->worker_count; w++)
         free(self->urls[w]);
     free(self->urls);
+    free(self->pools);
     free(self->requests);
     free(self->moments);
     free(self->outstanding);

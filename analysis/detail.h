@@ -6,6 +6,10 @@
  *     moments    the span of the arrivals in 240 equal bins, per worker:
  *                mean outstanding | last score and gradients seen | had it a gradient?
  *
+ * In a fleet of pairs a request is its decode leg: worker, reason, margin and times are that one's;
+ * queue time, matches and what was cached are of the prefill leg. Workers of both pools have their
+ * moments.
+ *
  * The load of a worker is exact: the integral over a bin of the requests sent and not yet answered.
  * What happens after the span counts in the last bin. Memory: about 130 bytes a request.
  */
@@ -50,7 +54,8 @@ struct sgl_detail {
     struct sgl_request_detail *requests; /* owned; by number */
     uint32_t request_count;
     uint32_t request_capacity;
-    char **urls; /* owned, each too */
+    char **urls;          /* owned, each too */
+    enum sgl_pool *pools; /* owned; by worker */
     uint32_t worker_count;
     uint32_t worker_capacity;
     int64_t span_ns;

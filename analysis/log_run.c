@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +21,8 @@ struct playback {
     int has_candidate;
     int has_outcome;
     struct sgl_candidate candidates[CANDIDATES_MAX];
-    int64_t *sent_ns; /* by request; owned */
-    size_t sent_capacity;
+    int64_t *sent_ns[2]; /* by request, to a decode pool or to another; owned */
+    size_t sent_capacity[2];
 };
 
 static char *copy(const struct sgl_log_reader *reader, const char *key)
@@ -31,23 +32,40 @@ static char *copy(const struct sgl_log_reader *reader, const char *key)
     return value != NULL ? strdup(value) : NULL;
 }
 
-static bool note_sent(struct playback *self, int64_t request, int64_t now_ns)
+/* NULL: the log names none. */
+static char *copy_policy(const struct sgl_log_reader *reader)
 {
+    const char *prefill = sgl_log_reader_fact(reader, "policy.prefill");
+    const char *decode = sgl_log_reader_fact(reader, "policy.decode");
+
+    if (prefill == NULL || decode == NULL)
+        return copy(reader, "policy.regular");
+    const size_t size = strlen(prefill) + strlen(decode) + sizeof "prefill , decode ";
+    char *text = malloc(size);
+    if (text != NULL)
+        snprintf(text, size, "prefill %s, decode %s", prefill, decode);
+    return text;
+}
+
+static bool note_sent(struct playback *self, int64_t request, enum sgl_pool pool, int64_t now_ns)
+{
+    const int side = pool == SGL_POOL_DECODE;
+
     if (request < 0 || request > UINT32_MAX)
         return true;
-    if ((size_t)request >= self->sent_capacity) {
-        size_t capacity = self->sent_capacity > 0 ? self->sent_capacity : 1024;
+    if ((size_t)request >= self->sent_capacity[side]) {
+        size_t capacity = self->sent_capacity[side] > 0 ? self->sent_capacity[side] : 1024;
         while (capacity <= (size_t)request)
             capacity *= 2;
-        int64_t *sent_ns = realloc(self->sent_ns, capacity * sizeof *sent_ns);
+        int64_t *sent_ns = realloc(self->sent_ns[side], capacity * sizeof *sent_ns);
         if (sent_ns == NULL)
             return false;
-        for (size_t i = self->sent_capacity; i < capacity; i++)
+        for (size_t i = self->sent_capacity[side]; i < capacity; i++)
             sent_ns[i] = SGL_ABSENT;
-        self->sent_ns = sent_ns;
-        self->sent_capacity = capacity;
+        self->sent_ns[side] = sent_ns;
+        self->sent_capacity[side] = capacity;
     }
-    self->sent_ns[request] = now_ns;
+    self->sent_ns[side][request] = now_ns;
     return true;
 }
 
@@ -67,7 +85,7 @@ static int play_decision(struct playback *self, int64_t now_ns, struct sgl_failu
         return self->has_candidate;
     self->decision.now_ns = now_ns;
     self->sink->ops->decision(self->sink, &self->decision, self->candidates, count);
-    if (!note_sent(self, self->decision.request, now_ns))
+    if (!note_sent(self, self->decision.request, self->decision.pool, now_ns))
         return sgl_fail(failure, SGL_ENOMEM, "out of memory for the requests of a log");
     self->has_decision = sgl_log_reader_next_decision(self->reader, &self->decision, failure);
     return self->has_decision < 0 ? self->has_decision : SGL_OK;
@@ -77,13 +95,14 @@ static int play_outcome(struct playback *self, int64_t now_ns, struct sgl_failur
 {
     struct sgl_outcome_record *record = &self->outcome.record;
     const int64_t request = record->request;
+    const int side = record->pool == SGL_POOL_DECODE;
 
     record->now_ns = now_ns;
     record->outcome = &self->outcome.outcome;
-    record->sent_ns =
-        request >= 0 && (uint64_t)request < self->sent_capacity && record->worker != SGL_NO_WORKER
-            ? self->sent_ns[request]
-            : SGL_ABSENT;
+    record->sent_ns = request >= 0 && (uint64_t)request < self->sent_capacity[side] &&
+                              record->worker != SGL_NO_WORKER
+                          ? self->sent_ns[side][request]
+                          : SGL_ABSENT;
     self->sink->ops->outcome(self->sink, record);
     self->has_outcome = sgl_log_reader_next_outcome(self->reader, &self->outcome, failure);
     return self->has_outcome < 0 ? self->has_outcome : SGL_OK;
@@ -137,7 +156,7 @@ static int look_over(struct sgl_log_run *run, const char *path, int64_t *span_ns
     *span_ns_out = 0;
     if (status != SGL_OK)
         return status;
-    run->policy = copy(reader, "policy.regular");
+    run->policy = copy_policy(reader);
     run->kind = copy(reader, "kind");
     run->trace_digest = copy(reader, "trace_digest");
     run->version = copy(reader, "version");
@@ -163,10 +182,7 @@ static int look_over(struct sgl_log_run *run, const char *path, int64_t *span_ns
     }
     sgl_log_reader_close(reader);
     if (status == SGL_OK && run->policy == NULL)
-        return sgl_fail(failure, SGL_EINVAL,
-                        "%.200s: the log names no policy of the regular pool (prefill and decode "
-                        "pools cannot be compared yet)",
-                        path);
+        return sgl_fail(failure, SGL_EINVAL, "%.200s: the log names no policy", path);
     return status;
 }
 
@@ -204,7 +220,8 @@ int sgl_log_run_read(struct sgl_log_run *run, const char *path,
     if (status == SGL_OK)
         sgl_run_fill(&run->run, summary, &result);
     sgl_summary_destroy(summary);
-    free(playback != NULL ? playback->sent_ns : NULL);
+    for (int side = 0; playback != NULL && side < 2; side++)
+        free(playback->sent_ns[side]);
     free(playback);
     if (status != SGL_OK)
         sgl_log_run_release(run);

@@ -3,6 +3,8 @@
  *
  *     inputs, decisions, candidates, outcomes of the log --sinks--> struct sgl_run, sgl_detail
  *
+ * Logs of pairs, too: a request is then measured as summary.h and detail.h say.
+ *
  * The log is played back, not executed again: its decisions are those that were made.
  */
 #ifndef SGL_ANALYSIS_LOG_RUN_H
@@ -15,7 +17,7 @@ struct sgl_log_run {
     struct sgl_run run;
     struct sgl_detail *detail; /* owned */
     char *path;                /* owned, as all texts */
-    char *policy;              /* of the regular pool, resolved */
+    char *policy;              /* resolved; of pairs "prefill P, decode D" */
     char *kind;                /* "sim" or "live" */
     char *trace_digest;        /* NULL: it was no replay of a trace */
     char *version;

@@ -127,7 +127,8 @@ static json_t *worker_json(const struct sgl_detail *detail, uint32_t worker)
     };
     json_t *object = json_object();
 
-    if (!sgl_json_set(object, "url", sgl_json_text(detail->urls[worker])))
+    if (!sgl_json_set(object, "url", sgl_json_text(detail->urls[worker])) ||
+        !sgl_json_set(object, "pool", sgl_json_text(sgl_pool_name(detail->pools[worker]))))
         return NULL;
     for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++) {
         if (columns[c].is_gradient && !detail->has_gradients)

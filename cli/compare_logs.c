@@ -190,6 +190,13 @@ static bool state(struct sgl_compare *compare)
                                                 "difference may be theirs");
             break;
         }
+    for (uint32_t i = 0; i < compare->log_count && is_stated; i++)
+        if (strncmp(compare->logs[i].policy, "prefill ", strlen("prefill ")) == 0) {
+            is_stated = sgl_report_note(report, "of pairs a request is measured by its decode leg, "
+                                                "queue_time and cached tokens by its prefill leg; "
+                                                "the Jain index is of the less even pool");
+            break;
+        }
     if (is_stated && strcmp(report->kind, "mixed") == 0)
         is_stated = sgl_report_note(report, "simulated and live logs: a difference may be the "
                                             "simulator's error, not a policy's doing");
