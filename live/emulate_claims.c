@@ -240,12 +240,24 @@ static uint32_t find_address(struct sgl_emulate_prefills *prefills,
     return prefills->address_count++;
 }
 
+/* What a null port means here: as told, or, where ports are any free ones, that of the first prefill
+ * worker of this process. */
+static uint16_t null_port(const struct sgl_emulate_run *run)
+{
+    const uint16_t port = run->options->bootstrap_port;
+
+    for (uint32_t i = 0; port == 0 && i < run->worker_count; i++)
+        if (run->workers[i].role == SGL_EMULATE_PREFILL)
+            return run->workers[i].bootstrap_port;
+    return port;
+}
+
 static bool start(struct sgl_emulate_claim *claim, const struct sgl_emulate_meeting *meeting)
 {
     static struct sgl_http_field field = {"Content-Type", "application/json", 12, 16};
     const struct sgl_emulate_worker *worker = claim->flight->worker;
     struct sgl_emulate_prefills *prefills = worker->run->prefills;
-    const uint32_t address = find_address(prefills, meeting, worker->run->options->bootstrap_port);
+    const uint32_t address = find_address(prefills, meeting, null_port(worker->run));
 
     if (address == ADDRESSES_MAX)
         return false;

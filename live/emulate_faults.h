@@ -5,13 +5,13 @@
  *     GET  /emulate/faults                                       is off; {} is a well worker
  *
  *     slow        factor on the time of its engine steps (from 0.001 to 1000)
- *     hang        new requests are taken and never answered
+ *     hang        new requests are taken and never answered; legs of pairs open and claim no room
  *     status      new requests get this status (400 to 599) at once
  *     cut_after   a stream is cut after that many tokens; an answer is cut after its head
  *     malformed   events and answers are no JSON
  *     unhealthy   /health and /health_generate answer 503
- *     refuse      the process is gone: its port is closed and all connections are cut, its requests
- *                 and its cache are lost (it happens 20 ms after the answer)
+ *     refuse      the process is gone: its ports are closed and all connections are cut, its
+ *                 requests, its rooms and its cache are lost (it happens 20 ms after the answer)
  *     for_ms      all of it ends after that time; else when it is switched off
  *     worker      the state of that worker (from 0) instead of the one that was asked: how one that
  *                 refuses is brought back

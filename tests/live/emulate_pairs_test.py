@@ -123,6 +123,16 @@ def test_separate_processes_meet_over_the_bootstrap_port():
         wait_idle(decode)
 
 
+def test_no_port_means_the_workers_own():
+    with Emulate(*PAIR) as workers:
+        prefill, decode = workers.urls
+        with Serve([], "--pd-disaggregation", "--prefill", prefill, "none", "--decode", decode) as (
+            router
+        ):
+            assert post(router, generate())[0] == 200
+            assert post(router, generate(["a", "b"]))[0] == 200
+
+
 def test_what_does_not_say_where_to_meet_is_refused():
     with Emulate(*PAIR) as workers:
         for worker in (0, 1):
