@@ -240,8 +240,8 @@ static uint32_t find_address(struct sgl_emulate_prefills *prefills,
     return prefills->address_count++;
 }
 
-/* What a null port means here: as told, or, where ports are any free ones, that of the first prefill
- * worker of this process. */
+/* What a null port means here: as told, or, where ports are any free ones, that of the first
+ * prefill worker of this process. */
 static uint16_t null_port(const struct sgl_emulate_run *run)
 {
     const uint16_t port = run->options->bootstrap_port;
