@@ -30,7 +30,7 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .seed = 1,
         .log = "none",
         .log_candidates = "all",
-        .log_buffer_mib = 64,
+        .log_buffer_mib = 32,
         .max_payload_size = 10 * MEBIBYTE,
         .request_timeout_s = NAN,
         .stream_idle_timeout_s = 60,

@@ -12,11 +12,11 @@
 #include <uv.h>
 
 #define RING_LEAST ((size_t)1024 * 1024)
-#define KEPT_FREE ((size_t)64 * 1024) /* for inputs about workers */
-#define RESTARTED_FROM ((size_t)1024 * 1024)
-#define LAP ((size_t)8 * 1024 * 1024) /* of the ring, while the writer keeps up */
-#define NAP_NS 5000000                /* of the writer, when there is nothing to write */
-#define COMMIT_NAPS 200               /* and after so many it commits */
+#define KEPT_FREE ((size_t)64 * 1024)      /* for inputs about workers */
+#define RESTARTED_FROM ((size_t)64 * 1024) /* so that what is written to is in the cache */
+#define LAP ((size_t)8 * 1024 * 1024)      /* of the ring, while the writer keeps up */
+#define NAP_NS 5000000                     /* of the writer, when there is nothing to write */
+#define COMMIT_NAPS 200                    /* and after so many it commits */
 
 /* A record: this head, then what its offsets point to (0: nothing). All of it is 16-aligned. */
 struct record {
