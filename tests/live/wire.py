@@ -10,6 +10,7 @@ reader calls BAD has passed on a riddle.
 
 import asyncio
 import re
+import socket
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])")
@@ -215,14 +216,19 @@ class Recorder:
         writer.close()
 
 
-async def exchange(port, data, patience=1.0):
-    """What comes back until the other side closes. When it is silent that long, our side is shut."""
+async def exchange(port, data, patience=1.0, cuts=()):
+    """What comes back until the other side closes. When it is silent that long, our side is shut. The
+    data is sent in pieces, if it is to be cut."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     answer = b""
     has_shut = False
     try:
-        writer.write(data)
-        await writer.drain()
+        for begin, end in zip((0, *cuts), (*cuts, len(data))):
+            writer.write(data[begin:end])
+            await writer.drain()
+            if end < len(data):
+                await asyncio.sleep(0.002)
         while True:
             try:
                 got = await asyncio.wait_for(reader.read(65536), patience)
