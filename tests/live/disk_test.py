@@ -14,6 +14,10 @@ import time
 from live import run, sglsim
 from serving import Serve, Worker, wait_until
 
+# The leak sanitizer cannot look at a process that is being traced.
+os.environ["LSAN_OPTIONS"] = "detect_leaks=0"
+
+
 def attached(pids, calls, fault):
     """strace beside a process, once it has every thread."""
     named = [part for pid in pids for part in ("-p", str(pid))]

@@ -86,7 +86,7 @@ def test_what_is_not_there_is_refused_with_a_word():
 
 
 def test_what_nobody_has_gets_the_nearest_name():
-    for wrong, near in (("--que-size", "queue-size"), ("--cb-timeout-duration-sec", "cb-timeout"),
+    for wrong, near in (("--que-size", "queue-size"), ("--cb-timeout-durration-secs", "cb-timeout-duration-secs"),
                         ("--health-check-intervall-secs", "health-check-interval-secs")):
         done = serve(ONE + [wrong, "1"])
         assert done.returncode == 2 and f"did you mean '{near}" in done.stderr, done.stderr
