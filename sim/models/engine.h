@@ -164,51 +164,44 @@ extern const struct sgl_engine_scheduler sgl_engine_vllm;
 
 enum sgl_schedule_policy { SGL_SCHEDULE_FCFS, SGL_SCHEDULE_LPM, SGL_SCHEDULE_PRIORITY };
 
+/* What every step looks at stands first and together: with a thousand workers each of them has
+ * fallen out of the processor's cache when its turn comes again. */
 struct sgl_engine {
-    const struct sgl_engine_scheduler *scheduler;
-    void (*emit)(void *context, const struct sgl_worker_event *event);
-    void *emit_context;
+    /* The step or leap under way. */
+    struct sgl_moment start;
+    struct sgl_moment end; /* of the last step, also when none is under way */
+    struct sgl_leap leap;
+    int64_t step_count;
+    bool is_stepping;
+    bool is_decoding; /* the running jobs take part */
+    bool is_steady;   /* it was all decode, and nobody has joined, left or slowed since */
+    bool was_short;   /* some were taken back to form it: the next step looks at the queue again */
+    bool is_unseen;   /* its plan knew less than the next will (planning ahead) */
+    bool is_full;     /* one was refused, and no other has left since (vllm: only of decode legs) */
+    bool is_ahead;    /* a step is planned while the one before it runs */
     bool stepwise;
-
-    const struct sgl_parameters
-        *parameters; /* of the spec, for the cost is folded anew when slowed */
-    struct sgl_step_cost cost;
-    int64_t host_overhead_ns;
     bool has_cache;
     bool has_mixed_chunks;
-    bool is_ahead; /* a step is planned while the one before it runs */
-    enum sgl_schedule_policy schedule_policy;
-    struct sgl_kv_cache kv;
-    int64_t max_running_requests;
-    int64_t chunked_prefill_size; /* 0: prompts are never cut */
-    int64_t max_prefill_tokens;
-    int64_t max_batch_tokens;
+    uint32_t chunk_count; /* 0 in a leap */
+    uint32_t partial;     /* admitted, its prompt not done after the chunk of this step */
+    struct sgl_engine_chunk *chunks;
 
-    struct sgl_engine_job *jobs;       /* by slot */
-    struct sgl_engine_prompt *prompts; /* by slot; NULL until a job has ids */
-    uint64_t own_ids;                  /* made up for prompts without ids */
+    int64_t now_ns; /* the last time the driver told */
+    uint64_t steps;
+    int64_t decode_step;
+    int64_t context;                /* of the running jobs, together */
+    struct sgl_event_queue running; /* time = decode step that ends it, index = admission */
+    struct sgl_engine_job *jobs;    /* by slot */
     struct sgl_slots slots;
-    /* One after the other; of each, behind a front of jobs, those that are packed. */
-    struct sgl_slot_list waiting[SGL_PRIORITY_COUNT];
-    struct sgl_engine_backlog backlog[SGL_PRIORITY_COUNT];
-    int64_t waiting_count;
-    struct sgl_slot_list kept; /* prefill legs that are done, while their memory is sent away */
-
-    /* Of planning ahead: */
-    int64_t fresh;                  /* of those that wait, the last: come since the last plan */
-    struct sgl_slot_list departing; /* ended, with memory and a place that the next plan misses */
-    struct sgl_moment planned;      /* when the step being formed was */
-    bool is_unseen; /* the plan of the step under way knew less than the next will */
-
-    uint32_t partial; /* admitted, its prompt not done after the chunk of this step */
     int64_t admitted; /* jobs in prefill or decode */
     uint64_t admissions;
-    bool is_full; /* one was refused, and no other has left since (vllm: only of decode legs) */
-
-    struct sgl_event_queue running; /* time = decode step that ends it, index = admission */
-    int64_t context;                /* of the running jobs, together */
-    int64_t decode_step;
     int64_t *residues; /* NULL when memory is unlimited */
+
+    /* Those that wait: one queue after the other; of each, behind a front of jobs, a backlog. */
+    int64_t waiting_count;
+    int64_t fresh;   /* of them, the last: come since the last plan (planning ahead) */
+    uint32_t packed; /* of them, in backlogs */
+    struct sgl_slot_list waiting[SGL_PRIORITY_COUNT];
 
     /* sglang's estimate of what running jobs may still give: those whose estimate is not cut give
      * `estimate_base` less their number times decode_step. */
@@ -216,21 +209,28 @@ struct sgl_engine {
     int64_t estimate_base;
     int64_t clipped_count;
 
-    /* The step or leap under way. */
-    bool is_stepping;
-    bool is_decoding; /* the running jobs take part */
-    bool is_steady;   /* it was all decode, and nobody has joined, left or slowed since */
-    bool was_short;   /* some were taken back to form it: the next step looks at the queue again */
-    struct sgl_engine_chunk *chunks;
-    uint32_t chunk_count; /* 0 in a leap */
-    int64_t step_count;
-    struct sgl_leap leap;
-    struct sgl_moment start;
-    struct sgl_moment end; /* of the last step, also when none is under way */
-
-    int64_t now_ns; /* the last time the driver told */
-    uint64_t steps;
+    const struct sgl_engine_scheduler *scheduler;
+    void (*emit)(void *context, const struct sgl_worker_event *event);
+    void *emit_context;
+    int64_t host_overhead_ns;
+    int64_t max_running_requests;
+    int64_t chunked_prefill_size; /* 0: prompts are never cut */
+    int64_t max_prefill_tokens;
+    int64_t max_batch_tokens;
+    enum sgl_schedule_policy schedule_policy;
+    struct sgl_slot_list departing; /* ended, with memory and a place that the next plan misses */
+    struct sgl_moment planned;      /* when the step being formed was */
+    struct sgl_step_cost cost;
     struct sgl_engine_gaps gaps;
+    struct sgl_kv_cache kv;
+
+    /* Not in every step. */
+    struct sgl_slot_list kept; /* prefill legs that are done, while their memory is sent away */
+    struct sgl_engine_backlog backlog[SGL_PRIORITY_COUNT];
+    struct sgl_engine_prompt *prompts; /* by slot; NULL until a job has ids */
+    uint64_t own_ids;                  /* made up for prompts without ids */
+    const struct sgl_parameters
+        *parameters; /* of the spec, for the cost is folded anew when slowed */
 };
 
 /* The parameters of the model, in the order of its table (engine_parameters.c). */

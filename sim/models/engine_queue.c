@@ -92,8 +92,11 @@ int sgl_engine_add_prompts(struct sgl_engine *engine)
 
 /* ---- the backlog ------------------------------------------------------------------------ */
 
-static int push(struct sgl_engine_backlog *backlog, const struct sgl_engine_packed *packed)
+static int push(struct sgl_engine *engine, uint32_t priority,
+                const struct sgl_engine_packed *packed)
 {
+    struct sgl_engine_backlog *backlog = &engine->backlog[priority];
+
     if (backlog->last == NULL || backlog->end == SHELF_LENGTH) {
         struct sgl_engine_shelf *shelf = malloc(sizeof *shelf);
         if (shelf == NULL)
@@ -105,15 +108,18 @@ static int push(struct sgl_engine_backlog *backlog, const struct sgl_engine_pack
     }
     backlog->last->packed[backlog->end++] = *packed;
     backlog->count++;
+    engine->packed++;
     return SGL_OK;
 }
 
-static struct sgl_engine_packed pop(struct sgl_engine_backlog *backlog)
+static struct sgl_engine_packed pop(struct sgl_engine *engine, uint32_t priority)
 {
+    struct sgl_engine_backlog *backlog = &engine->backlog[priority];
     struct sgl_engine_shelf *shelf = backlog->first;
     const struct sgl_engine_packed packed = shelf->packed[backlog->start++];
 
     backlog->count--;
+    engine->packed--;
     if (backlog->count == 0 || backlog->start == SHELF_LENGTH) {
         backlog->first = shelf->next;
         backlog->start = 0;
@@ -131,7 +137,7 @@ static int unpack_one(struct sgl_engine *engine, uint32_t priority)
     /* First, for what leaves the backlog must have a place. */
     if (sgl_engine_add_job(engine, &job) != SGL_OK)
         return SGL_ENOMEM;
-    const struct sgl_engine_packed packed = pop(&engine->backlog[priority]);
+    const struct sgl_engine_packed packed = pop(engine, priority);
     if (packed.kind == JOB) {
         sgl_slots_give(&engine->slots, job);
         job = packed.handle;
@@ -165,14 +171,15 @@ void sgl_engine_release_backlog(struct sgl_engine *engine)
 {
     for (uint32_t priority = 0; priority < SGL_PRIORITY_COUNT; priority++)
         while (engine->backlog[priority].count > 0)
-            pop(&engine->backlog[priority]);
+            pop(engine, priority);
 }
 
 /* ---- the queue -------------------------------------------------------------------------- */
 
 bool sgl_engine_is_crowded(const struct sgl_engine *engine, uint32_t priority)
 {
-    return engine->backlog[priority].count > 0 || engine->waiting[priority].count >= FRONT_MOST;
+    return (engine->packed > 0 && engine->backlog[priority].count > 0) ||
+           engine->waiting[priority].count >= FRONT_MOST;
 }
 
 int sgl_engine_pack(struct sgl_engine *engine, const struct sgl_engine_job *job)
@@ -188,7 +195,7 @@ int sgl_engine_pack(struct sgl_engine *engine, const struct sgl_engine_job *job)
     };
 
     assert(!job->has_ids);
-    if (push(&engine->backlog[job->priority], &packed) != SGL_OK)
+    if (push(engine, job->priority, &packed) != SGL_OK)
         return SGL_ENOMEM;
     engine->waiting_count++;
     return SGL_OK;
@@ -203,8 +210,8 @@ int sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first)
         sgl_slot_list_push_first(front, &engine->slots, job);
     else if (!sgl_engine_is_crowded(engine, priority))
         sgl_slot_list_push(front, &engine->slots, job);
-    else if (push(&engine->backlog[priority],
-                  &(struct sgl_engine_packed){.handle = job, .kind = JOB}) != SGL_OK)
+    else if (push(engine, priority, &(struct sgl_engine_packed){.handle = job, .kind = JOB}) !=
+             SGL_OK)
         return SGL_ENOMEM;
     engine->waiting_count++;
     return SGL_OK;
@@ -215,7 +222,8 @@ int sgl_engine_head(struct sgl_engine *engine, uint32_t *job_out)
     uint32_t priority = 0;
 
     assert(engine->waiting_count > 0);
-    while (engine->waiting[priority].count + engine->backlog[priority].count == 0)
+    while (engine->waiting[priority].count == 0 &&
+           (engine->packed == 0 || engine->backlog[priority].count == 0))
         priority++;
     if (engine->waiting[priority].count == 0 &&
         sgl_engine_unpack(engine, priority, UNPACKED_AT_ONCE) != SGL_OK)
@@ -307,7 +315,7 @@ static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint
         *packed = before;
         before = moved;
     }
-    pop(backlog);
+    pop(engine, priority);
     return true;
 }
 

@@ -11,7 +11,7 @@ set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 root=$(cd -- "$here/../.." && pwd -P)
-suites=(sim_rules sim_engine sim_cache sim_leap)
+suites=(sim_rules sim_queue simulation sim_engine sim_cache sim_leap)
 seconds=60 # for a suite, which takes one
 
 [ $# -ge 1 ] || {

@@ -166,6 +166,35 @@ static void longest_prefix_first(void)
     }
 }
 
+/*
+ * The second leaves no place until 920 us. When the fourth comes its prompt is known from the
+ * first; by 920 us the answer of the second (5 + 89 tokens of 100) has driven that out. Then nothing
+ * is known of either, and they go as they came: who sorted the queue while there was no place would
+ * have put the fourth before the third.
+ */
+static void order_is_that_of_the_place(void)
+{
+    static const uint64_t ids[2][4] = {{1, 2, 3, 4}, {5, 6, 7, 8}};
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 41, 1, 1), sgl_row(1, 20 * US, 5, 90, 90),
+                                   sgl_row(2, 55 * US, 41, 1, 1), sgl_row(3, 56 * US, 41, 1, 1)};
+    struct sgl_seen seen[4];
+
+    for (int i = 0; i < 4; i++) {
+        rows[i].request.prefix_ids = i == 1 ? NULL : ids[i == 2];
+        rows[i].request.prefix_count = i == 1 ? 0 : 4;
+        rows[i].request.prefix_block = 10;
+    }
+    run("schedule_policy=lpm,max_running_requests=1,kv_tokens=100", rows, 4, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 900 * US);
+    CU_ASSERT_EQUAL(seen[2].outcome.queue_time_ns, (920 - 55) * US);
+    CU_ASSERT_EQUAL(seen[3].outcome.queue_time_ns, (930 - 56) * US);
+    CU_ASSERT_EQUAL(seen[3].outcome.cached_tokens, 0);
+    /* With room for it all the prompt stays known, and the fourth goes first. */
+    run("schedule_policy=lpm,max_running_requests=1,kv_tokens=200", rows, 4, seen);
+    CU_ASSERT_EQUAL(seen[3].outcome.queue_time_ns, (920 - 56) * US);
+    CU_ASSERT_EQUAL(seen[3].outcome.cached_tokens, 40);
+}
+
 static void high_before_low(void)
 {
     static const enum sgl_priority priorities[] = {SGL_PRIORITY_LOW, SGL_PRIORITY_NORMAL,
@@ -330,6 +359,7 @@ SGL_SUITE(sim_rules) = {
     {"vllm computes again only what the cache lost of its answer", preempted_finds_its_answer},
     {"a step that is planned ahead misses who came and who left since", planned_ahead},
     {"lpm lets the longest known prompt overtake, unless more than 128 wait", longest_prefix_first},
+    {"lpm sorts when there is a place, by what is known then", order_is_that_of_the_place},
     {"priority: high, normal, low, each in order", high_before_low},
     {"mixed chunks let running requests decode, and are shorter by a token each", mixed_chunks},
     {"host overhead delays the answer, not the engine", overhead_of_the_host},
