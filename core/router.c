@@ -234,16 +234,18 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
         if (ops->assign != NULL &&
             ops->assign(router->policy[pool].state, &view, decision->worker) != SGL_OK)
             return sgl_fail(failure, SGL_ENOMEM, "route: out of memory in policy %s", ops->name);
+        /* While no breaker of the pool is open nobody is on trial, and none need be looked at. */
         struct sgl_breaker *breaker = &router->fleet.workers[decision->worker].breaker;
+        const bool is_trial =
+            router->fleet.tripped_count[pool] > 0 && sgl_breaker_sent(breaker, input->now_ns);
         router->action.flight = sgl_flights_add(
-            &router->flights,
-            &(struct sgl_flight){.request = input->request,
-                                 .attempt = input->attempt,
-                                 .pool = pool,
-                                 .worker = decision->worker,
-                                 .is_trial = sgl_breaker_sent(breaker, input->now_ns),
-                                 .sent_ns = input->now_ns,
-                                 .decision_sequence = decision->sequence});
+            &router->flights, &(struct sgl_flight){.request = input->request,
+                                                   .attempt = input->attempt,
+                                                   .pool = pool,
+                                                   .worker = decision->worker,
+                                                   .is_trial = is_trial,
+                                                   .sent_ns = input->now_ns,
+                                                   .decision_sequence = decision->sequence});
         router->fleet.outstanding[decision->worker]++;
         router->fleet.assigned[decision->worker]++;
         router->action.kind = SGL_ACTION_DISPATCH;
@@ -350,16 +352,18 @@ static void tell_breaker(struct sgl_router *router, const struct sgl_input *inpu
 {
     struct sgl_worker *worker = &router->fleet.workers[flight->worker];
     const struct sgl_outcome *outcome = &input->outcome;
-    const bool was_tripped = worker->breaker.is_tripped;
     enum sgl_breaker_verdict verdict = SGL_BREAKER_NOTHING;
 
-    if (worker->is_removed)
-        return;
     if (input->kind == SGL_INPUT_COMPLETE && outcome->success)
         verdict = SGL_BREAKER_SUCCESS;
     else if (input->kind == SGL_INPUT_COMPLETE &&
              sgl_error_blame(outcome->error) == SGL_BLAME_WORKER)
         verdict = SGL_BREAKER_FAILURE;
+    /* Only a failure says something of a worker whose breaker is closed. */
+    if ((verdict != SGL_BREAKER_FAILURE && router->fleet.tripped_count[input->pool] == 0) ||
+        worker->is_removed)
+        return;
+    const bool was_tripped = worker->breaker.is_tripped;
     sgl_breaker_answered(&worker->breaker, &router->breaker, input->now_ns, flight->is_trial,
                          verdict);
     if (worker->breaker.is_tripped && !was_tripped)

@@ -225,13 +225,14 @@ void sgl_simulation_set_event(struct sgl_simulation *self, const struct sgl_even
         self->is_out_of_memory = true;
 }
 
-static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last, int64_t delay_ns)
+static void send_answer(struct sgl_simulation *self, uint32_t progress, bool is_last,
+                        int64_t delay_ns)
 {
     const struct sgl_event event = {
         .time = self->now_ns + delay_ns + self->options->response_delay_ns,
         .index = self->answers++,
         .kind = SGL_EVENT_ANSWER,
-        .item = sgl_simulation_answer_item(self, sgl_simulation_flight(self, slot)->value, is_last),
+        .item = sgl_simulation_answer_item(self, progress, is_last),
     };
 
     if (event.time == self->now_ns) {
@@ -246,8 +247,14 @@ static void send_answer(struct sgl_simulation *self, uint32_t slot, bool is_last
 
 void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns)
 {
-    sgl_simulation_flight(self, slot)->is_answered = true;
-    send_answer(self, slot, true, delay_ns);
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+    struct sgl_simulated_flight answered = *flight;
+
+    /* Written whole, for it is read whole next: a processor that passes on what it is about to
+     * write passes on no parts of it. */
+    answered.is_answered = true;
+    *flight = answered;
+    send_answer(self, answered.value, true, delay_ns);
 }
 
 /* No token or memory of the flight gets anywhere any more. */
@@ -335,10 +342,11 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
         return;
     if (event->kind == SGL_WORKER_FIRST_TOKEN) {
         progress->first_token_ns = event->time_ns + event->delay_ns;
-        send_answer(self, slot, false, event->delay_ns);
+        send_answer(self, sgl_simulation_flight(self, slot)->value, false, event->delay_ns);
         return;
     }
-    sgl_simulation_flight(self, slot)->is_cut = event->is_cut;
+    if (event->is_cut)
+        sgl_simulation_flight(self, slot)->is_cut = true;
     progress->error = event->error;
     progress->started_ns = event->started_ns;
     progress->output_tokens = event->output_tokens;

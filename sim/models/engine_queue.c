@@ -17,7 +17,7 @@
 #define FRONT_MOST 8
 #define UNPACKED_AT_ONCE 8
 #define SHORTER_MOST ((UINT32_C(1) << 30) - 1) /* SGL_JOB_TOKENS_MAX less one */
-#define SHELF_LENGTH 15                        /* 256 bytes, with the link and a word of malloc */
+#define SHELF_LENGTH 63                        /* 1,024 bytes, with the link and a word of malloc */
 
 enum kind { WHOLE = SGL_LEG_WHOLE, PREFILL = SGL_LEG_PREFILL, DECODE = SGL_LEG_DECODE, JOB };
 

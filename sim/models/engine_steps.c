@@ -1,5 +1,7 @@
 #include "sim/models/engine.h"
 
+#include "core/prefetch.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -66,10 +68,15 @@ static struct sgl_step_load measure(const struct sgl_engine *engine)
  * decoding goes on. The first has its memory already. */
 static int64_t leap_length(const struct sgl_engine *engine)
 {
+    const struct sgl_event *last = sgl_event_queue_top(&engine->running);
+
+    /* Who ends next is looked at when this step has, after the steps of all other workers. */
+    if (last != NULL)
+        sgl_prefetch(&engine->jobs[last->item]);
     if (engine->stepwise || engine->chunk_count > 0 || engine->was_short ||
         (engine->is_unseen && engine->waiting_count > 0))
         return 1;
-    int64_t steps = sgl_event_queue_top(&engine->running)->time - engine->decode_step;
+    int64_t steps = last->time - engine->decode_step;
     if (engine->residues != NULL && steps > 1) {
         int64_t pages = engine->kv.pages_total - engine->kv.pages_held;
         /* When a prompt is cut to the token budget, one known in part can need more pages than one

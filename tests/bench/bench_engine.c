@@ -58,6 +58,7 @@ static const struct row rows[] = {
     {"synthetic, 10,000/s", "power_of_two", ENGINE, 1000000, 10000, 1, 1024, false, false},
     {"synthetic, 10,000/s", "marginal_utility", ENGINE, 1000000, 10000, 1, 1024, false, false},
     {"saturated, all at once", "round_robin", ENGINE, 1000000, 1e9, 1, 1, false, false},
+    {"saturated, all at once", "round_robin", ENGINE, 1000000, 1e9, 1, 16, false, false},
 };
 /* clang-format on */
 

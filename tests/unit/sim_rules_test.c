@@ -168,9 +168,9 @@ static void longest_prefix_first(void)
 
 /*
  * The second leaves no place until 920 us. When the fourth comes its prompt is known from the
- * first; by 920 us the answer of the second (5 + 89 tokens of 100) has driven that out. Then nothing
- * is known of either, and they go as they came: who sorted the queue while there was no place would
- * have put the fourth before the third.
+ * first; by 920 us the answer of the second (5 + 89 tokens of 100) has driven that out. Then
+ * nothing is known of either, and they go as they came: who sorted the queue while there was no
+ * place would have put the fourth before the third.
  */
 static void order_is_that_of_the_place(void)
 {
