@@ -48,7 +48,7 @@ static int calibrate(struct sgl_calibration *calibration, const struct sgl_made_
         .first_token_is = 1,
         .fit = fit,
         .seed = 1,
-        .starts = strcmp(fit, "auto") == 0 ? 2 : 0,
+        .starts = strcmp(fit, "auto") == 0 ? 1 : 0,
     };
     const int status = sgl_calibrate(calibration, &recording, &options, failure);
     sgl_recording_release(&recording);
