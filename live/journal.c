@@ -12,11 +12,11 @@
 #include <uv.h>
 
 #define RING_LEAST ((size_t)1024 * 1024)
-#define KEPT_FREE ((size_t)64 * 1024)      /* for inputs about workers */
-#define RESTARTED_FROM ((size_t)64 * 1024) /* so that what is written to is in the cache */
-#define LAP ((size_t)8 * 1024 * 1024)      /* of the ring, while the writer keeps up */
-#define NAP_NS 5000000                     /* of the writer, when there is nothing to write */
-#define COMMIT_NAPS 200                    /* and after so many it commits */
+#define KEPT_FREE ((size_t)64 * 1024) /* for inputs about workers */
+#define RESTARTED_FROM ((size_t)4 * 1024 * 1024)
+#define LAP ((size_t)8 * 1024 * 1024) /* of the ring, while the writer keeps up */
+#define NAP_NS 5000000                /* of the writer, when there is nothing to write */
+#define COMMIT_NAPS 200               /* and after so many it commits */
 
 /* A record: this head, then what its offsets point to (0: nothing). All of it is 16-aligned. */
 struct record {
@@ -201,14 +201,16 @@ static bool put(struct sgl_journal *journal, const void *bytes, size_t size, siz
     const size_t head = atomic_load_explicit(&journal->head, memory_order_relaxed);
     const size_t tail = atomic_load_explicit(&journal->tail, memory_order_acquire);
     const size_t at = head % journal->ring_size;
-    /* A ring is begun anew when that takes no room from what is to come: when it is empty, or when
-     * what waits in it is little to what lies free before it. */
-    const bool begins_anew =
-        (head == tail && at >= RESTARTED_FROM) || (at >= LAP && head - tail <= LAP / 4);
+    const size_t waiting = head - tail;
+    /* A ring is begun anew when it is empty, or when what waits in it is little to what lies free
+     * before it: until the writer has passed what was skipped, there is no other room. */
+    const bool is_little =
+        (waiting == 0 && at >= RESTARTED_FROM) || (at >= LAP && waiting <= LAP / 4);
+    const bool begins_anew = is_little && at - waiting >= size + kept_free;
     const size_t skipped =
         begins_anew || journal->ring_size - at < size ? journal->ring_size - at : 0;
 
-    if (head - tail + skipped + size + kept_free > journal->ring_size)
+    if (waiting + skipped + size + kept_free > journal->ring_size)
         return false;
     if (skipped > 0)
         memset(journal->ring + at, 0, sizeof(size_t));

@@ -101,6 +101,28 @@ static void nothing_is_lost_in_silence(void)
                     0);
 }
 
+/* A writer that keeps up loses nothing, however the ring is begun anew: small records and large
+ * ones, at all distances from where that happens. */
+static void nothing_is_lost_when_there_is_time(void)
+{
+    static const size_t sizes[] = {0, 500, 3, 2000, 0, 0, 100};
+    static const int64_t count = 2400;
+    const char *path = sgl_scratch("journal-time.db");
+    struct sgl_journal *journal = open_journal(path, 32 * MEBIBYTE);
+    const struct timespec nap = {.tv_nsec = 1500000};
+
+    for (int64_t i = 1; i <= count; i++) {
+        tell_route(journal, (uint64_t)i, sizes[i % 7]);
+        if (i % 3 == 0)
+            nanosleep(&nap, NULL);
+    }
+    CU_ASSERT_EQUAL(sgl_journal_dropped(journal), 0);
+    struct sgl_failure failure = {0};
+    if (sgl_journal_close(journal, &failure) != SGL_OK)
+        SGL_ASSERT_TEXT(failure.text, "");
+    CU_ASSERT_EQUAL(ask(path, "SELECT count(*) FROM input"), count);
+}
+
 /* Faster than any disk: what does not fit is counted, and stands in the log where it is missing. */
 static void a_full_ring_is_told(void)
 {
@@ -125,6 +147,7 @@ static void a_full_ring_is_told(void)
 
 SGL_SUITE(journal) = {
     {"an input is in the log once, or in a gap", nothing_is_lost_in_silence},
+    {"nothing is lost when there is time to write it", nothing_is_lost_when_there_is_time},
     {"a full ring is told", a_full_ring_is_told},
     CU_TEST_INFO_NULL,
 };
