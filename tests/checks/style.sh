@@ -21,7 +21,7 @@ commands=${2:-}
 list_text()
 {
     (cd -- "$root" && find . \( -name build -o -name .git -o -path ./tests/fuzz/corpus \) -prune -o \
-        -type f ! -name '*.csv' ! -name '*.jsonl' ! -name '*.gz' ! -name '*.db' -print | sort)
+        -type f ! -name '*.csv' ! -name '*.jsonl' ! -name '*.gz' ! -name '*.db' ! -name '*.png' -print | sort)
 }
 
 text_count=0
