@@ -22,6 +22,7 @@
 enum { VALUE_HELP = 1, VALUE_CONFIG, ROW_FIRST = 256, NEGATED_FIRST = ROW_FIRST + OPTION_MAX };
 
 #define NEGATED_NAME_SIZE 48
+#define LONGEST_NS 1e18
 
 /* Of the text of --help. */
 #define WIDTH 100
@@ -471,4 +472,30 @@ void sgl_options_replace(struct sgl_option *table, const struct sgl_option *row)
     assert(table->name != NULL);
     if (table->name != NULL)
         *table = *row;
+}
+
+bool sgl_option_in_range(const char *name, uint64_t value, uint64_t least, uint64_t most)
+{
+    if (value >= least && value <= most)
+        return true;
+    sgl_complain("--%s %llu, expected %llu to %llu", name, (unsigned long long)value,
+                 (unsigned long long)least, (unsigned long long)most);
+    return false;
+}
+
+int64_t sgl_option_ns(double ns)
+{
+    return ns < LONGEST_NS ? (int64_t)llround(ns) : (int64_t)LONGEST_NS;
+}
+
+char *sgl_option_word(char **text)
+{
+    char *word = *text + strspn(*text, " ,");
+    const size_t size = strcspn(word, " ,");
+
+    if (size == 0)
+        return NULL;
+    *text = word + size + (word[size] != '\0');
+    word[size] = '\0';
+    return word;
 }

@@ -76,6 +76,16 @@ int sgl_options_parse(const struct sgl_usage *usage, int argument_count, char **
  * The table must have it. */
 void sgl_options_replace(struct sgl_option *table, const struct sgl_option *row);
 
+/* Is the value of --NAME one of `least` to `most`? If not, that is complained of. */
+bool sgl_option_in_range(const char *name, uint64_t value, uint64_t least, uint64_t most);
+
+/* Whole nanoseconds of what was given in another unit, at most 10^18 (31 years). */
+int64_t sgl_option_ns(double ns);
+
+/* The next word of a list in which blanks and commas stand between them; NULL behind the last. The
+ * text is cut into its words in place; `*text` begins as the whole of it. */
+char *sgl_option_word(char **text);
+
 void sgl_usage_print(const struct sgl_usage *usage);
 
 #endif

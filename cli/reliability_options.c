@@ -2,12 +2,10 @@
 
 #include "cli.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #define NS_PER_MS 1e6
 #define NS_PER_S 1e9
-#define LONGEST_NS 1e18
 
 void sgl_reliability_flags_init(struct sgl_reliability_flags *flags)
 {
@@ -26,32 +24,18 @@ void sgl_reliability_flags_init(struct sgl_reliability_flags *flags)
     };
 }
 
-static int64_t whole_ns(double ns)
-{
-    return (int64_t)llround(ns < LONGEST_NS ? ns : LONGEST_NS);
-}
-
-static bool is_in_range(const char *name, uint64_t value, uint64_t least, uint64_t most)
-{
-    if (value >= least && value <= most)
-        return true;
-    sgl_complain("--%s %llu, expected %llu to %llu", name, (unsigned long long)value,
-                 (unsigned long long)least, (unsigned long long)most);
-    return false;
-}
-
 bool sgl_reliability_flags_resolve(const struct sgl_reliability_flags *flags,
                                    struct sgl_retry_options *retry,
                                    struct sgl_router_limits *limits)
 {
     char *end;
 
-    if (!is_in_range("max-total-retries", flags->max_total_retries, 0, 60) ||
-        !is_in_range("max-worker-retries", flags->max_worker_retries, 1, 60) ||
-        !is_in_range("retry-budget-percent", flags->retry_budget_percent, 0, 10000) ||
-        !is_in_range("cb-failure-threshold", flags->cb_failure_threshold, 1,
-                     SGL_BREAKER_FAILURES_MAX) ||
-        !is_in_range("cb-success-threshold", flags->cb_success_threshold, 1, UINT32_MAX))
+    if (!sgl_option_in_range("max-total-retries", flags->max_total_retries, 0, 60) ||
+        !sgl_option_in_range("max-worker-retries", flags->max_worker_retries, 1, 60) ||
+        !sgl_option_in_range("retry-budget-percent", flags->retry_budget_percent, 0, 10000) ||
+        !sgl_option_in_range("cb-failure-threshold", flags->cb_failure_threshold, 1,
+                             SGL_BREAKER_FAILURES_MAX) ||
+        !sgl_option_in_range("cb-success-threshold", flags->cb_success_threshold, 1, UINT32_MAX))
         return false;
     *retry = sgl_retry_standard();
     retry->jitter = strtod(flags->retry_jitter_factor, &end);
@@ -68,13 +52,13 @@ bool sgl_reliability_flags_resolve(const struct sgl_reliability_flags *flags,
     }
     retry->total_max = flags->disable_retries ? 0 : (uint32_t)flags->max_total_retries;
     retry->worker_max = (uint32_t)flags->max_worker_retries;
-    retry->first_delay_ns = whole_ns((double)flags->retry_initial_backoff_ms * NS_PER_MS);
-    retry->most_delay_ns = whole_ns((double)flags->retry_max_backoff_ms * NS_PER_MS);
+    retry->first_delay_ns = sgl_option_ns((double)flags->retry_initial_backoff_ms * NS_PER_MS);
+    retry->most_delay_ns = sgl_option_ns((double)flags->retry_max_backoff_ms * NS_PER_MS);
     retry->growth = flags->retry_backoff_multiplier;
     retry->budget_percent = (uint32_t)flags->retry_budget_percent;
     limits->breaker_failures = flags->disable_circuit_breaker ? 0 : flags->cb_failure_threshold;
     limits->breaker_successes = flags->cb_success_threshold;
-    limits->breaker_open_ns = (uint64_t)whole_ns(flags->cb_timeout_s * NS_PER_S);
-    limits->breaker_window_ns = (uint64_t)whole_ns(flags->cb_window_s * NS_PER_S);
+    limits->breaker_open_ns = (uint64_t)sgl_option_ns(flags->cb_timeout_s * NS_PER_S);
+    limits->breaker_window_ns = (uint64_t)sgl_option_ns(flags->cb_window_s * NS_PER_S);
     return true;
 }

@@ -131,11 +131,9 @@ static bool resolve_access(struct sgl_proxy_options *proxy, const struct sgl_ser
         sgl_complain("--admin-host needs --admin-port N (a listener of its own)");
         return false;
     }
-    if (proxy->has_control_listener && guard->admin_port > 65535) {
-        sgl_complain("--admin-port %llu, expected 0 to 65535",
-                     (unsigned long long)guard->admin_port);
+    if (proxy->has_control_listener &&
+        !sgl_option_in_range("admin-port", guard->admin_port, 0, UINT16_MAX))
         return false;
-    }
     proxy->control_port = (uint16_t)guard->admin_port;
     access->control_host = guard->admin_host[0] != '\0' ? guard->admin_host : host;
     access->api_key = guard->api_key[0] != '\0' ? guard->api_key : NULL;

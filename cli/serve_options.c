@@ -184,7 +184,7 @@ bool sgl_serve_refuses(int argument_count, char **arguments)
 
 static int64_t from_seconds(double seconds)
 {
-    return seconds < 1e9 ? (int64_t)llround(seconds * 1e9) : INT64_C(1000000000000000000);
+    return sgl_option_ns(seconds * 1e9);
 }
 
 /* One pool's policy: its text, with the options that are parameters of cache_aware behind it. */
@@ -288,15 +288,9 @@ static bool resolve_urls(struct sgl_serve_setup *setup, const struct sgl_serve_o
         return false;
     }
     memcpy(setup->urls_text, o->worker_urls, strlen(o->worker_urls) + 1);
-    for (char *at = setup->urls_text; *at != '\0';) {
-        at += strspn(at, " ,");
-        const size_t size = strcspn(at, " ,");
-        if (size > 0 && count < SGL_SERVE_URLS_MAX)
-            setup->workers[count++] = (struct sgl_proxy_worker){.url = at, .bootstrap_port = -1};
-        const bool is_last = at[size] == '\0';
-        at[size] = '\0';
-        at += size + !is_last;
-    }
+    char *rest = setup->urls_text;
+    for (char *url; count < SGL_SERVE_URLS_MAX && (url = sgl_option_word(&rest)) != NULL;)
+        setup->workers[count++] = (struct sgl_proxy_worker){.url = url, .bootstrap_port = -1};
     for (size_t i = 0; i < url_count && count < SGL_SERVE_URLS_MAX; i++)
         setup->workers[count++] = (struct sgl_proxy_worker){.url = urls[i], .bootstrap_port = -1};
     setup->proxy.worker_count = count;
@@ -313,18 +307,13 @@ static bool resolve_names(struct sgl_serve_setup *setup, const struct sgl_serve_
         return false;
     }
     memcpy(setup->id_headers_text, o->request_id_headers, strlen(o->request_id_headers) + 1);
-    for (char *at = setup->id_headers_text; *at != '\0';) {
-        at += strspn(at, " ,");
-        const size_t size = strcspn(at, " ,");
-        if (size > 0 && count == SGL_PROXY_ID_HEADERS_MAX) {
+    char *rest = setup->id_headers_text;
+    for (char *name; (name = sgl_option_word(&rest)) != NULL;) {
+        if (count == SGL_PROXY_ID_HEADERS_MAX) {
             sgl_complain("--request-id-headers has more than %d names", SGL_PROXY_ID_HEADERS_MAX);
             return false;
         }
-        if (size > 0)
-            setup->proxy.id_headers[count++] = at;
-        const bool is_last = at[size] == '\0';
-        at[size] = '\0';
-        at += size + !is_last;
+        setup->proxy.id_headers[count++] = name;
     }
     return true;
 }
@@ -342,25 +331,16 @@ static bool resolve_limits(struct sgl_serve_setup *setup, const struct sgl_serve
     return true;
 }
 
-static bool is_in_range(const char *name, uint64_t value, uint64_t least, uint64_t most)
-{
-    if (value >= least && value <= most)
-        return true;
-    sgl_complain("--%s %llu, expected %llu to %llu", name, (unsigned long long)value,
-                 (unsigned long long)least, (unsigned long long)most);
-    return false;
-}
-
 bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_options *o,
                        char **urls, size_t url_count)
 {
     struct sgl_proxy_options *proxy = &setup->proxy;
 
-    if (!is_in_range("port", o->port, 0, 65535) ||
-        !is_in_range("threads", o->threads, 1, SGL_PROXY_THREADS_MAX) ||
-        !is_in_range("prefix-block", o->prefix_block, 1, 4096) ||
-        !is_in_range("max-payload-size", o->max_payload_size, 1, 1024 * MEBIBYTE) ||
-        !is_in_range("log-buffer-mib", o->log_buffer_mib, 1, 65536) ||
+    if (!sgl_option_in_range("port", o->port, 0, 65535) ||
+        !sgl_option_in_range("threads", o->threads, 1, SGL_PROXY_THREADS_MAX) ||
+        !sgl_option_in_range("prefix-block", o->prefix_block, 1, 4096) ||
+        !sgl_option_in_range("max-payload-size", o->max_payload_size, 1, 1024 * MEBIBYTE) ||
+        !sgl_option_in_range("log-buffer-mib", o->log_buffer_mib, 1, 65536) ||
         !resolve_urls(setup, o, urls, url_count) || !resolve_policies(setup, o) ||
         !resolve_names(setup, o) || !resolve_limits(setup, o) ||
         !sgl_serve_guard_resolve(proxy, &o->guard, o->host) ||

@@ -166,21 +166,18 @@ static bool read_workers(char *text, enum sgl_pool pool, struct sgl_proxy_worker
 {
     const size_t first = *count;
 
-    for (char *at = text; *at != '\0';) {
-        at += strspn(at, " ,");
-        const size_t size = strcspn(at, " ,");
-        const bool is_last = at[size] == '\0';
-        at[size] = '\0';
-        if (size > 0 && !is_port(at)) {
+    for (char *at; (at = sgl_option_word(&text)) != NULL;) {
+        if (!is_port(at)) {
             if (*count >= most) {
                 sgl_complain("more than %zu workers", most);
                 return false;
             }
             workers[(*count)++] =
                 (struct sgl_proxy_worker){.url = at, .pool = pool, .bootstrap_port = -1};
-        } else if (size > 0) {
+        } else {
             const long port = strcmp(at, "none") == 0 ? -1 : strtol(at, NULL, 10);
-            if (*count == first || pool != SGL_POOL_PREFILL || size > 5 || port > UINT16_MAX) {
+            if (*count == first || pool != SGL_POOL_PREFILL || strlen(at) > 5 ||
+                port > UINT16_MAX) {
                 sgl_complain("'%.60s' is no bootstrap port here, expected --prefill URL [PORT|none]"
                              ", a port from 0 to 65535",
                              at);
@@ -188,7 +185,6 @@ static bool read_workers(char *text, enum sgl_pool pool, struct sgl_proxy_worker
             }
             workers[*count - 1].bootstrap_port = (int32_t)port;
         }
-        at += size + !is_last;
     }
     return true;
 }

@@ -49,11 +49,6 @@ size_t sgl_serve_watch_rows(struct sgl_serve_watch *w,
     return sizeof table / sizeof table[0];
 }
 
-static int64_t from_seconds(double seconds)
-{
-    return seconds < 1e9 ? (int64_t)llround(seconds * 1e9) : INT64_C(1000000000000000000);
-}
-
 /* The words of SGLang's routers; two of them are other names. */
 static enum sgl_event_level level_of(const char *word)
 {
@@ -77,11 +72,8 @@ bool sgl_serve_watch_resolve(struct sgl_proxy_options *proxy, const struct sgl_s
     const bool is_given = watch->metrics_port != UINT64_MAX;
     const bool waits = !isnan(watch->startup_timeout_s) || !isnan(watch->startup_interval_s);
 
-    if (is_given && watch->metrics_port > 65535) {
-        sgl_complain("--prometheus-port %llu, expected 0 to 65535",
-                     (unsigned long long)watch->metrics_port);
+    if (is_given && !sgl_option_in_range("prometheus-port", watch->metrics_port, 0, UINT16_MAX))
         return false;
-    }
     proxy->has_metrics_listener = is_given || watch->metrics_enabled;
     proxy->metrics_port = (uint16_t)(is_given ? watch->metrics_port : METRICS_PORT);
     proxy->metrics_host = watch->metrics_host;
@@ -89,9 +81,9 @@ bool sgl_serve_watch_resolve(struct sgl_proxy_options *proxy, const struct sgl_s
     proxy->events_are_json = watch->log_json;
     if (!waits || !probes)
         return true;
-    proxy->startup_timeout_ns = from_seconds(
-        isnan(watch->startup_timeout_s) ? STARTUP_TIMEOUT_S : watch->startup_timeout_s);
-    proxy->startup_interval_ns = from_seconds(
-        isnan(watch->startup_interval_s) ? STARTUP_INTERVAL_S : watch->startup_interval_s);
+    proxy->startup_timeout_ns = sgl_option_ns(
+        1e9 * (isnan(watch->startup_timeout_s) ? STARTUP_TIMEOUT_S : watch->startup_timeout_s));
+    proxy->startup_interval_ns = sgl_option_ns(
+        1e9 * (isnan(watch->startup_interval_s) ? STARTUP_INTERVAL_S : watch->startup_interval_s));
     return true;
 }
