@@ -198,6 +198,14 @@ int sgl_simulation_place(struct sgl_simulation *self, uint32_t index, const stru
     return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, &inner, job->request);
 }
 
+int sgl_simulation_send(struct sgl_simulation *self, uint32_t index, const struct sgl_job *job)
+{
+    if (!self->workers[index].condition.is_down)
+        return sgl_simulation_place(self, index, job);
+    sgl_simulation_fail(self, job->handle, "connection_refused");
+    return SGL_OK;
+}
+
 static int refuse(struct sgl_simulation *self, const struct sgl_request *request,
                   enum sgl_pool pool, uint32_t attempt)
 {
@@ -259,10 +267,6 @@ static int arrive_whole(struct sgl_simulation *self, const struct sgl_request *r
         status = sgl_simulation_keep(self, slot, request);
     if (status != SGL_OK)
         return status;
-    if (self->workers[dispatch.worker].condition.is_down) {
-        sgl_simulation_fail(self, slot, "connection_refused");
-        return SGL_OK;
-    }
     const struct sgl_job job = {
         .handle = slot,
         .arrival_ns = self->now_ns,
@@ -271,7 +275,7 @@ static int arrive_whole(struct sgl_simulation *self, const struct sgl_request *r
         .request = request,
         .recorded = &self->row.recorded,
     };
-    return sgl_simulation_place(self, dispatch.worker, &job);
+    return sgl_simulation_send(self, dispatch.worker, &job);
 }
 
 static int arrive(struct sgl_simulation *self)

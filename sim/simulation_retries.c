@@ -189,10 +189,6 @@ int sgl_simulation_retry(struct sgl_simulation *self, uint32_t slot)
         return SGL_OK;
     }
     begin_again(self, slot, dispatch.number);
-    if (self->workers[dispatch.worker].condition.is_down) {
-        sgl_simulation_fail(self, slot, "connection_refused");
-        return SGL_OK;
-    }
     const struct sgl_job job = {
         .handle = slot,
         .arrival_ns = self->now_ns,
@@ -201,5 +197,5 @@ int sgl_simulation_retry(struct sgl_simulation *self, uint32_t slot)
         .request = &past->request,
         .recorded = &past->recorded,
     };
-    return sgl_simulation_place(self, dispatch.worker, &job);
+    return sgl_simulation_send(self, dispatch.worker, &job);
 }

@@ -227,6 +227,9 @@ int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_reques
 /* The job reaches the worker of its flight, which is up. */
 int sgl_simulation_place(struct sgl_simulation *self, uint32_t worker, const struct sgl_job *job);
 
+/* The same for a worker that may be down: then its flight fails with connection_refused. */
+int sgl_simulation_send(struct sgl_simulation *self, uint32_t worker, const struct sgl_job *job);
+
 /* Asks the router for a worker of the pool. SGL_NO_WORKER: the request is refused, which the router
  * has been told. */
 int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_route *route,
