@@ -15,7 +15,7 @@
 
 #define OPTION_MAX 128
 #define EXPECTED_SIZE 96
-#define CONFIG_SIZE_MAX ((size_t)64 * 1024)
+#define CONFIG_SIZE_MAX ((size_t)1024 * 1024)
 
 /* Values of getopt's `val`: rows of the table from ROW_FIRST on, and from NEGATED_FIRST on the same
  * rows as --no-NAME. */
@@ -148,8 +148,21 @@ static char *trimmed(char *text)
     return text;
 }
 
+/* Was an option of the same target given before? Two names may be one option. */
+static bool is_again(const struct sgl_usage *usage, bool was_given[static OPTION_MAX],
+                     const struct sgl_option *option)
+{
+    bool is_again = false;
+
+    for (size_t i = 0; usage->options[i].name != NULL; i++)
+        is_again = is_again || (was_given[i] && usage->options[i].target == option->target);
+    was_given[option - usage->options] = true;
+    return is_again;
+}
+
 /* One `name = value` line; `where` opens a complaint. */
-static bool read_config_line(const struct sgl_usage *usage, const char *where, char *line)
+static bool read_config_line(const struct sgl_usage *usage, const char *where, char *line,
+                             bool was_given[static OPTION_MAX])
 {
     char text[EXPECTED_SIZE];
     char *equals = strchr(line, '=');
@@ -163,6 +176,11 @@ static bool read_config_line(const struct sgl_usage *usage, const char *where, c
     const struct sgl_option *option = find_option(usage, name);
     if (option == NULL) {
         refuse_unknown(usage, where, "", name);
+        return false;
+    }
+    if (option->kind != SGL_OPTION_LIST && is_again(usage, was_given, option)) {
+        sgl_complain_at("%s%s is given twice, expected once (what was said first would be lost)",
+                        where, name);
         return false;
     }
     const char *value = trimmed(equals + 1);
@@ -188,6 +206,7 @@ static int read_config_lines(const struct sgl_usage *usage, const char *path, ch
                              bool is_numbered)
 {
     char where[300];
+    bool was_given[OPTION_MAX] = {false};
     int number = 0;
 
     for (char *line = text; line != NULL;) {
@@ -201,7 +220,7 @@ static int read_config_lines(const struct sgl_usage *usage, const char *path, ch
             snprintf(where, sizeof where, "%.250s:%d: ", path, number);
         else
             snprintf(where, sizeof where, "%.250s: ", path);
-        if (*content != '\0' && !read_config_line(usage, where, content))
+        if (*content != '\0' && !read_config_line(usage, where, content, was_given))
             return SGL_EXIT_USAGE;
         line = end != NULL ? end + 1 : NULL;
     }
@@ -328,13 +347,11 @@ static int scan(const struct sgl_usage *usage, int argument_count, char **argume
         const struct sgl_option *option = option_of(usage, value);
         if (config != NULL || option == NULL)
             continue;
-        bool *again = &was_given[option - usage->options];
-        if (option->kind == SGL_OPTION_ONCE && *again) {
+        if (option->kind == SGL_OPTION_ONCE && is_again(usage, was_given, option)) {
             sgl_complain("--%s is given twice, expected once (one list: %s)", option->name,
                          option->argument);
             return SGL_EXIT_USAGE;
         }
-        *again = true;
         if (option->kind == SGL_OPTION_FLAG) {
             *(bool *)option->target = value < NEGATED_FIRST;
         } else if (!set_option(option, optarg)) {

@@ -78,17 +78,17 @@ static const char *policy_text(const struct sgl_serve_setup *setup, enum sgl_poo
 }
 
 /* "random"; of pairs "random+round_robin". */
-static void put_policies(const struct sgl_serve_setup *setup, char *out, size_t size)
+static void put_policies(const struct sgl_serve_setup *setup, FILE *out)
 {
     if (setup->proxy.policy[SGL_POOL_REGULAR] != NULL)
-        snprintf(out, size, "%s", policy_text(setup, SGL_POOL_REGULAR));
+        fprintf(out, "%s", policy_text(setup, SGL_POOL_REGULAR));
     else
-        snprintf(out, size, "%s+%s", policy_text(setup, SGL_POOL_PREFILL),
-                 policy_text(setup, SGL_POOL_DECODE));
+        fprintf(out, "%s+%s", policy_text(setup, SGL_POOL_PREFILL),
+                policy_text(setup, SGL_POOL_DECODE));
 }
 
 /* How many workers, and how they are chosen. */
-static void put_fleet(const struct sgl_serve_setup *setup, char *out, size_t size)
+static void put_fleet(const struct sgl_serve_setup *setup, FILE *out)
 {
     const struct sgl_proxy_options *proxy = &setup->proxy;
     size_t prefill = 0;
@@ -96,12 +96,12 @@ static void put_fleet(const struct sgl_serve_setup *setup, char *out, size_t siz
     for (size_t i = 0; i < proxy->worker_count; i++)
         prefill += proxy->workers[i].pool == SGL_POOL_PREFILL;
     if (proxy->policy[SGL_POOL_REGULAR] != NULL)
-        snprintf(out, size, "%zu worker%s, policy %s", proxy->worker_count,
-                 proxy->worker_count == 1 ? "" : "s", policy_text(setup, SGL_POOL_REGULAR));
+        fprintf(out, "%zu worker%s, policy %s", proxy->worker_count,
+                proxy->worker_count == 1 ? "" : "s", policy_text(setup, SGL_POOL_REGULAR));
     else
-        snprintf(out, size, "%zu prefill, policy %s, %zu decode, policy %s", prefill,
-                 policy_text(setup, SGL_POOL_PREFILL), proxy->worker_count - prefill,
-                 policy_text(setup, SGL_POOL_DECODE));
+        fprintf(out, "%zu prefill, policy %s, %zu decode, policy %s", prefill,
+                policy_text(setup, SGL_POOL_PREFILL), proxy->worker_count - prefill,
+                policy_text(setup, SGL_POOL_DECODE));
 }
 
 /* Two names for one thing are one line; operands join the workers. What is printed is pasted, sent
@@ -138,30 +138,49 @@ static void say_listener(struct sgl_event_log *events, enum sgl_event_kind kind,
     sgl_event_say(events, kind, line, &field, 1);
 }
 
+/* The line of the event, and what it says of the policies; both may be long. NULL: no memory. */
+static char *ready_texts(const struct sgl_serve_setup *setup, const char *url, char **policy_out)
+{
+    const struct sgl_proxy_options *proxy = &setup->proxy;
+    char *line = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(policy_out, &size);
+
+    if (out == NULL)
+        return NULL;
+    put_policies(setup, out);
+    fclose(out);
+    out = open_memstream(&line, &size);
+    if (out == NULL)
+        return NULL;
+    fprintf(out, "listening on %s (%u thread%s, ", url, proxy->threads,
+            proxy->threads == 1 ? "" : "s");
+    put_fleet(setup, out);
+    fprintf(out, ", log %s)", proxy->log != NULL ? proxy->log : "none");
+    fclose(out);
+    return line;
+}
+
 static void say_ready(void *context, struct sgl_event_log *events,
                       const struct sgl_proxy_ports *ports)
 {
     const struct sgl_serve_setup *setup = context;
     const struct sgl_proxy_options *proxy = &setup->proxy;
-    const char *log = proxy->log != NULL ? proxy->log : "none";
     char url[300];
-    char fleet[512];
-    char policy[600];
-    char line[1600];
+    char *policy = NULL;
 
     snprintf(url, sizeof url, "http://%.255s:%u", proxy->host, ports->clients);
-    put_fleet(setup, fleet, sizeof fleet);
-    put_policies(setup, policy, sizeof policy);
+    char *line = ready_texts(setup, url, &policy);
     const struct sgl_event_field fields[] = {
         {.name = "url", .text = url},
         {.name = "threads", .number = proxy->threads},
         {.name = "workers", .number = (int64_t)proxy->worker_count},
-        {.name = "policy", .text = policy},
-        {.name = "log", .text = log},
+        {.name = "policy", .text = policy != NULL ? policy : ""},
+        {.name = "log", .text = proxy->log != NULL ? proxy->log : "none"},
     };
-    snprintf(line, sizeof line, "listening on %s (%u thread%s, %s, log %.500s)", url,
-             proxy->threads, proxy->threads == 1 ? "" : "s", fleet, log);
     sgl_event_say(events, SGL_EVENT_KIND_start, line, fields, sizeof fields / sizeof fields[0]);
+    free(line);
+    free(policy);
     if (proxy->has_control_listener)
         say_listener(events, SGL_EVENT_KIND_control, "workers and metrics",
                      proxy->access.control_host, ports->control, "");
@@ -194,7 +213,7 @@ int sgl_command_serve(int argument_count, char **arguments)
         .text = text,
         .examples = examples,
         .options = rows,
-        .operands_most = SGL_SERVE_URLS_MAX,
+        .operands_most = SIZE_MAX,
     };
     size_t url_count;
 
@@ -203,14 +222,14 @@ int sgl_command_serve(int argument_count, char **arguments)
     if (sgl_serve_refuses(argument_count, arguments))
         return SGL_EXIT_USAGE;
     int status = SGL_EXIT_USAGE;
-    if (sgl_serve_pairs_fold(&setup.pair_texts, &argument_count, arguments))
-        status = sgl_options_parse(&usage, argument_count, setup.pair_texts.arguments, &url_count);
+    if (sgl_serve_fold(&setup.folded, &argument_count, arguments))
+        status = sgl_options_parse(&usage, argument_count, setup.folded.arguments, &url_count);
     if (status != SGL_OPTIONS_RUN) {
         sgl_serve_release(&setup);
         return status;
     }
     status = SGL_EXIT_USAGE;
-    if (sgl_serve_resolve(&setup, &options, setup.pair_texts.arguments + 1, url_count)) {
+    if (sgl_serve_resolve(&setup, &options, setup.folded.arguments + 1, url_count)) {
         if (options.print_config) {
             print_config(rows, &options, &setup);
             status = SGL_EXIT_DONE;

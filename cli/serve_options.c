@@ -12,6 +12,7 @@
 #define NOT_GIVEN UINT64_MAX
 #define TIMEOUT_S 90 /* of a request: DESIGN, section 7 */
 #define PAIR_TIMEOUT_S 1800
+#define WORKER_MAX_MOST 65536
 
 void sgl_serve_options_init(struct sgl_serve_options *options)
 {
@@ -20,6 +21,7 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
         .port = 30000,
         .threads = 1,
         .worker_urls = "",
+        .worker_max = SGL_WORKER_MAX_STANDARD,
         .policy = "cache_aware",
         .cache_threshold = NAN,
         .balance_rel_threshold = NAN,
@@ -60,8 +62,10 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
 void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static SGL_SERVE_ROWS_MAX])
 {
     const struct sgl_option table[] = {
-        {"worker-urls", 0, SGL_OPTION_TEXT, "URL...", &o->worker_urls,
+        {"worker-urls", 0, SGL_OPTION_ONCE, "URL...", &o->worker_urls,
          "workers, http://HOST:PORT or https://...; more may be operands", 0},
+        {"worker-max", 0, SGL_OPTION_NATURAL, "N", &o->worker_max,
+         "workers ever added, those that were removed included", 1},
         {"policy", 'p', SGL_OPTION_TEXT, "P[:k=v,...]", &o->policy,
          "how to route, or SGLang's JSON; sglsim policies lists them", 0},
         {"host", 0, SGL_OPTION_TEXT, "ADDRESS", &o->host, "listen here", 0},
@@ -187,48 +191,81 @@ static int64_t from_seconds(double seconds)
     return sgl_option_ns(seconds * 1e9);
 }
 
-/* One pool's policy: its text, with the options that are parameters of cache_aware behind it. */
-static bool resolve_policy(struct sgl_serve_setup *setup, const struct sgl_serve_options *o,
-                           enum sgl_pool pool, const char *policy)
+/* Options that are parameters of cache_aware, as "name=value,...": into `text`. */
+static void put_parameters(FILE *text, const struct sgl_serve_options *o)
 {
-    char text[2048];
+    const struct {
+        const char *name;
+        double value;
+        bool is_given;
+    } parameters[] = {
+        {"cache_threshold", o->cache_threshold, !isnan(o->cache_threshold)},
+        {"balance_abs_threshold", (double)o->balance_abs_threshold,
+         o->balance_abs_threshold != NOT_GIVEN},
+        {"balance_rel_threshold", o->balance_rel_threshold, !isnan(o->balance_rel_threshold)},
+        {"eviction_interval_s", o->eviction_interval_s, !isnan(o->eviction_interval_s)},
+        {"max_tree_size", (double)o->max_tree_size, o->max_tree_size != NOT_GIVEN},
+    };
     char real[SGL_REAL_TEXT_MAX];
+    const char *separator = "";
+
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
+        if (parameters[i].is_given) {
+            fprintf(text, "%s%s=%s", separator, parameters[i].name,
+                    sgl_real_text(parameters[i].value, real));
+            separator = ",";
+        }
+}
+
+/* A policy's text with the parameters behind it that options have given; NULL after a complaint.
+ * Caller frees. */
+static char *whole_policy(const struct sgl_serve_options *o, const char *policy)
+{
     struct sgl_failure failure;
     char *given = sgl_policy_text(policy, &failure);
+    char *parameters = NULL;
+    char *whole = NULL;
+    size_t size = 0;
 
     if (given == NULL) {
         sgl_complain("%s", failure.text);
-        return false;
+        return NULL;
     }
-    int used = snprintf(text, sizeof text, "%.1500s", given);
-    const size_t plain = (size_t)used;
-    char separator = strchr(given, ':') == NULL ? ':' : ',';
-    const bool is_cache_aware = strncmp(given, "cache_aware", 11) == 0;
-    free(given);
-
-#define ADD(is_given, name, value)                                                                 \
-    if (is_given) {                                                                                \
-        used +=                                                                                    \
-            snprintf(text + used, sizeof text - (size_t)used, "%c" name "=%s", separator, value);  \
-        separator = ',';                                                                           \
+    FILE *text = open_memstream(&parameters, &size);
+    if (text != NULL) {
+        put_parameters(text, o);
+        fclose(text);
     }
-    ADD(!isnan(o->cache_threshold), "cache_threshold", sgl_real_text(o->cache_threshold, real))
-    ADD(o->balance_abs_threshold != NOT_GIVEN, "balance_abs_threshold",
-        sgl_real_text((double)o->balance_abs_threshold, real))
-    ADD(!isnan(o->balance_rel_threshold), "balance_rel_threshold",
-        sgl_real_text(o->balance_rel_threshold, real))
-    ADD(!isnan(o->eviction_interval_s), "eviction_interval_s",
-        sgl_real_text(o->eviction_interval_s, real))
-    ADD(o->max_tree_size != NOT_GIVEN, "max_tree_size",
-        sgl_real_text((double)o->max_tree_size, real))
-#undef ADD
-    if ((size_t)used > plain && !is_cache_aware) {
+    if (parameters != NULL && size > 0 && strncmp(given, "cache_aware", 11) != 0) {
         sgl_complain("thresholds, tree size and eviction are options of the policy cache_aware, "
                      "not of %.60s (leave them out, or name the policy's own as name:key=value)",
                      policy);
-        return false;
+    } else {
+        const size_t room = strlen(given) + size + 2;
+        whole = parameters != NULL ? malloc(room) : NULL;
+        if (whole == NULL)
+            sgl_complain("out of memory");
+        else
+            snprintf(whole, room, "%s%s%s", given,
+                     size == 0 ? "" : (strchr(given, ':') == NULL ? ":" : ","), parameters);
     }
-    if (sgl_policy_parse(&setup->policy[pool], text, &failure) != SGL_OK) {
+    free(parameters);
+    free(given);
+    return whole;
+}
+
+/* One pool's policy. */
+static bool resolve_policy(struct sgl_serve_setup *setup, const struct sgl_serve_options *o,
+                           enum sgl_pool pool, const char *policy)
+{
+    struct sgl_failure failure;
+    char *text = whole_policy(o, policy);
+
+    if (text == NULL)
+        return false;
+    const int status = sgl_policy_parse(&setup->policy[pool], text, &failure);
+    free(text);
+    if (status != SGL_OK) {
         sgl_complain("%s", failure.text);
         return false;
     }
@@ -275,25 +312,21 @@ static bool has_wrong_workers(const struct sgl_serve_options *o, size_t url_coun
 static bool resolve_urls(struct sgl_serve_setup *setup, const struct sgl_serve_options *o,
                          char **urls, size_t url_count)
 {
-    size_t count = 0;
+    struct sgl_serve_workers *workers = &setup->workers;
 
     if (has_wrong_workers(o, url_count))
         return false;
-    setup->proxy.workers = setup->workers;
-    if (sgl_serve_is_paired(&o->pairs))
-        return sgl_serve_pairs_resolve(&o->pairs, &setup->pair_texts, setup->workers,
-                                       SGL_SERVE_URLS_MAX, &setup->proxy.worker_count);
-    if (strlen(o->worker_urls) >= sizeof setup->urls_text) {
-        sgl_complain("--worker-urls is longer than %zu bytes", sizeof setup->urls_text - 1);
+    if (!(sgl_serve_is_paired(&o->pairs)
+              ? sgl_serve_pairs_read(workers, &o->pairs)
+              : sgl_serve_workers_read(workers, o->worker_urls, urls, url_count)))
+        return false;
+    if (workers->count > o->worker_max) {
+        sgl_complain("%zu workers, more than --worker-max %llu (raise it)", workers->count,
+                     (unsigned long long)o->worker_max);
         return false;
     }
-    memcpy(setup->urls_text, o->worker_urls, strlen(o->worker_urls) + 1);
-    char *rest = setup->urls_text;
-    for (char *url; count < SGL_SERVE_URLS_MAX && (url = sgl_option_word(&rest)) != NULL;)
-        setup->workers[count++] = (struct sgl_proxy_worker){.url = url, .bootstrap_port = -1};
-    for (size_t i = 0; i < url_count && count < SGL_SERVE_URLS_MAX; i++)
-        setup->workers[count++] = (struct sgl_proxy_worker){.url = urls[i], .bootstrap_port = -1};
-    setup->proxy.worker_count = count;
+    setup->proxy.workers = workers->items;
+    setup->proxy.worker_count = workers->count;
     return true;
 }
 
@@ -324,6 +357,7 @@ static bool resolve_limits(struct sgl_serve_setup *setup, const struct sgl_serve
 
     if (!sgl_reliability_flags_resolve(&o->reliability, &setup->proxy.retry, limits))
         return false;
+    limits->worker_max = o->worker_max;
     limits->probes_down = o->health_failure_threshold;
     limits->probes_up = o->health_success_threshold;
     limits->panic = strcmp(o->panic, "on") == 0;
@@ -338,6 +372,7 @@ bool sgl_serve_resolve(struct sgl_serve_setup *setup, const struct sgl_serve_opt
 
     if (!sgl_option_in_range("port", o->port, 0, 65535) ||
         !sgl_option_in_range("threads", o->threads, 1, SGL_PROXY_THREADS_MAX) ||
+        !sgl_option_in_range("worker-max", o->worker_max, 1, WORKER_MAX_MOST) ||
         !sgl_option_in_range("prefix-block", o->prefix_block, 1, 4096) ||
         !sgl_option_in_range("max-payload-size", o->max_payload_size, 1, 1024 * MEBIBYTE) ||
         !sgl_option_in_range("log-buffer-mib", o->log_buffer_mib, 1, 65536) ||
@@ -397,5 +432,6 @@ void sgl_serve_release(struct sgl_serve_setup *setup)
             sgl_policy_release(&setup->policy[pool]);
         free(setup->policy_text[pool]);
     }
-    sgl_serve_pairs_release(&setup->pair_texts);
+    sgl_serve_workers_release(&setup->workers);
+    sgl_serve_folded_release(&setup->folded);
 }

@@ -15,13 +15,12 @@
 #include "serve_pairs.h"
 #include "serve_watch.h"
 
-#define SGL_SERVE_URLS_MAX 1024
-
 struct sgl_serve_options {
     const char *host;
     uint64_t port;
     uint64_t threads;
     const char *worker_urls;
+    uint64_t worker_max;
     const char *policy;
     double cache_threshold; /* NaN: not given; so the next four */
     double balance_rel_threshold;
@@ -66,9 +65,8 @@ struct sgl_serve_setup {
     struct sgl_proxy_options proxy;
     struct sgl_policy_spec policy[SGL_POOL_COUNT]; /* of the pools in use */
     char *policy_text[SGL_POOL_COUNT];
-    char urls_text[65536];
-    struct sgl_proxy_worker workers[SGL_SERVE_URLS_MAX];
-    struct sgl_serve_pair_texts pair_texts;
+    struct sgl_serve_workers workers;
+    struct sgl_serve_folded folded;
     char id_headers_text[512];
 };
 

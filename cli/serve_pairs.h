@@ -3,7 +3,8 @@
  *
  *      --prefill URL [PORT|none] --decode URL            each as often as there are workers
  *      --prefill-urls URL [PORT|none] URL ...  --decode-urls URL ...       the same, in one list
- *      --ca-cert-paths FILE FILE ...  --request-id-headers NAME NAME ...   not of pairs, but alike
+ *      --worker-urls URL URL ...                            not of pairs, but alike; so the next
+ *      --ca-cert-paths FILE FILE ...  --request-id-headers NAME NAME ...
  *
  * Options take one argument each; these take several and may be repeated, as in SGLang's routers.
  * So a command line is folded before it is parsed: all that was said of one kind becomes one
@@ -15,8 +16,8 @@
 #include "live/proxy.h"
 #include "options.h"
 
-#define SGL_SERVE_PAIR_TEXT_MAX 65536
-#define SGL_SERVE_FOLDED_COUNT 4 /* --prefill, --decode, --ca-cert-paths, --request-id-headers */
+/* --prefill, --decode, --worker-urls, --ca-cert-paths, --request-id-headers */
+#define SGL_SERVE_FOLDED_COUNT 5
 
 struct sgl_serve_pairs {
     bool is_asked; /* --pd-disaggregation */
@@ -27,12 +28,17 @@ struct sgl_serve_pairs {
     const char *decode_policy;
 };
 
-/* What must live as long as the options do. */
-struct sgl_serve_pair_texts {
+/* A command line, folded. What must live as long as the options do. */
+struct sgl_serve_folded {
     char **arguments;
-    char folded[SGL_SERVE_FOLDED_COUNT][SGL_SERVE_PAIR_TEXT_MAX]; /* "": not said */
-    char prefill_urls[SGL_SERVE_PAIR_TEXT_MAX];                   /* cut up */
-    char decode_urls[SGL_SERVE_PAIR_TEXT_MAX];
+    char *texts[SGL_SERVE_FOLDED_COUNT]; /* with room for all that was typed; "": not said */
+};
+
+/* Workers that were named, with the texts their URLs are in. */
+struct sgl_serve_workers {
+    struct sgl_proxy_worker *items;
+    size_t count;
+    char *texts[2]; /* cut up */
 };
 
 void sgl_serve_pairs_init(struct sgl_serve_pairs *pairs);
@@ -42,16 +48,18 @@ void sgl_serve_pairs_init(struct sgl_serve_pairs *pairs);
 size_t sgl_serve_pair_rows(struct sgl_serve_pairs *pairs,
                            struct sgl_option rows[static SGL_SERVE_PAIR_ROWS_MAX]);
 
-/* The folded command line goes to texts->arguments (freed by sgl_serve_pairs_release), and its
- * length to *count. False after a complaint. */
-bool sgl_serve_pairs_fold(struct sgl_serve_pair_texts *texts, int *count, char **arguments);
-void sgl_serve_pairs_release(struct sgl_serve_pair_texts *texts);
+/* The folded command line goes to folded->arguments, and its length to *count. False after a
+ * complaint. To be released in any case. */
+bool sgl_serve_fold(struct sgl_serve_folded *folded, int *count, char **arguments);
+void sgl_serve_folded_release(struct sgl_serve_folded *folded);
 
 bool sgl_serve_is_paired(const struct sgl_serve_pairs *pairs);
 
-/* Fills in at most `most` workers, whose texts are in `texts`. False after a complaint. */
-bool sgl_serve_pairs_resolve(const struct sgl_serve_pairs *pairs,
-                             struct sgl_serve_pair_texts *texts, struct sgl_proxy_worker *workers,
-                             size_t most, size_t *count_out);
+/* The workers that a list and operands name, or those of pairs: all of them. The operands are
+ * borrowed. False after a complaint; to be released in any case. */
+bool sgl_serve_workers_read(struct sgl_serve_workers *workers, const char *list, char **urls,
+                            size_t url_count);
+bool sgl_serve_pairs_read(struct sgl_serve_workers *workers, const struct sgl_serve_pairs *pairs);
+void sgl_serve_workers_release(struct sgl_serve_workers *workers);
 
 #endif

@@ -166,7 +166,8 @@ void sgl_admin_add_worker(struct sgl_proxy_thread *thread, struct sgl_http_excha
     if (add(thread, &newcomer, &worker, &is_duplicate, &failure) != SGL_OK) {
         sgl_admin_respond_error(exchange, 400, "invalid_request_error", failure.text);
     } else {
-        snprintf(text, sizeof text, "Successfully added worker: %.500s", url);
+        snprintf(text, sizeof text, "Successfully added worker: %s",
+                 sgl_gateway_url(thread->gateway, worker));
         sgl_admin_respond_text(exchange, 200, text);
     }
     free(url);
@@ -201,7 +202,8 @@ void sgl_admin_remove_worker(struct sgl_proxy_thread *thread, struct sgl_http_ex
                sgl_gateway_remove(thread->gateway, worker, NULL) != SGL_OK) {
         sgl_admin_respond_error(exchange, 404, "not_found", "there is no such worker");
     } else {
-        snprintf(text, sizeof text, "Successfully removed worker: %.500s", url);
+        snprintf(text, sizeof text, "Successfully removed worker: %s",
+                 sgl_gateway_url(thread->gateway, worker));
         sgl_admin_respond_text(exchange, 200, text);
     }
     free(url);

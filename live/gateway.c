@@ -293,6 +293,9 @@ static char *worker_url(const char *url, char **host_out, struct sgl_failure *fa
         !is_plain(url)) {
         sgl_fail(failure, SGL_EINVAL, "worker '%.200s', expected http://HOST[:PORT] or https://...",
                  url);
+    } else if (strlen(url) > SGL_GATEWAY_URL_MAX) {
+        sgl_fail(failure, SGL_EINVAL, "worker '%.60s...' has %zu bytes, expected at most %d", url,
+                 strlen(url), SGL_GATEWAY_URL_MAX);
     } else {
         clean = strdup(url);
         for (size_t size = clean == NULL ? 0 : strlen(clean); size > 0 && clean[size - 1] == '/';)

@@ -119,8 +119,11 @@ struct sgl_gateway_newcomer {
     int32_t bootstrap_port;
 };
 
-/* SGL_EINVAL: no URL for a worker, a pool that is not used, or it is there already
- * (*is_duplicate_out). The index goes to *worker_out. A trailing slash is dropped. */
+/* The longest URL of a worker, in bytes: it is a header field of every answer. */
+#define SGL_GATEWAY_URL_MAX 400
+
+/* SGL_EINVAL: no URL for a worker, or too long a one; a pool that is not used; or it is there
+ * already (*is_duplicate_out). The index goes to *worker_out. A trailing slash is dropped. */
 int sgl_gateway_add(struct sgl_gateway *gateway, const struct sgl_gateway_newcomer *newcomer,
                     uint32_t *worker_out, bool *is_duplicate_out, struct sgl_failure *failure);
 

@@ -98,28 +98,33 @@ static CURL *new_handle(struct sgl_wire *wire)
     return easy;
 }
 
+/* One more; NULL: no memory, and all are freed. */
+static struct curl_slist *add_header(struct curl_slist *headers, const char *line)
+{
+    struct curl_slist *longer = line != NULL ? curl_slist_append(headers, line) : NULL;
+
+    if (longer == NULL)
+        curl_slist_free_all(headers);
+    return longer;
+}
+
 static struct curl_slist *make_headers(const struct sgl_wire *wire, const char *request_id)
 {
-    char text[300];
-    const char *lines[4] = {"Content-Type: application/json", "Expect:"};
-    size_t count = 2;
+    struct curl_slist *headers = add_header(NULL, "Content-Type: application/json");
 
+    if (headers != NULL)
+        headers = add_header(headers, "Expect:");
     /* An id that would end its line must not begin another. */
-    if (request_id != NULL && strpbrk(request_id, "\r\n") == NULL) {
-        snprintf(text, sizeof text, "x-request-id: %.250s", request_id);
-        lines[count++] = text;
+    if (headers != NULL && request_id != NULL && strpbrk(request_id, "\r\n") == NULL) {
+        const size_t size = sizeof "x-request-id: " + strlen(request_id);
+        char *line = malloc(size);
+        if (line != NULL)
+            snprintf(line, size, "x-request-id: %s", request_id);
+        headers = add_header(headers, line);
+        free(line);
     }
-    if (wire->options.header != NULL)
-        lines[count++] = wire->options.header;
-    struct curl_slist *headers = NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct curl_slist *longer = curl_slist_append(headers, lines[i]);
-        if (longer == NULL) {
-            curl_slist_free_all(headers);
-            return NULL;
-        }
-        headers = longer;
-    }
+    if (headers != NULL && wire->options.header != NULL)
+        headers = add_header(headers, wire->options.header);
     return headers;
 }
 

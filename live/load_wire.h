@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define SGL_WIRE_WORKER_MAX 200
+#define SGL_WIRE_WORKER_MAX 401 /* of sglsim serve: SGL_GATEWAY_URL_MAX, and the end */
 
 struct sgl_wire_exchange {
     const char *body; /* POST it, as JSON */

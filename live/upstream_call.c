@@ -201,6 +201,7 @@ static bool begin_status(struct sgl_call *call, const char *line, size_t size)
     const char *phrase = digits + 3;
     if (phrase < end && *phrase++ != ' ')
         return false;
+    /* Phrases mean nothing (RFC 9112, section 4): of a long one the beginning passes. */
     size_t length = (size_t)(end - phrase);
     if (length >= sizeof call->reason)
         length = sizeof call->reason - 1;
