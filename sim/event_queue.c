@@ -46,21 +46,12 @@ static void settle(struct sgl_event_queue *queue, uint32_t at, const struct sgl_
 
 int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
 {
-    return sgl_event_queue_reserve_few(queue, item_count, item_count);
-}
-
-int sgl_event_queue_reserve_few(struct sgl_event_queue *queue, uint32_t item_count,
-                                uint32_t event_count)
-{
-    if (event_count > queue->event_count) {
-        struct sgl_event *heap = realloc(queue->heap, event_count * sizeof *heap);
-        if (heap == NULL)
-            return SGL_ENOMEM;
-        queue->heap = heap;
-        queue->event_count = event_count;
-    }
     if (item_count <= queue->item_count)
         return SGL_OK;
+    struct sgl_event *heap = realloc(queue->heap, item_count * sizeof *heap);
+    if (heap == NULL)
+        return SGL_ENOMEM;
+    queue->heap = heap;
     uint32_t *position = realloc(queue->position, item_count * sizeof *position);
     if (position == NULL)
         return SGL_ENOMEM;
@@ -76,10 +67,8 @@ void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *
     assert(event->item < queue->item_count);
     uint32_t at = queue->position[event->item];
 
-    if (at == NOWHERE) {
-        assert(queue->count < queue->event_count);
+    if (at == NOWHERE)
         at = queue->count++;
-    }
     settle(queue, at, event);
 }
 

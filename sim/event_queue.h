@@ -35,16 +35,11 @@ struct sgl_event_queue {
     struct sgl_event *heap;
     uint32_t *position;
     uint32_t count;
-    uint32_t item_count;  /* items 0 .. item_count - 1 may be queued */
-    uint32_t event_count; /* but not more than so many of them at a time */
+    uint32_t item_count; /* items 0 .. item_count - 1 may be queued */
 };
 
 /* Room for items 0 .. item_count - 1. SGL_ENOMEM changes nothing. */
 int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count);
-
-/* The same for a queue that never holds more than `event_count` of them at a time. */
-int sgl_event_queue_reserve_few(struct sgl_event_queue *queue, uint32_t item_count,
-                                uint32_t event_count);
 
 /* Puts the item at this key, whether or not it is queued already. */
 void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *event);

@@ -94,7 +94,7 @@ static void destroy(void *state)
     free(self->gaps.cohorts);
     free(self->gaps.withdrawn);
     sgl_slots_release(&self->slots);
-    sgl_event_queue_release(&self->running);
+    sgl_finish_order_release(&self->running);
 }
 
 static int check_job(const struct sgl_job *job, struct sgl_failure *failure)

@@ -63,15 +63,16 @@
  *
  * Files: batching.c (calls of the driver), engine_parameters.c, engine_queue.c (those that wait),
  * engine_schedulers.c (which requests a step works on), engine_memory.c (pages, and who has to wait
- * again), engine_steps.c (time, what happens when steps end), engine_gaps.c (between tokens),
+ * again), engine_steps.c (time, what happens when steps end), finish_order.c
+ * (who ends next), engine_gaps.c (between tokens),
  * engine_clients.c (tokens so far, clients that leave), step_cost.c (arithmetic).
  */
 #ifndef SGL_SIM_MODELS_ENGINE_H
 #define SGL_SIM_MODELS_ENGINE_H
 
-#include "sim/event_queue.h"
 #include "sim/gap_counter.h"
 #include "sim/kv_cache.h"
+#include "sim/models/finish_order.h"
 #include "sim/models/step_cost.h"
 #include "sim/slots.h"
 #include "sim/worker_model.h"
@@ -102,7 +103,7 @@ struct sgl_engine_job {
     uint32_t max_tokens;
     uint32_t emitted;            /* of its output, when it last started or stopped to decode */
     uint32_t prefilled;          /* of prompt and emitted, what the cache had included */
-    uint32_t residue;            /* its class while it decodes, see above */
+    uint32_t last_step;          /* while it decodes: the low bits of the step that ends it */
     unsigned int priority : 4;   /* enum sgl_priority: which of the queues it waits in */
     unsigned int leg : 4;        /* enum sgl_leg */
     unsigned int has_ids : 1;    /* it has an engine_prompt */
@@ -189,9 +190,9 @@ struct sgl_engine {
     int64_t now_ns; /* the last time the driver told */
     uint64_t steps;
     int64_t decode_step;
-    int64_t context;                /* of the running jobs, together */
-    struct sgl_event_queue running; /* time = decode step that ends it, index = admission */
-    struct sgl_engine_job *jobs;    /* by slot */
+    int64_t context; /* of the running jobs, together */
+    struct sgl_finish_order running;
+    struct sgl_engine_job *jobs; /* by slot */
     struct sgl_slots slots;
     int64_t admitted; /* jobs in prefill or decode */
     uint64_t admissions;
@@ -290,9 +291,12 @@ int64_t sgl_engine_decode_pages(const struct sgl_engine *engine, int64_t steps);
 /* The most decode steps, up to `most`, that take at most `pages`. */
 int64_t sgl_engine_steps_within(const struct sgl_engine *engine, int64_t pages, int64_t most);
 
-/* A job starts or stops to decode: the sums over running jobs. */
+/* A job starts to decode, or the one at `index` of the running ones stops: they and their sums. */
 void sgl_engine_join(struct sgl_engine *engine, uint32_t job);
-void sgl_engine_leave(struct sgl_engine *engine, uint32_t job);
+void sgl_engine_leave(struct sgl_engine *engine, uint32_t index);
+
+/* Decode steps until the first of the running jobs ends; there must be one. */
+int64_t sgl_engine_steps_to_finish(const struct sgl_engine *engine);
 
 /* What the running jobs may still give, each cut to SGL_ENGINE_ESTIMATE_MAX. */
 int64_t sgl_engine_estimate(const struct sgl_engine *engine);

@@ -7,17 +7,33 @@ void sgl_engine_tokens(const void *state,
     const struct sgl_engine *self = state;
 
     for (uint32_t i = 0; i < self->running.count; i++) {
-        const uint32_t job = self->running.heap[i].item;
+        const uint32_t job = sgl_finish_order_at(&self->running, i)->job;
         tell(context, self->jobs[job].handle, sgl_engine_given(self, job));
     }
 }
 
-static const struct sgl_event *find_running(const struct sgl_engine *engine, uint32_t handle)
+/* The index of a running job; running.count: there is none with that handle. */
+static uint32_t find_running(const struct sgl_engine *engine, uint32_t handle)
 {
-    for (uint32_t i = 0; i < engine->running.count; i++)
-        if (engine->jobs[engine->running.heap[i].item].handle == handle)
-            return &engine->running.heap[i];
-    return NULL;
+    uint32_t i = 0;
+
+    while (i < engine->running.count &&
+           engine->jobs[sgl_finish_order_at(&engine->running, i)->job].handle != handle)
+        i++;
+    return i;
+}
+
+/* The running job at `index` ends `fewer` steps sooner. */
+static void end_sooner(struct sgl_engine *engine, uint32_t index, uint32_t fewer)
+{
+    struct sgl_finish sooner = *sgl_finish_order_at(&engine->running, index);
+    struct sgl_engine_job *job = &engine->jobs[sooner.job];
+
+    sooner.step -= fewer;
+    job->last_step = sooner.step;
+    job->output_tokens -= fewer;
+    sgl_finish_order_remove(&engine->running, index);
+    sgl_finish_order_add(&engine->running, &sooner);
 }
 
 /* Being prefilled: it gives nothing more, so it ends with what is computed. */
@@ -45,17 +61,15 @@ bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle)
         sgl_engine_cut_leap(self, now_ns);
     if (sgl_engine_drop_waiting(self, handle))
         return true;
-    const struct sgl_event *last = find_running(self, handle);
-    if (last == NULL) {
+    const uint32_t index = find_running(self, handle);
+    if (index == self->running.count) {
         stop_prefill(self, handle);
         return false;
     }
-    struct sgl_event sooner = *last;
-    sooner.time =
-        self->decode_step + (self->is_stepping && self->is_decoding ? self->step_count : 1);
-    if (sooner.time < last->time) {
-        self->jobs[last->item].output_tokens -= (uint32_t)(last->time - sooner.time);
-        sgl_event_queue_set(&self->running, &sooner);
-    }
+    const int64_t left = self->is_stepping && self->is_decoding ? self->step_count : 1;
+    const uint32_t last_step = sgl_finish_order_at(&self->running, index)->step;
+    const int64_t expected = (uint32_t)(last_step - (uint32_t)self->decode_step);
+    if (left < expected)
+        end_sooner(self, index, (uint32_t)(expected - left));
     return false;
 }

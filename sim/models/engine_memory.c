@@ -30,9 +30,17 @@ struct sgl_kv_match sgl_engine_match(const struct sgl_engine *engine, uint32_t j
 
 int64_t sgl_engine_given(const struct sgl_engine *engine, uint32_t job)
 {
-    const struct sgl_event *last = &engine->running.heap[engine->running.position[job]];
+    const struct sgl_engine_job *self = &engine->jobs[job];
 
-    return engine->jobs[job].output_tokens - (last->time - engine->decode_step);
+    return (int64_t)self->output_tokens -
+           (uint32_t)(self->last_step - (uint32_t)engine->decode_step);
+}
+
+int64_t sgl_engine_steps_to_finish(const struct sgl_engine *engine)
+{
+    const uint32_t last_step = sgl_finish_order_at(&engine->running, 0)->step;
+
+    return (uint32_t)(last_step - (uint32_t)engine->decode_step);
 }
 
 /* ---- pages of decode steps -------------------------------------------------------------- */
@@ -72,27 +80,30 @@ int64_t sgl_engine_steps_within(const struct sgl_engine *engine, int64_t pages, 
 
 /* ---- sums over the running jobs --------------------------------------------------------- */
 
+/* The class of a running job whose `emitted` is up to date. */
+static int64_t residue_of(const struct sgl_engine *engine, const struct sgl_engine_job *job)
+{
+    const int64_t page = engine->kv.page_size;
+
+    if (page == 1)
+        return 0;
+    const int64_t class = (engine->decode_step + 1 - sgl_engine_to_prefill(job)) % page;
+    return class < 0 ? class + page : class;
+}
+
 void sgl_engine_join(struct sgl_engine *engine, uint32_t job)
 {
     struct sgl_engine_job *self = &engine->jobs[job];
-    const int64_t page = engine->kv.page_size;
-    const int64_t context = sgl_engine_to_prefill(self);
-    const struct sgl_event last = {
-        .time = engine->decode_step + self->output_tokens - self->emitted,
-        .index = self->admission,
-        .item = job,
-    };
 
-    sgl_event_queue_set(&engine->running, &last);
+    self->last_step = (uint32_t)engine->decode_step + self->output_tokens - self->emitted;
+    sgl_finish_order_add(
+        &engine->running,
+        &(struct sgl_finish){.admission = self->admission, .step = self->last_step, .job = job});
     engine->is_steady = false;
-    engine->context += context;
+    engine->context += sgl_engine_to_prefill(self);
     if (engine->residues == NULL)
         return;
-    if (page > 1) {
-        const int64_t class = (engine->decode_step + 1 - context) % page;
-        self->residue = (uint32_t)(class < 0 ? class + page : class);
-    }
-    engine->residues[self->residue]++;
+    engine->residues[residue_of(engine, self)]++;
     const int64_t left = (int64_t)self->max_tokens - self->emitted;
     self->is_clipped = left > SGL_ENGINE_ESTIMATE_MAX;
     if (self->is_clipped)
@@ -101,17 +112,18 @@ void sgl_engine_join(struct sgl_engine *engine, uint32_t job)
         engine->estimate_base += left + engine->decode_step;
 }
 
-void sgl_engine_leave(struct sgl_engine *engine, uint32_t job)
+void sgl_engine_leave(struct sgl_engine *engine, uint32_t index)
 {
+    const uint32_t job = sgl_finish_order_at(&engine->running, index)->job;
     struct sgl_engine_job *self = &engine->jobs[job];
 
     self->emitted = (uint32_t)sgl_engine_given(engine, job);
-    sgl_event_queue_remove(&engine->running, job);
+    sgl_finish_order_remove(&engine->running, index);
     engine->is_steady = false;
     engine->context -= sgl_engine_to_prefill(self);
     if (engine->residues == NULL)
         return;
-    engine->residues[self->residue]--;
+    engine->residues[residue_of(engine, self)]--;
     if (self->is_clipped)
         engine->clipped_count--;
     else
@@ -120,11 +132,11 @@ void sgl_engine_leave(struct sgl_engine *engine, uint32_t job)
 
 int64_t sgl_engine_estimate(const struct sgl_engine *engine)
 {
-    const int64_t count = engine->running.count;
+    const uint32_t count = engine->running.count;
     int64_t sum = engine->estimate_base - (count - engine->clipped_count) * engine->decode_step;
 
-    for (int64_t i = 0; engine->clipped_count > 0 && i < count; i++) {
-        const uint32_t job = engine->running.heap[i].item;
+    for (uint32_t i = 0; engine->clipped_count > 0 && i < count; i++) {
+        const uint32_t job = sgl_finish_order_at(&engine->running, i)->job;
         const int64_t left = engine->jobs[job].max_tokens - sgl_engine_given(engine, job);
         if (engine->jobs[job].is_clipped)
             sum += left < SGL_ENGINE_ESTIMATE_MAX ? left : SGL_ENGINE_ESTIMATE_MAX;
@@ -223,7 +235,7 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
             return SGL_ENOMEM;
         if (engine->gaps.counter != NULL && sgl_engine_gaps_withdraw(engine, job) != SGL_OK)
             return SGL_ENOMEM;
-        sgl_engine_leave(engine, job);
+        sgl_engine_leave(engine, sgl_finish_order_find(&engine->running, job));
         tokens = sgl_engine_to_prefill(self) - 1;
     }
     sgl_engine_let_go(engine, job, tokens);

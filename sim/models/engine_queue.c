@@ -45,8 +45,7 @@ static int grow(struct sgl_engine *engine)
     const uint32_t admitted =
         capacity < engine->max_running_requests ? capacity : (uint32_t)engine->max_running_requests;
 
-    if (capacity == 0 ||
-        sgl_event_queue_reserve_few(&engine->running, capacity, admitted) != SGL_OK)
+    if (capacity == 0 || sgl_finish_order_reserve(&engine->running, admitted) != SGL_OK)
         return SGL_ENOMEM;
     struct sgl_engine_chunk *chunks = realloc(engine->chunks, admitted * sizeof *chunks);
     if (chunks == NULL)

@@ -63,7 +63,7 @@ static int64_t ratio_after(const struct sgl_engine *engine)
     int64_t most = 0;
 
     for (uint32_t i = 0; i < engine->running.count; i++) {
-        const uint32_t job = engine->running.heap[i].item;
+        const uint32_t job = sgl_finish_order_at(&engine->running, i)->job;
         given += sgl_engine_given(engine, job);
         most += engine->jobs[job].max_tokens;
     }
@@ -83,10 +83,10 @@ static int retract(struct sgl_engine *engine)
         return SGL_OK;
     do {
         assert(engine->running.count > 0);
-        uint32_t victim = engine->running.heap[0].item;
+        uint32_t victim = sgl_finish_order_at(&engine->running, 0)->job;
         for (uint32_t i = 1; i < engine->running.count; i++)
-            if (goes_first(engine, engine->running.heap[i].item, victim))
-                victim = engine->running.heap[i].item;
+            if (goes_first(engine, sgl_finish_order_at(&engine->running, i)->job, victim))
+                victim = sgl_finish_order_at(&engine->running, i)->job;
         const int status = sgl_engine_withdraw(engine, victim, false);
         if (status != SGL_OK)
             return status;
@@ -325,15 +325,14 @@ const struct sgl_engine_scheduler sgl_engine_sglang = {
 
 static uint32_t youngest(const struct sgl_engine *engine)
 {
-    const struct sgl_event *heap = engine->running.heap;
-    uint32_t at = 0;
-
     if (engine->partial != SGL_ENGINE_NO_JOB)
         return engine->partial; /* nobody is admitted behind a prompt that was cut */
-    for (uint32_t i = 1; i < engine->running.count; i++)
-        if (heap[i].index > heap[at].index)
-            at = i;
-    return heap[at].item;
+    const struct sgl_finish *last = sgl_finish_order_at(&engine->running, 0);
+    for (uint32_t i = 1; i < engine->running.count; i++) {
+        const struct sgl_finish *other = sgl_finish_order_at(&engine->running, i);
+        last = other->admission > last->admission ? other : last;
+    }
+    return last->job;
 }
 
 /* Pages that the next chunk of the prompt that was cut takes. */

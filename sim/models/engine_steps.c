@@ -68,15 +68,13 @@ static struct sgl_step_load measure(const struct sgl_engine *engine)
  * decoding goes on. The first has its memory already. */
 static int64_t leap_length(const struct sgl_engine *engine)
 {
-    const struct sgl_event *last = sgl_event_queue_top(&engine->running);
-
     /* Who ends next is looked at when this step has, after the steps of all other workers. */
-    if (last != NULL)
-        sgl_prefetch(&engine->jobs[last->item]);
+    if (engine->running.count > 0)
+        sgl_prefetch(&engine->jobs[sgl_finish_order_at(&engine->running, 0)->job]);
     if (engine->stepwise || engine->chunk_count > 0 || engine->was_short ||
         (engine->is_unseen && engine->waiting_count > 0))
         return 1;
-    int64_t steps = last->time - engine->decode_step;
+    int64_t steps = sgl_engine_steps_to_finish(engine);
     if (engine->residues != NULL && steps > 1) {
         int64_t pages = engine->kv.pages_total - engine->kv.pages_held;
         /* When a prompt is cut to the token budget, one known in part can need more pages than one
@@ -334,7 +332,6 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 static void end_decode(struct sgl_engine *engine, int64_t now_ns)
 {
     const int64_t more = engine->step_count - 1;
-    const struct sgl_event *last;
 
     if (engine->gaps.counter != NULL)
         sgl_engine_gaps_count(engine, engine->step_count);
@@ -346,10 +343,9 @@ static void end_decode(struct sgl_engine *engine, int64_t now_ns)
     }
     engine->decode_step += engine->step_count;
     engine->context += engine->step_count * (int64_t)engine->running.count;
-    while ((last = sgl_event_queue_top(&engine->running)) != NULL &&
-           last->time == engine->decode_step) {
-        const uint32_t job = last->item;
-        sgl_engine_leave(engine, job);
+    while (engine->running.count > 0 && sgl_engine_steps_to_finish(engine) == 0) {
+        const uint32_t job = sgl_finish_order_at(&engine->running, 0)->job;
+        sgl_engine_leave(engine, 0);
         end_job(engine, job, now_ns);
     }
     if (engine->gaps.counter != NULL)

@@ -34,7 +34,7 @@ static bool balances(const struct sgl_engine *engine)
     int64_t pages = 0;
 
     for (uint32_t i = 0; i < engine->running.count; i++) {
-        const uint32_t job = engine->running.heap[i].item;
+        const uint32_t job = sgl_finish_order_at(&engine->running, i)->job;
         pages += own_pages(engine, job,
                            engine->jobs[job].prompt_tokens + sgl_engine_given(engine, job) - 1 +
                                has_token);

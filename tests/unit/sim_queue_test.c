@@ -144,7 +144,7 @@ static void the_queue_agrees_with_lists(void)
         free(engine.jobs);
         free(engine.chunks);
         sgl_slots_release(&engine.slots);
-        sgl_event_queue_release(&engine.running);
+        sgl_finish_order_release(&engine.running);
     }
 }
 

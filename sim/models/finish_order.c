@@ -1,0 +1,113 @@
+#include "sim/models/finish_order.h"
+
+#include "core/failure.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE 64
+#define CHILDREN 4
+
+/* Places count from 0 in entries[]. The children of place 3 are 4 to 7, those of 4 are 8 to 11. */
+static inline size_t first_child(size_t place)
+{
+    return CHILDREN * (place - SGL_FINISH_ROOT) + CHILDREN;
+}
+
+static inline size_t parent(size_t place)
+{
+    return place / CHILDREN + SGL_FINISH_ROOT - 1;
+}
+
+static inline bool is_before(const struct sgl_finish *left, const struct sgl_finish *right)
+{
+    const uint32_t ahead = right->step - left->step;
+
+    return ahead != 0 ? ahead <= INT32_MAX : left->admission < right->admission;
+}
+
+int sgl_finish_order_reserve(struct sgl_finish_order *order, uint32_t capacity)
+{
+    if (capacity <= order->capacity)
+        return SGL_OK;
+    /* Whole lines, as aligned_alloc wants them. */
+    const size_t lines = ((size_t)SGL_FINISH_ROOT + capacity + CHILDREN - 1) / CHILDREN;
+    struct sgl_finish *entries = aligned_alloc(LINE, lines * LINE);
+    if (entries == NULL)
+        return SGL_ENOMEM;
+    if (order->count > 0)
+        memcpy(entries + SGL_FINISH_ROOT, order->entries + SGL_FINISH_ROOT,
+               order->count * sizeof *entries);
+    free(order->entries);
+    order->entries = entries;
+    order->capacity = capacity;
+    return SGL_OK;
+}
+
+void sgl_finish_order_release(struct sgl_finish_order *order)
+{
+    free(order->entries);
+    *order = (struct sgl_finish_order){0};
+}
+
+/* Moves the hole at `place` up to where `finish` belongs, and fills it. */
+static void rise(struct sgl_finish *entries, size_t place, const struct sgl_finish *finish)
+{
+    while (place > SGL_FINISH_ROOT && is_before(finish, &entries[parent(place)])) {
+        entries[place] = entries[parent(place)];
+        place = parent(place);
+    }
+    entries[place] = *finish;
+}
+
+/* Moves the hole at `place` down to where `finish` belongs, and fills it. */
+static void sink(struct sgl_finish *entries, size_t end, size_t place,
+                 const struct sgl_finish *finish)
+{
+    for (;;) {
+        const size_t first = first_child(place);
+        const size_t behind = first + CHILDREN < end ? first + CHILDREN : end;
+        if (first >= end)
+            break;
+        size_t least = first;
+        for (size_t child = first + 1; child < behind; child++)
+            least = is_before(&entries[child], &entries[least]) ? child : least;
+        if (!is_before(&entries[least], finish))
+            break;
+        entries[place] = entries[least];
+        place = least;
+    }
+    entries[place] = *finish;
+}
+
+void sgl_finish_order_add(struct sgl_finish_order *order, const struct sgl_finish *finish)
+{
+    assert(order->count < order->capacity);
+    rise(order->entries, SGL_FINISH_ROOT + (size_t)order->count++, finish);
+}
+
+void sgl_finish_order_remove(struct sgl_finish_order *order, uint32_t index)
+{
+    assert(index < order->count);
+    struct sgl_finish *const entries = order->entries;
+    const size_t place = SGL_FINISH_ROOT + (size_t)index;
+    const size_t end = SGL_FINISH_ROOT + (size_t)--order->count;
+
+    if (place == end)
+        return;
+    const struct sgl_finish moved = entries[end];
+    if (place > SGL_FINISH_ROOT && is_before(&moved, &entries[parent(place)]))
+        rise(entries, place, &moved);
+    else
+        sink(entries, end, place, &moved);
+}
+
+uint32_t sgl_finish_order_find(const struct sgl_finish_order *order, uint32_t job)
+{
+    uint32_t index = 0;
+
+    while (sgl_finish_order_at(order, index)->job != job)
+        index++;
+    return index;
+}
