@@ -62,6 +62,8 @@ static int create(void *state, const struct sgl_worker_model_setup *setup,
     fold_cost(self, 1);
     self->host_overhead_ns = (int64_t)round(value[SGL_ENGINE_HOST_OVERHEAD] * NS_PER_US);
     self->schedule_policy = (enum sgl_schedule_policy)value[SGL_ENGINE_SCHEDULE_POLICY];
+    self->is_preempting = value[SGL_ENGINE_PRIORITY_PREEMPTION] != 0;
+    self->priority_threshold = (unsigned)value[SGL_ENGINE_PRIORITY_THRESHOLD];
     self->is_ahead = value[SGL_ENGINE_ASYNC_SCHEDULING] != 0;
     self->has_mixed_chunks = value[SGL_ENGINE_MIXED_CHUNK] != 0;
     self->has_cache = value[SGL_ENGINE_PREFIX_CACHE] != 0;
@@ -276,7 +278,9 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
              ? sgl_engine_pack(self, &waiting)
              : enqueue(self, &waiting, request, has_ids)) != SGL_OK)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    self->fresh++;
+    self->fresh[waiting.priority]++;
+    if (self->is_preempting)
+        self->is_full = false; /* it may be more urgent than who was refused */
     return SGL_OK;
 }
 

@@ -183,6 +183,7 @@ struct sgl_engine {
     bool stepwise;
     bool has_cache;
     bool has_mixed_chunks;
+    bool is_preempting;   /* sglang: the more urgent take the places of the less urgent */
     uint32_t chunk_count; /* 0 in a leap */
     uint32_t partial;     /* admitted, its prompt not done after the chunk of this step */
     struct sgl_engine_chunk *chunks;
@@ -200,8 +201,9 @@ struct sgl_engine {
 
     /* Those that wait: one queue after the other; of each, behind a front of jobs, a backlog. */
     int64_t waiting_count;
-    int64_t fresh;   /* of them, the last: come since the last plan (planning ahead) */
-    uint32_t packed; /* of them, in backlogs */
+    uint32_t fresh[SGL_PRIORITY_COUNT]; /* of each queue, the last: come since the last plan
+                                           (planning ahead) */
+    uint32_t packed;                    /* of them, in backlogs */
     struct sgl_slot_list waiting[SGL_PRIORITY_COUNT];
 
     /* sglang's estimate of what running jobs may still give: those whose estimate is not cut give
@@ -219,6 +221,7 @@ struct sgl_engine {
     int64_t max_prefill_tokens;
     int64_t max_batch_tokens;
     enum sgl_schedule_policy schedule_policy;
+    unsigned int priority_threshold;
     struct sgl_slot_list departing; /* ended, with memory and a place that the next plan misses */
     struct sgl_moment planned;      /* when the step being formed was */
     struct sgl_step_cost cost;
@@ -238,6 +241,8 @@ struct sgl_engine {
 enum {
     SGL_ENGINE_SCHEDULER,
     SGL_ENGINE_SCHEDULE_POLICY,
+    SGL_ENGINE_PRIORITY_PREEMPTION,
+    SGL_ENGINE_PRIORITY_THRESHOLD,
     SGL_ENGINE_SCALE,
     SGL_ENGINE_C_STEP,
     SGL_ENGINE_C_STEP_PREFILL,
@@ -324,10 +329,10 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first);
 
 /* ---- steps (engine_steps.c) ------------------------------------------------------------- */
 
-/* Takes the head of the queue, with its match, into the next step with a chunk of `tokens`;
- * `pages` of memory are its from now on. */
-void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens,
-                      int64_t pages);
+/* Takes the head of the queue, this job, with its match, into the next step with a chunk of
+ * `tokens`; `pages` of memory are its from now on. */
+void sgl_engine_admit(struct sgl_engine *engine, uint32_t job, const struct sgl_kv_match *match,
+                      int64_t tokens, int64_t pages);
 
 /* Gives `job` a chunk of `tokens` in the next step. */
 void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens);
@@ -370,11 +375,12 @@ int sgl_engine_pack(struct sgl_engine *engine, const struct sgl_engine_job *job)
 /* Puts a job first or last. First cannot fail. */
 int sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first);
 
-/* The head of the queue, which stays; there must be one. */
-int sgl_engine_head(struct sgl_engine *engine, uint32_t *job_out);
+/* The head of the queue, which stays; there must be one. `is_known`: of those that are not fresh.
+ */
+int sgl_engine_head(struct sgl_engine *engine, bool is_known, uint32_t *job_out);
 
 /* Takes it out, after sgl_engine_head has said which it is. */
-uint32_t sgl_engine_pop(struct sgl_engine *engine);
+void sgl_engine_pop(struct sgl_engine *engine, uint32_t job);
 
 /* Up to `count` of those that are packed become jobs at the end of the front. SGL_ENOMEM, or 0. */
 int sgl_engine_unpack(struct sgl_engine *engine, uint32_t priority, uint32_t count);

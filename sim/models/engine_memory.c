@@ -2,6 +2,7 @@
 #include "sim/models/engine.h"
 
 #include <assert.h>
+#include <string.h>
 
 int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens)
 {
@@ -12,7 +13,11 @@ int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens)
 
 int64_t sgl_engine_known_count(const struct sgl_engine *engine)
 {
-    return engine->is_ahead ? engine->waiting_count - engine->fresh : engine->waiting_count;
+    int64_t known = engine->waiting_count;
+
+    for (int priority = 0; engine->is_ahead && priority < SGL_PRIORITY_COUNT; priority++)
+        known -= engine->fresh[priority];
+    return known;
 }
 
 int64_t sgl_engine_to_prefill(const struct sgl_engine_job *job)
@@ -100,6 +105,7 @@ void sgl_engine_join(struct sgl_engine *engine, uint32_t job)
         &engine->running,
         &(struct sgl_finish){.admission = self->admission, .step = self->last_step, .job = job});
     engine->is_steady = false;
+    engine->is_full = engine->is_full && !engine->is_preempting; /* its place may be taken */
     engine->context += sgl_engine_to_prefill(self);
     if (engine->residues == NULL)
         return;
@@ -210,9 +216,11 @@ int64_t sgl_engine_stored(const struct sgl_engine_job *job)
 
 bool sgl_engine_catch_up(struct sgl_engine *engine)
 {
-    const bool is_news = engine->is_ahead && (engine->fresh > 0 || engine->departing.count > 0);
+    const bool is_news =
+        engine->is_ahead &&
+        (sgl_engine_known_count(engine) < engine->waiting_count || engine->departing.count > 0);
 
-    engine->fresh = 0;
+    memset(engine->fresh, 0, sizeof engine->fresh);
     while (engine->departing.count > 0) {
         const uint32_t job = sgl_slot_list_pop(&engine->departing, &engine->slots);
         sgl_engine_let_go(engine, job, sgl_engine_stored(&engine->jobs[job]));

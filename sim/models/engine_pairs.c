@@ -37,7 +37,7 @@ static void join(struct sgl_engine *engine, uint32_t job)
     const bool is_new = self->started_ns == SGL_ABSENT;
     const int64_t tokens = tokens_of(engine, self);
 
-    sgl_engine_pop(engine);
+    sgl_engine_pop(engine, job);
     engine->admitted++;
     self->admission = engine->admissions++;
     sgl_kv_cache_hold(&engine->kv, sgl_engine_pages(engine, tokens));
@@ -59,7 +59,7 @@ int sgl_engine_join_decode_legs(struct sgl_engine *engine)
 {
     while (engine->waiting_count > 0 && !engine->is_full) {
         uint32_t job;
-        if (sgl_engine_head(engine, &job) != SGL_OK)
+        if (sgl_engine_head(engine, false, &job) != SGL_OK)
             return SGL_ENOMEM;
         if (engine->jobs[job].leg != SGL_LEG_DECODE)
             break;

@@ -13,7 +13,13 @@ const struct sgl_parameter sgl_engine_parameters[] = {
         "prefill batches before decode steps, or mixed steps under one token budget"},
     [SGL_ENGINE_SCHEDULE_POLICY] = {"schedule_policy",
         SGL_PARAMETER_CHOICE, 0, 0, 0, "fcfs|lpm|priority",
-        "sglang: who is admitted first: in order, longest cached prefix, or high before low"},
+        "who is admitted first: in order, longest cached prefix (sglang), or high before low"},
+    [SGL_ENGINE_PRIORITY_PREEMPTION] = {"priority_preemption",
+        SGL_PARAMETER_CHOICE, 0, 0, 0, "off|on",
+        "sglang: without a free place, the more urgent take those of the less urgent"},
+    [SGL_ENGINE_PRIORITY_THRESHOLD] = {"priority_threshold",
+        SGL_PARAMETER_INTEGER, 0, 0, SGL_PRIORITY_COUNT - 1, NULL,
+        "of that: only of those less urgent by more than so much (high, normal, low: 2, 1, 0)"},
     [SGL_ENGINE_SCALE] = {"scale", SGL_PARAMETER_REAL, 1, 1e-6, 1e6, NULL,
         "factor on every step time: what calibration fits"},
     [SGL_ENGINE_C_STEP] = {"c_step_us", SGL_PARAMETER_REAL, NAN, 0.001, COEFFICIENT_MAX,
@@ -106,9 +112,20 @@ int sgl_engine_check(const struct sgl_parameters *parameters, struct sgl_failure
         return sgl_fail(failure, SGL_EINVAL,
                         "kv_tokens=%.0f, expected 0 or at least page_size=%.0f",
                         value[SGL_ENGINE_KV_TOKENS], value[SGL_ENGINE_PAGE_SIZE]);
-    if (value[SGL_ENGINE_SCHEDULER] != 0 && value[SGL_ENGINE_SCHEDULE_POLICY] != SGL_SCHEDULE_FCFS)
+    if (value[SGL_ENGINE_SCHEDULER] != 0 && value[SGL_ENGINE_SCHEDULE_POLICY] == SGL_SCHEDULE_LPM)
         return sgl_fail(failure, SGL_EINVAL,
-                        "schedule_policy is scheduler=sglang's, expected fcfs with scheduler=vllm");
+                        "schedule_policy=lpm is scheduler=sglang's, expected fcfs or priority with "
+                        "scheduler=vllm");
+    if (value[SGL_ENGINE_PRIORITY_PREEMPTION] != 0 &&
+        (value[SGL_ENGINE_SCHEDULER] != 0 ||
+         value[SGL_ENGINE_SCHEDULE_POLICY] != SGL_SCHEDULE_PRIORITY))
+        return sgl_fail(failure, SGL_EINVAL,
+                        "priority_preemption=on, expected scheduler=sglang and "
+                        "schedule_policy=priority (vllm's makes room for tokens alone)");
+    if (value[SGL_ENGINE_PRIORITY_THRESHOLD] != 0 && value[SGL_ENGINE_PRIORITY_PREEMPTION] == 0)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "priority_threshold=%.0f, expected priority_preemption=on beside it",
+                        value[SGL_ENGINE_PRIORITY_THRESHOLD]);
     if (value[SGL_ENGINE_MIXED_CHUNK] != 0 &&
         (value[SGL_ENGINE_SCHEDULER] != 0 || value[SGL_ENGINE_CHUNKED_PREFILL_SIZE] == 0))
         return sgl_fail(failure, SGL_EINVAL,

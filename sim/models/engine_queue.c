@@ -216,14 +216,25 @@ int sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first)
     return SGL_OK;
 }
 
-int sgl_engine_head(struct sgl_engine *engine, uint32_t *job_out)
+/* The most urgent of the queues that have somebody, or somebody who is known. */
+static uint32_t first_queue(const struct sgl_engine *engine, bool is_known)
 {
     uint32_t priority = 0;
 
-    assert(engine->waiting_count > 0);
-    while (engine->waiting[priority].count == 0 &&
-           (engine->packed == 0 || engine->backlog[priority].count == 0))
+    while (engine->waiting[priority].count + engine->backlog[priority].count ==
+           (is_known ? engine->fresh[priority] : 0))
         priority++;
+    return priority;
+}
+
+int sgl_engine_head(struct sgl_engine *engine, bool is_known, uint32_t *job_out)
+{
+    /* Without priorities there is one queue. */
+    const uint32_t priority = engine->schedule_policy == SGL_SCHEDULE_PRIORITY
+                                  ? first_queue(engine, is_known)
+                                  : SGL_PRIORITY_NORMAL;
+
+    assert(engine->waiting_count > 0);
     if (engine->waiting[priority].count == 0 &&
         sgl_engine_unpack(engine, priority, UNPACKED_AT_ONCE) != SGL_OK)
         return SGL_ENOMEM;
@@ -231,14 +242,10 @@ int sgl_engine_head(struct sgl_engine *engine, uint32_t *job_out)
     return SGL_OK;
 }
 
-uint32_t sgl_engine_pop(struct sgl_engine *engine)
+void sgl_engine_pop(struct sgl_engine *engine, uint32_t job)
 {
-    struct sgl_slot_list *front = engine->waiting;
-
-    while (front->count == 0)
-        front++;
     engine->waiting_count--;
-    return sgl_slot_list_pop(front, &engine->slots);
+    sgl_slot_list_pop(&engine->waiting[engine->jobs[job].priority], &engine->slots);
 }
 
 /* ---- leaving it ------------------------------------------------------------------------- */
@@ -252,10 +259,10 @@ static void forget(struct sgl_engine *engine, uint32_t job)
 }
 
 /* Those that waited behind it in its queue are known. */
-static void close_up(struct sgl_engine *engine, int64_t behind)
+static void close_up(struct sgl_engine *engine, uint32_t priority, int64_t behind)
 {
-    if (behind < engine->fresh) /* each of the last `fresh` in the queue is one */
-        engine->fresh--;
+    if (behind < engine->fresh[priority]) /* each of the last `fresh` in the queue is one */
+        engine->fresh[priority]--;
     engine->waiting_count--;
 }
 
@@ -268,7 +275,7 @@ static bool drop_from_front(struct sgl_engine *engine, uint32_t priority, uint32
         behind--;
         if (engine->jobs[at - 1].handle != handle)
             continue;
-        close_up(engine, behind);
+        close_up(engine, priority, behind);
         sgl_slot_list_remove(front, &engine->slots, at - 1);
         forget(engine, at - 1);
         return true;
@@ -305,7 +312,7 @@ static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint
     }
     if (found == 0)
         return false;
-    close_up(engine, (int64_t)backlog->count - found);
+    close_up(engine, priority, (int64_t)backlog->count - found);
     shelf = backlog->first;
     place = backlog->start;
     for (uint32_t number = 1; number <= found; number++, place++) {

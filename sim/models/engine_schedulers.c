@@ -30,6 +30,32 @@ static int64_t free_pages(const struct sgl_engine *engine)
     return engine->kv.pages_total - engine->kv.pages_held;
 }
 
+/* Is `left` to wait again before `right`? The less urgent; of equals the one admitted last, which
+ * is the one that came last: a queue is left in the order in which it was joined. */
+static bool is_less_urgent(const struct sgl_engine *engine, uint32_t left, uint32_t right)
+{
+    const struct sgl_engine_job *one = &engine->jobs[left];
+    const struct sgl_engine_job *other = &engine->jobs[right];
+
+    return one->priority != other->priority ? one->priority > other->priority
+                                            : one->admission > other->admission;
+}
+
+/* The least urgent of the running jobs that are more urgent than `after` (NO_JOB: of all); NO_JOB:
+ * there is none. */
+static uint32_t least_urgent(const struct sgl_engine *engine, uint32_t after)
+{
+    uint32_t least = SGL_ENGINE_NO_JOB;
+
+    for (uint32_t i = 0; i < engine->running.count; i++) {
+        const uint32_t job = sgl_finish_order_at(&engine->running, i)->job;
+        if ((after == SGL_ENGINE_NO_JOB || is_less_urgent(engine, after, job)) &&
+            (least == SGL_ENGINE_NO_JOB || is_less_urgent(engine, job, least)))
+            least = job;
+    }
+    return least;
+}
+
 /* The running jobs decode in the step being formed, for which there is memory. */
 static void decode(struct sgl_engine *engine)
 {
@@ -98,6 +124,87 @@ static int retract(struct sgl_engine *engine)
               free_pages(engine) * engine->kv.page_size <
                   SGL_ENGINE_RETRACT_STEPS * (int64_t)engine->running.count));
     engine->ratio = ratio_after(engine);
+    return SGL_OK;
+}
+
+/* ---- sglang: the more urgent take places ------------------------------------------------ */
+
+static bool may_take_place(const struct sgl_engine *engine, uint32_t job, uint32_t victim)
+{
+    return victim != SGL_ENGINE_NO_JOB &&
+           engine->jobs[victim].priority > engine->jobs[job].priority + engine->priority_threshold;
+}
+
+/* Tokens, in units of 1 / RATIO_ONE, that this job may need beyond what nobody is to have. Its own
+ * are counted as if no cache knew it, and as if it had given none. */
+static int64_t shortage(const struct sgl_engine *engine, uint32_t job, int64_t batch_estimate)
+{
+    const struct sgl_engine_job *self = &engine->jobs[job];
+    const int64_t wanted =
+        sgl_engine_to_prefill(self) + least(self->max_tokens, SGL_ENGINE_ESTIMATE_MAX);
+
+    if (engine->kv.pages_total == 0)
+        return 0;
+    return (wanted + batch_estimate - free_pages(engine) * engine->kv.page_size) *
+               SGL_ENGINE_RATIO_ONE +
+           engine->ratio * sgl_engine_estimate(engine);
+}
+
+/* What a running job may still give, in the same units. */
+static int64_t relief(const struct sgl_engine *engine, uint32_t victim)
+{
+    return engine->ratio * least(engine->jobs[victim].max_tokens - sgl_engine_given(engine, victim),
+                                 SGL_ENGINE_ESTIMATE_MAX);
+}
+
+/* A running job waits again, whether or not the step being formed has memory for its token. */
+static int take_place(struct sgl_engine *engine, uint32_t job)
+{
+    const int64_t before = engine->is_decoding ? sgl_engine_decode_pages(engine, 1) : 0;
+    const int status = sgl_engine_withdraw(engine, job, false);
+
+    if (engine->is_decoding) {
+        struct sgl_kv_hold token = {.node = SGL_KV_ROOT};
+        token.pages = before - sgl_engine_decode_pages(engine, 1);
+        sgl_kv_cache_let_go(&engine->kv, &token);
+        engine->is_decoding = engine->running.count > 0;
+    }
+    return status;
+}
+
+/*
+ * Takes back running jobs for this one, the head of the queue, for which there is no place: the
+ * least urgent first, while they are more than the threshold less urgent than it, until what they
+ * might have given makes up for what it is short of. Nobody, if it does not. As
+ * PrefillAdder.preempt_to_schedule of schedule_policy.py, which does not count the memory that they
+ * hold. *is_done_out: somebody was.
+ */
+static int preempt_for(struct sgl_engine *engine, uint32_t job, int64_t batch_estimate,
+                       bool *is_done_out)
+{
+    int64_t wanted = shortage(engine, job, batch_estimate);
+    uint32_t victim = least_urgent(engine, SGL_ENGINE_NO_JOB);
+    uint32_t count = 0;
+
+    *is_done_out = false;
+    if (!may_take_place(engine, job, victim)) {
+        /* Until one joins or leaves, or a more urgent one comes. */
+        engine->is_full = !has_slot(engine);
+        return SGL_OK;
+    }
+    for (; may_take_place(engine, job, victim) && (count == 0 || wanted > 0); count++) {
+        if (engine->kv.pages_total > 0)
+            wanted -= relief(engine, victim);
+        victim = least_urgent(engine, victim);
+    }
+    if (wanted > 0)
+        return SGL_OK;
+    for (; count > 0; count--) {
+        const int status = take_place(engine, least_urgent(engine, SGL_ENGINE_NO_JOB));
+        if (status != SGL_OK)
+            return status;
+    }
+    *is_done_out = true;
     return SGL_OK;
 }
 
@@ -174,6 +281,7 @@ struct budget {
     int64_t input;
     int64_t estimate; /* output that the batch so far may give */
     bool is_chunked;
+    bool is_full; /* with preemption: there was no place for one */
 };
 
 static void charge(const struct sgl_engine *engine, struct budget *budget, int64_t tokens)
@@ -209,14 +317,15 @@ static bool is_affordable(const struct sgl_engine *engine, uint32_t job,
     return spare * SGL_ENGINE_RATIO_ONE > engine->ratio * sgl_engine_estimate(engine);
 }
 
-/* Admits this one, the head of the queue, if it can be. Says whether to go on. */
+/* Admits this one, the head of the queue, if it can be. Says whether to go on. With preemption who
+ * is refused is asked again before the next step, as SGLang does then. */
 static bool admit_head(struct sgl_engine *engine, uint32_t job, struct budget *budget)
 {
     const int64_t page = engine->kv.page_size;
     const struct sgl_kv_match match = sgl_engine_match(engine, job);
 
     if (!has_slot(engine) || !is_affordable(engine, job, &match, budget)) {
-        engine->is_full = true;
+        engine->is_full = !engine->is_preempting;
         return false;
     }
     const int64_t total = sgl_engine_to_prefill(&engine->jobs[job]);
@@ -229,9 +338,33 @@ static bool admit_head(struct sgl_engine *engine, uint32_t job, struct budget *b
         return false;
     if (tokens == rest)
         budget->estimate += estimate_of(&engine->jobs[job]);
-    sgl_engine_admit(engine, &match, tokens, sgl_engine_pages(engine, total));
+    sgl_engine_admit(engine, job, &match, tokens, sgl_engine_pages(engine, total));
     charge(engine, budget, tokens);
     return true;
+}
+
+/* Is there a place for this one, the head of the queue, or can one be made? Once there was none,
+ * there is none but that of others for the rest of the batch. SGL_ENOMEM, or 0. */
+static int find_place(struct sgl_engine *engine, uint32_t job, struct budget *budget, bool *is_out)
+{
+    *is_out = true;
+    budget->is_full = budget->is_full || !has_slot(engine);
+    return budget->is_full ? preempt_for(engine, job, budget->estimate, is_out) : SGL_OK;
+}
+
+/* New requests, in order. There is one, and budgets for it. */
+static int admit_waiting(struct sgl_engine *engine, struct budget *budget)
+{
+    bool has_place = true;
+    uint32_t job;
+
+    do {
+        if (sgl_engine_head(engine, false, &job) != SGL_OK ||
+            (engine->is_preempting && find_place(engine, job, budget, &has_place) != SGL_OK))
+            return SGL_ENOMEM;
+    } while (has_place && admit_head(engine, job, budget) && engine->waiting_count > 0 &&
+             engine->partial == SGL_ENGINE_NO_JOB && budget->chunk > 0 && budget->input > 0);
+    return SGL_OK;
 }
 
 /* The chunks of the step: the rest of the prompt that was cut, then new requests in order. */
@@ -239,7 +372,6 @@ static int form_prefill(struct sgl_engine *engine, struct budget *budget, bool i
 {
     const uint32_t partial = engine->partial;
     const int64_t page = engine->kv.page_size;
-    uint32_t job;
 
     if (partial != SGL_ENGINE_NO_JOB) {
         const int64_t rest = remaining(&engine->jobs[partial]);
@@ -257,18 +389,13 @@ static int form_prefill(struct sgl_engine *engine, struct budget *budget, bool i
     if (!is_open || engine->is_full || engine->waiting_count == 0 ||
         engine->partial != SGL_ENGINE_NO_JOB || budget->chunk < page || budget->input <= 0)
         return SGL_OK;
-    if (!has_slot(engine)) {
+    if (!engine->is_preempting && !has_slot(engine)) {
         engine->is_full = true;
         return SGL_OK;
     }
     if (engine->schedule_policy == SGL_SCHEDULE_LPM && sort_by_match(engine) != SGL_OK)
         return SGL_ENOMEM;
-    do {
-        if (sgl_engine_head(engine, &job) != SGL_OK)
-            return SGL_ENOMEM;
-    } while (admit_head(engine, job, budget) && engine->waiting_count > 0 &&
-             engine->partial == SGL_ENGINE_NO_JOB && budget->chunk > 0 && budget->input > 0);
-    return SGL_OK;
+    return admit_waiting(engine, budget);
 }
 
 /*
@@ -313,7 +440,8 @@ static int form_sglang(struct sgl_engine *engine)
 
 static bool could_admit_sglang(const struct sgl_engine *engine)
 {
-    return !engine->is_full && (int64_t)engine->running.count < engine->max_running_requests;
+    return engine->is_preempting ||
+           (!engine->is_full && (int64_t)engine->running.count < engine->max_running_requests);
 }
 
 const struct sgl_engine_scheduler sgl_engine_sglang = {
@@ -323,16 +451,16 @@ const struct sgl_engine_scheduler sgl_engine_sglang = {
 
 /* ---- vllm ------------------------------------------------------------------------------- */
 
-static uint32_t youngest(const struct sgl_engine *engine)
+/* Who makes room: without priorities all are as urgent, and it is the one admitted last. */
+static uint32_t victim_of(const struct sgl_engine *engine)
 {
-    if (engine->partial != SGL_ENGINE_NO_JOB)
-        return engine->partial; /* nobody is admitted behind a prompt that was cut */
-    const struct sgl_finish *last = sgl_finish_order_at(&engine->running, 0);
-    for (uint32_t i = 1; i < engine->running.count; i++) {
-        const struct sgl_finish *other = sgl_finish_order_at(&engine->running, i);
-        last = other->admission > last->admission ? other : last;
-    }
-    return last->job;
+    const uint32_t least = least_urgent(engine, SGL_ENGINE_NO_JOB);
+
+    if (engine->partial == SGL_ENGINE_NO_JOB)
+        return least;
+    return least == SGL_ENGINE_NO_JOB || is_less_urgent(engine, engine->partial, least)
+               ? engine->partial
+               : least;
 }
 
 /* Pages that the next chunk of the prompt that was cut takes. */
@@ -351,22 +479,32 @@ static int64_t partial_tokens(const struct sgl_engine *engine)
                  engine->max_batch_tokens - (int64_t)engine->running.count);
 }
 
-/* Takes the youngest back until the step fits. One alone always fits. */
-static int preempt(struct sgl_engine *engine)
+/* Takes back who makes room until the running jobs can decode and the prompt that was cut can go on
+ * by so many tokens. One alone always fits. */
+static int make_room(struct sgl_engine *engine, int64_t tokens)
 {
-    engine->was_short = false;
     while (engine->kv.pages_total > 0) {
         int64_t pages = sgl_engine_decode_pages(engine, 1);
         if (engine->partial != SGL_ENGINE_NO_JOB)
-            pages += chunk_pages(engine, partial_tokens(engine));
+            pages += chunk_pages(engine, tokens);
         if (pages <= free_pages(engine))
             break;
         engine->was_short = true;
-        const int status = sgl_engine_withdraw(engine, youngest(engine), true);
+        const int status = sgl_engine_withdraw(engine, victim_of(engine), true);
         if (status != SGL_OK)
             return status;
     }
     return SGL_OK;
+}
+
+/* First for those that decode, then for the prompt, whose tokens are what the budget has left by
+ * then: one that makes room for it gives it none. */
+static int preempt(struct sgl_engine *engine, int64_t *tokens_out)
+{
+    engine->was_short = false;
+    const int status = make_room(engine, 0);
+    *tokens_out = partial_tokens(engine);
+    return status == SGL_OK ? make_room(engine, *tokens_out) : status;
 }
 
 /*
@@ -374,19 +512,19 @@ static int preempt(struct sgl_engine *engine)
  * requests in order while the step's token budget lasts. The budget holds every running request:
  * all of them had at least a token of the step that admitted the last one. As in
  * vllm/v1/core/sched/scheduler.py: a request takes pages for the tokens of the step, when there are
- * none the last one admitted is preempted and goes to the front of the queue, and such a step
- * admits nobody.
+ * none the last one admitted (by priorities: the least urgent, of these the last) is preempted and
+ * goes to the front of its queue, and such a step admits nobody.
  */
 static int form_vllm(struct sgl_engine *engine)
 {
-    const int status = preempt(engine);
+    int64_t tokens;
+    const int status = preempt(engine, &tokens);
     if (status != SGL_OK)
         return status;
     int64_t budget = engine->max_batch_tokens - (int64_t)engine->running.count;
     if (engine->running.count > 0)
         decode(engine);
     if (engine->partial != SGL_ENGINE_NO_JOB) {
-        const int64_t tokens = partial_tokens(engine);
         sgl_kv_cache_hold(&engine->kv, chunk_pages(engine, tokens));
         sgl_engine_prefill(engine, engine->partial, tokens);
         budget -= tokens;
@@ -394,17 +532,17 @@ static int form_vllm(struct sgl_engine *engine)
     while (!engine->was_short && budget > 0 && sgl_engine_known_count(engine) > 0 &&
            has_slot(engine) && engine->partial == SGL_ENGINE_NO_JOB) {
         uint32_t job;
-        if (sgl_engine_head(engine, &job) != SGL_OK)
+        if (sgl_engine_head(engine, engine->is_ahead, &job) != SGL_OK)
             return SGL_ENOMEM;
         if (engine->jobs[job].leg == SGL_LEG_DECODE)
             break; /* it was refused: nothing of it is to be computed */
         const struct sgl_kv_match match = sgl_engine_match(engine, job);
         const int64_t known = match.pages * engine->kv.page_size;
-        const int64_t tokens = least(sgl_engine_to_prefill(&engine->jobs[job]) - known, budget);
+        tokens = least(sgl_engine_to_prefill(&engine->jobs[job]) - known, budget);
         const int64_t pages = sgl_engine_pages(engine, known + tokens);
         if (!sgl_kv_cache_fits(&engine->kv, &match, pages))
             break;
-        sgl_engine_admit(engine, &match, tokens, pages);
+        sgl_engine_admit(engine, job, &match, tokens, pages);
         budget -= tokens;
     }
     return SGL_OK;
@@ -418,8 +556,9 @@ static bool could_admit_vllm(const struct sgl_engine *engine)
      * the one after: only when tokens are what is short must the plan know who came meanwhile. */
     if (engine->is_ahead && running >= engine->max_batch_tokens)
         return true;
-    return engine->waiting_count == 0 && running < engine->max_batch_tokens &&
-           running < engine->max_running_requests;
+    /* Who was refused blocks those behind it, but not the more urgent. */
+    return (engine->waiting_count == 0 || engine->schedule_policy == SGL_SCHEDULE_PRIORITY) &&
+           running < engine->max_batch_tokens && running < engine->max_running_requests;
 }
 
 const struct sgl_engine_scheduler sgl_engine_vllm = {

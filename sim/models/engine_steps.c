@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- admission -------------------------------------------------------------------------- */
 
@@ -16,12 +17,12 @@ void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
     engine->partial = tokens < rest ? job : SGL_ENGINE_NO_JOB;
 }
 
-void sgl_engine_admit(struct sgl_engine *engine, const struct sgl_kv_match *match, int64_t tokens,
-                      int64_t pages)
+void sgl_engine_admit(struct sgl_engine *engine, uint32_t job, const struct sgl_kv_match *match,
+                      int64_t tokens, int64_t pages)
 {
-    const uint32_t job = sgl_engine_pop(engine);
     struct sgl_engine_job *self = &engine->jobs[job];
 
+    sgl_engine_pop(engine, job);
     assert(engine->partial == SGL_ENGINE_NO_JOB);
     engine->admitted++;
     self->prefilled = (uint32_t)(match->pages * engine->kv.page_size);
@@ -72,7 +73,8 @@ static int64_t leap_length(const struct sgl_engine *engine)
     if (engine->running.count > 0)
         sgl_prefetch(&engine->jobs[sgl_finish_order_at(&engine->running, 0)->job]);
     if (engine->stepwise || engine->chunk_count > 0 || engine->was_short ||
-        (engine->is_unseen && engine->waiting_count > 0))
+        (engine->waiting_count > 0 &&
+         (engine->is_unseen || (engine->is_preempting && !engine->is_full))))
         return 1;
     int64_t steps = sgl_engine_steps_to_finish(engine);
     if (engine->residues != NULL && steps > 1) {
@@ -183,7 +185,7 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
     engine->start = has_paused ? (struct sgl_moment){.ns = now_ns} : engine->end;
     engine->planned = engine->is_ahead && !has_paused ? last : engine->start;
     if (has_paused)
-        engine->fresh = 0;
+        memset(engine->fresh, 0, sizeof engine->fresh);
     if (!repeat(engine)) {
         const int status = form(engine, failure);
         if (status != SGL_OK)

@@ -124,18 +124,39 @@ static bool retract(struct sgl_reference_world *world)
     return true;
 }
 
+/* Does `one` wait again before `other`? */
+static bool is_less_urgent(const struct sgl_reference_world *world, const struct sgl_reference *one,
+                           const struct sgl_reference *other)
+{
+    if (world->it->is_priority && one->priority != other->priority)
+        return one->priority > other->priority;
+    return one->admission > other->admission;
+}
+
 static void preempt(struct sgl_reference_world *world)
 {
     struct sgl_reference *victim = NULL;
+    struct sgl_reference *youngest = NULL;
+    size_t at = 0;
 
-    for (size_t i = 0; i < world->count; i++)
-        if (is_running(&world->all[i]) &&
-            (victim == NULL || world->all[i].admission > victim->admission))
-            victim = &world->all[i];
+    for (size_t i = 0; i < world->count; i++) {
+        struct sgl_reference *one = &world->all[i];
+        if (!is_running(one))
+            continue;
+        if (victim == NULL || is_less_urgent(world, one, victim))
+            victim = one;
+        if (youngest == NULL || one->admission > youngest->admission)
+            youngest = one;
+    }
     CU_ASSERT_PTR_NOT_NULL_FATAL(victim);
+    world->events->spared += victim != youngest;
     withdraw(world, victim);
-    memmove(world->queue + 1, world->queue, world->queued++ * sizeof *world->queue);
-    world->queue[0] = (size_t)(victim - world->all);
+    while (world->it->is_priority && at < world->queued &&
+           world->all[world->queue[at]].priority < victim->priority)
+        at++;
+    memmove(world->queue + at + 1, world->queue + at,
+            (world->queued++ - at) * sizeof *world->queue);
+    world->queue[at] = (size_t)(victim - world->all);
 }
 
 static void take_decode_memory(struct sgl_reference_world *world)
@@ -210,6 +231,45 @@ static bool is_affordable(struct sgl_reference_world *world, struct sgl_referenc
                world->ratio * running;
 }
 
+/* Makes a place for this one, the head of the queue: is there one now? */
+static bool take_places(struct sgl_reference_world *world, const struct sgl_reference *self,
+                        int64_t batch_estimate)
+{
+    struct sgl_reference *victims[REQUEST_MAX];
+    size_t count = 0;
+    size_t taken = 0;
+    int64_t short_of = 0; /* of 600,000 of a token */
+
+    for (size_t i = 0; i < world->count; i++) {
+        if (!is_decoding(&world->all[i]))
+            continue;
+        short_of += world->ratio * clip(world, &world->all[i]);
+        size_t at = count++;
+        for (; at > 0 && is_less_urgent(world, &world->all[i], victims[at - 1]); at--)
+            victims[at] = victims[at - 1];
+        victims[at] = &world->all[i];
+    }
+    short_of += 600000 * (self->prompt + self->emitted + (self->max < 4096 ? self->max : 4096) +
+                          batch_estimate - sgl_reference_free_pages(world) * world->it->page);
+    if (world->it->kv_tokens == 0)
+        short_of = 0;
+    while (taken < count && (taken == 0 || short_of > 0)) {
+        struct sgl_reference *victim = victims[taken];
+        if ((int64_t)victim->priority - (int64_t)self->priority <= world->it->threshold)
+            break;
+        short_of -= world->it->kv_tokens > 0 ? world->ratio * clip(world, victim) : 0;
+        taken++;
+    }
+    if (short_of > 0)
+        return false;
+    for (size_t i = 0; i < taken; i++) {
+        withdraw(world, victims[i]);
+        put_last(world, (size_t)(victims[i] - world->all));
+    }
+    world->events->places += (int64_t)taken;
+    return taken > 0;
+}
+
 /* Tokens that both prompts begin with. */
 static int64_t alike(const struct sgl_reference *one, const struct sgl_reference *other)
 {
@@ -257,27 +317,33 @@ static void sort_by_match(struct sgl_reference_world *world)
 /* ---- steps ------------------------------------------------------------------------------ */
 
 static void prefill_sglang(struct sgl_reference_world *world, int64_t now_ns, int64_t *tokens,
-                           int64_t decoding, bool is_open)
+                           bool is_open)
 {
     const struct sgl_reference_setting *it = world->it;
+    int64_t decoding = count_decoding(world);
     const int64_t mixed = it->is_mixed ? decoding : 0;
     int64_t budget = it->chunk > 0 ? it->chunk - mixed : 1 << 30;
     int64_t input = it->prefill_max - mixed;
     int64_t estimate = 0;
     int64_t in_step = 0;
     bool has_looked = false;
+    bool was_full = false;
     struct sgl_reference *self = partial_of(world);
 
     while (true) {
         if (self == NULL) {
-            if (!is_open || world->is_full || world->queued == 0 || budget <= 0 || input <= 0 ||
-                (!has_looked && budget < it->page))
+            if (!is_open || (world->is_full && !it->is_preempting) || world->queued == 0 ||
+                budget <= 0 || input <= 0 || (!has_looked && budget < it->page))
                 return;
             /* without a place for anybody, nobody looks at the order */
             if (it->is_lpm && !has_looked && decoding + in_step < it->running_max)
                 sort_by_match(world);
             has_looked = true;
             self = &world->all[world->queue[0]];
+            was_full = was_full || decoding + in_step >= it->running_max;
+            if (it->is_preempting && was_full && !take_places(world, self, estimate))
+                return;
+            decoding = count_decoding(world);
             const int64_t path = sgl_reference_match(world, self);
             if (decoding + in_step >= it->running_max ||
                 !is_affordable(world, self, path, estimate)) {
@@ -321,7 +387,7 @@ static bool plan_sglang(struct sgl_reference_world *world, int64_t now_ns, int64
         decodes = count_decoding(world) > 0;
         take_decode_memory(world);
     }
-    prefill_sglang(world, now_ns, tokens, count_decoding(world), !was_short);
+    prefill_sglang(world, now_ns, tokens, !was_short);
     for (size_t i = 0; i < world->count; i++)
         prefills = prefills || tokens[i] > 0;
     if (prefills)
@@ -341,19 +407,21 @@ static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t
     const struct sgl_reference_setting *it = world->it;
     struct sgl_reference *self;
     bool was_short = false;
-    int64_t budget;
     int64_t in_step = 0;
 
-    while (true) {
-        self = partial_of(world);
-        budget = it->batch_max - count_decoding(world);
-        int64_t need = decode_need(world);
-        if (self != NULL) {
-            const int64_t left = self->goal - self->done;
-            need += sgl_reference_pages_of(world, self->done + (left < budget ? left : budget)) -
-                    sgl_reference_pages_of(world, self->stored);
-        }
-        if (it->kv_tokens == 0 || need <= sgl_reference_free_pages(world))
+    /* those that decode first; what the cut prompt then gets of the budget is what it gets */
+    while (it->kv_tokens > 0 && decode_need(world) > sgl_reference_free_pages(world)) {
+        preempt(world);
+        was_short = true;
+    }
+    int64_t budget = it->batch_max - count_decoding(world);
+    for (self = partial_of(world); self != NULL && it->kv_tokens > 0; self = partial_of(world)) {
+        const int64_t left = self->goal - self->done;
+        const int64_t need =
+            decode_need(world) +
+            sgl_reference_pages_of(world, self->done + (left < budget ? left : budget)) -
+            sgl_reference_pages_of(world, self->stored);
+        if (need <= sgl_reference_free_pages(world))
             break;
         preempt(world);
         was_short = true;

@@ -15,7 +15,8 @@
 
 /* Parameters of a worker: numbers for the reference, `text` for the model. */
 struct sgl_reference_setting {
-    bool is_vllm, is_ahead, is_lpm, is_priority, is_mixed, has_cache;
+    bool is_vllm, is_ahead, is_lpm, is_priority, is_preempting, is_mixed, has_cache;
+    int64_t threshold;
     int64_t prefill_ps, decode_ps, request_ps, token_ps, half_pair_ps, kv_ps, expert_ps;
     int64_t every_token_ps, free_tokens, mixed_request_ps, mixed_kv_ps;
     int64_t kv_tokens, page, chunk, prefill_max, batch_max, running_max;
@@ -54,6 +55,8 @@ struct sgl_reference_gaps {
 /* What happened in a world: or it proves nothing. */
 struct sgl_reference_events {
     int64_t hits, evictions, withdrawals, refusals, clipped, overtaken, followers, departures;
+    int64_t places; /* taken from the less urgent */
+    int64_t spared; /* the youngest, for others were less urgent */
 };
 
 int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32_t count);

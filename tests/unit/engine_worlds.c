@@ -46,15 +46,24 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
     it.is_ahead = it.is_vllm && sgl_rng_below(draws, 2) == 0;
     it.is_mixed = !it.is_vllm && it.chunk > 0 && sgl_rng_below(draws, 3) == 0;
     const int64_t policy = it.is_vllm ? 0 : DRAW(draws, 0, 0, 1, 2);
+    /* A stream of its own, further on: the other draws stay what they were. */
+    struct sgl_rng apart = *draws;
+    for (int i = 0; i < 100; i++)
+        sgl_rng_below(&apart, 2);
     it.is_lpm = policy == 1;
-    it.is_priority = policy == 2;
+    it.is_priority = policy == 2 || (!it.is_lpm && sgl_rng_below(&apart, it.is_vllm ? 2 : 4) == 0);
+    it.is_preempting = it.is_priority && !it.is_vllm && sgl_rng_below(&apart, 4) > 0;
+    it.threshold = it.is_preempting ? DRAW(&apart, 0, 0, 0, 0, 1, 2) : 0;
+    if (it.is_preempting) /* who has few places has to give them up */
+        it.running_max = DRAW(&apart, 1, 2, 3, 5);
     snprintf(it.text, sizeof it.text,
              "batching:scheduler=%s,c_step_prefill_us=%.6f,c_step_decode_us=%.6f,c_request_us=%.6f,"
              "c_prefill_token_us=%.6f,c_prefill_context_us=%.6f,c_kv_token_us=%.6f,kv_tokens=%lld,"
              "page_size=%lld,chunked_prefill_size=%lld,max_prefill_tokens=%lld,"
              "max_batch_tokens=%lld,max_running_requests=%lld,prefix_cache=%s,schedule_policy=%s,"
              "mixed_chunk=%s,c_expert_us=%.6f,p_expert=0.5,c_token_us=%.6f,free_tokens=%lld,"
-             "c_mixed_request_us=%.6f,c_mixed_kv_token_us=%.6f,async_scheduling=%s",
+             "c_mixed_request_us=%.6f,c_mixed_kv_token_us=%.6f,async_scheduling=%s,"
+             "priority_preemption=%s,priority_threshold=%lld",
              it.is_vllm ? "vllm" : "sglang", (double)it.prefill_ps / 1e6,
              (double)it.decode_ps / 1e6, (double)it.request_ps / 1e6, (double)it.token_ps / 1e6,
              (double)it.half_pair_ps / 5e5, (double)it.kv_ps / 1e6, (long long)it.kv_tokens,
@@ -66,7 +75,7 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
              it.is_mixed ? "on" : "off", (double)it.expert_ps / 1e6,
              (double)it.every_token_ps / 1e6, (long long)it.free_tokens,
              (double)it.mixed_request_ps / 1e6, (double)it.mixed_kv_ps / 1e6,
-             it.is_ahead ? "on" : "off");
+             it.is_ahead ? "on" : "off", it.is_preempting ? "on" : "off", (long long)it.threshold);
     return it;
 }
 

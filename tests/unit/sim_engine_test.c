@@ -139,6 +139,8 @@ static void equals_reference(void)
     CU_ASSERT_TRUE(events.overtaken > worlds / 10);
     CU_ASSERT_TRUE(events.followers > worlds / 60);
     CU_ASSERT_TRUE(events.departures > worlds / 2);
+    CU_ASSERT_TRUE(events.places > worlds / 60);
+    CU_ASSERT_TRUE(events.spared > worlds / 100);
 }
 
 /* Several workers under a policy that looks at reports: a difference of a nanosecond or of the

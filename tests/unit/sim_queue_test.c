@@ -88,22 +88,29 @@ static void go(struct sgl_engine *engine, struct list *lists)
 
     while (lists[first].count == 0)
         first++;
-    CU_ASSERT_EQUAL_FATAL(sgl_engine_head(engine, &slot), SGL_OK);
+    uint32_t known = 0;
+    while (known < SGL_PRIORITY_COUNT && lists[known].count == engine->fresh[known])
+        known++;
+    if (known < SGL_PRIORITY_COUNT) {
+        CU_ASSERT_EQUAL_FATAL(sgl_engine_head(engine, true, &slot), SGL_OK);
+        check_job(&engine->jobs[slot], lists[known].handles[0]);
+    }
+    CU_ASSERT_EQUAL_FATAL(sgl_engine_head(engine, false, &slot), SGL_OK);
     check_job(&engine->jobs[slot], lists[first].handles[0]);
-    CU_ASSERT_EQUAL(sgl_engine_pop(engine), slot);
+    sgl_engine_pop(engine, slot);
     sgl_engine_forget(engine, slot);
     take_out(&lists[first], 0);
 }
 
-/* Somebody leaves, from anywhere; `fresh` counts those of one queue only when there is but one. */
+/* Somebody leaves, from anywhere. */
 static void leave(struct sgl_engine *engine, struct list *lists, uint32_t priority, uint32_t at)
 {
     const uint32_t handle = lists[priority].handles[at];
     const int64_t behind = (int64_t)lists[priority].count - at - 1;
-    const int64_t fresh = engine->fresh - (behind < engine->fresh);
+    const uint32_t fresh = engine->fresh[priority] - (behind < engine->fresh[priority]);
 
     CU_ASSERT_TRUE(sgl_engine_drop_waiting(engine, handle));
-    CU_ASSERT_EQUAL(engine->fresh, fresh);
+    CU_ASSERT_EQUAL(engine->fresh[priority], fresh);
     CU_ASSERT_FALSE(sgl_engine_drop_waiting(engine, handle));
     take_out(&lists[priority], at);
 }
@@ -112,7 +119,9 @@ static void the_queue_agrees_with_lists(void)
 {
     for (int64_t world = 0; world < 60; world++) {
         struct sgl_rng draws = sgl_rng_stream(3, SGL_PURPOSE_LENGTH, 0, world, 0);
-        struct sgl_engine engine = {.max_running_requests = INT64_MAX, .kv.page_size = 1};
+        struct sgl_engine engine = {.max_running_requests = INT64_MAX,
+                                    .schedule_policy = SGL_SCHEDULE_PRIORITY,
+                                    .kv.page_size = 1};
         struct list lists[SGL_PRIORITY_COUNT] = {{.count = 0}};
         const uint32_t fill = sgl_rng_below(&draws, 100); /* of a hundred, how many come */
 
@@ -128,14 +137,14 @@ static void the_queue_agrees_with_lists(void)
             if (sgl_rng_below(&draws, 20) == 0)
                 CU_ASSERT_EQUAL(sgl_engine_unpack(&engine, priority, sgl_rng_below(&draws, 50)),
                                 SGL_OK);
-            engine.fresh = engine.waiting_count > 0
-                               ? (int64_t)sgl_rng_below(&draws, (uint32_t)engine.waiting_count)
-                               : 0;
             int64_t count = 0;
-            for (uint32_t i = 0; i < SGL_PRIORITY_COUNT; i++)
+            for (uint32_t i = 0; i < SGL_PRIORITY_COUNT; i++) {
+                engine.fresh[i] = sgl_rng_below(&draws, lists[i].count + 1);
                 count += lists[i].count;
+            }
             CU_ASSERT_EQUAL_FATAL(engine.waiting_count, count);
         }
+        memset(engine.fresh, 0, sizeof engine.fresh);
         /* Half of the worlds end with a queue. */
         while (world % 2 == 0 && engine.waiting_count > 0)
             go(&engine, lists);

@@ -213,6 +213,63 @@ static void high_before_low(void)
         CU_ASSERT_EQUAL(seen[i].outcome.queue_time_ns, turns[i] * 10 * US);
 }
 
+/*
+ * One place. At 30 us the first has given 3 of 10 tokens, and the urgent one takes its place for 3
+ * steps; then 13 tokens are computed again, which gives the 4th.
+ */
+static void urgent_take_places(void)
+{
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 10, 20), sgl_row(1, 25 * US, 10, 3, 10),
+                                   sgl_row(2, 26 * US, 10, 1, 10)};
+    struct sgl_seen seen[3];
+
+    rows[0].request.priority = SGL_PRIORITY_LOW;
+    rows[1].request.priority = SGL_PRIORITY_HIGH;
+    rows[2].request.priority = SGL_PRIORITY_LOW;
+    run("schedule_policy=priority,max_running_requests=1,priority_preemption=on", rows, 3, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.queue_time_ns, 5 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 35 * US);
+    CU_ASSERT_EQUAL(seen[2].outcome.e2e_ns, (60 + 10 - 26) * US); /* it waited already */
+    CU_ASSERT_EQUAL(seen[0].outcome.ttft_ns, 10 * US);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, (70 + 10 + 6 * 10) * US);
+    /* Two classes apart are not more than two. */
+    run("schedule_policy=priority,max_running_requests=1,priority_preemption=on,"
+        "priority_threshold=2",
+        rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 100 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (130 - 25) * US);
+    /* At 30 us 28 of 40 tokens are free, and 17 x 0.69 are kept for the first. 10 and 10 for the
+     * second are short of 3.8, which is less than those; 20 and 10 are short of more. */
+    run("schedule_policy=priority,max_running_requests=1,priority_preemption=on,kv_tokens=40", rows,
+        2, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 35 * US);
+    rows[1].request.prompt_tokens = 20;
+    run("schedule_policy=priority,max_running_requests=1,priority_preemption=on,kv_tokens=40", rows,
+        2, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (130 - 25) * US);
+}
+
+/*
+ * As in preemption above, but the first is less urgent: it makes room, and waits behind the third,
+ * which came later and fits: 16 tokens do not.
+ */
+static void less_urgent_make_room(void)
+{
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 15, 15), sgl_row(1, 0, 10, 15, 15),
+                                   sgl_row(2, 65 * US, 10, 1, 1)};
+    struct sgl_seen seen[3];
+
+    rows[0].request.priority = SGL_PRIORITY_LOW;
+    run("scheduler=vllm,kv_tokens=30,schedule_policy=priority", rows, 3, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 150 * US);
+    CU_ASSERT_EQUAL(seen[2].outcome.e2e_ns, 15 * US);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 240 * US);
+    run("scheduler=vllm,kv_tokens=30", rows, 3, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 150 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 240 * US);
+    CU_ASSERT_EQUAL(seen[2].outcome.e2e_ns, (160 - 65) * US);
+}
+
 /* 30 tokens in chunks of 8 are 4 steps in which the other waits; of 8 less the other's token, 5 in
  * which it goes on. */
 static void mixed_chunks(void)
@@ -308,7 +365,13 @@ static void contradictions_are_refused(void)
         const char *text;
         const char *says;
     } cases[] = {
-        {"batching:scheduler=vllm,schedule_policy=lpm", "expected fcfs with scheduler=vllm"},
+        {"batching:scheduler=vllm,schedule_policy=lpm", "expected fcfs or priority"},
+        {"batching:priority_preemption=on",
+         "expected scheduler=sglang and schedule_policy=priority"},
+        {"batching:scheduler=vllm,schedule_policy=priority,priority_preemption=on",
+         "expected scheduler=sglang and schedule_policy=priority"},
+        {"batching:schedule_policy=priority,priority_threshold=1",
+         "expected priority_preemption=on"},
         {"batching:scheduler=vllm,mixed_chunk=on", "expected scheduler=sglang"},
         {"batching:mixed_chunk=on,chunked_prefill_size=0", "chunked_prefill_size above 0"},
         {"batching:async_scheduling=on", "expected scheduler=vllm"},
@@ -361,6 +424,9 @@ SGL_SUITE(sim_rules) = {
     {"lpm lets the longest known prompt overtake, unless more than 128 wait", longest_prefix_first},
     {"lpm sorts when there is a place, by what is known then", order_is_that_of_the_place},
     {"priority: high, normal, low, each in order", high_before_low},
+    {"sglang: without a free place the more urgent take those of the less urgent, within bounds",
+     urgent_take_places},
+    {"vllm: the less urgent make room, and wait behind those more urgent", less_urgent_make_room},
     {"mixed chunks let running requests decode, and are shorter by a token each", mixed_chunks},
     {"host overhead delays the answer, not the engine", overhead_of_the_host},
     {"a token that waits in the host of a worker that goes down is lost", token_lost_in_the_host},
