@@ -1,4 +1,4 @@
-#include "engine_reference_cache.h"
+#include "engine_reference_queue.h"
 
 #include "core/absent.h"
 #include "sim_support.h"
@@ -13,25 +13,6 @@
 
 /* ---- who is where ----------------------------------------------------------------------- */
 
-static bool is_running(const struct sgl_reference *one)
-{
-    return one->is_admitted && !one->is_finished;
-}
-
-static bool is_decoding(const struct sgl_reference *one)
-{
-    return is_running(one) && one->done == one->goal;
-}
-
-static int64_t count_decoding(const struct sgl_reference_world *world)
-{
-    int64_t decoding = 0;
-
-    for (size_t i = 0; i < world->count; i++)
-        decoding += is_decoding(&world->all[i]);
-    return decoding;
-}
-
 static int64_t count_departing(const struct sgl_reference_world *world)
 {
     int64_t departing = 0;
@@ -44,22 +25,9 @@ static int64_t count_departing(const struct sgl_reference_world *world)
 static struct sgl_reference *partial_of(struct sgl_reference_world *world)
 {
     for (size_t i = 0; i < world->count; i++)
-        if (is_running(&world->all[i]) && !is_decoding(&world->all[i]))
+        if (sgl_reference_is_running(&world->all[i]) && !sgl_reference_is_decoding(&world->all[i]))
             return &world->all[i];
     return NULL;
-}
-
-static void put_last(struct sgl_reference_world *world, size_t request)
-{
-    size_t at = world->queued++;
-
-    while (world->it->is_priority && at > 0 &&
-           world->all[world->queue[at - 1]].priority > world->all[request].priority) {
-        world->queue[at] = world->queue[at - 1];
-        at--;
-    }
-    world->events->overtaken += at + 1 < world->queued;
-    world->queue[at] = request;
 }
 
 static void drop_head(struct sgl_reference_world *world)
@@ -67,102 +35,10 @@ static void drop_head(struct sgl_reference_world *world)
     memmove(world->queue, world->queue + 1, --world->queued * sizeof *world->queue);
 }
 
-/* ---- memory of decode steps, and who is taken back -------------------------------------- */
-
-static int64_t decode_need(struct sgl_reference_world *world)
-{
-    int64_t pages = 0;
-
-    for (size_t i = 0; i < world->count; i++)
-        if (is_decoding(&world->all[i]))
-            pages += sgl_reference_pages_of(world, world->all[i].stored + 1) -
-                     sgl_reference_pages_of(world, world->all[i].stored);
-    return pages;
-}
-
-static void withdraw(struct sgl_reference_world *world, struct sgl_reference *self)
-{
-    self->is_admitted = false;
-    sgl_reference_let_go(world, self);
-    self->done = 0;
-    world->is_full = false;
-    world->events->withdrawals++;
-}
-
-static bool retract(struct sgl_reference_world *world)
-{
-    if (world->it->kv_tokens == 0 || decode_need(world) <= sgl_reference_free_pages(world))
-        return false;
-    for (;;) {
-        struct sgl_reference *victim = NULL;
-        for (size_t i = 0; i < world->count; i++) {
-            struct sgl_reference *one = &world->all[i];
-            if (is_decoding(one) &&
-                (victim == NULL || one->emitted < victim->emitted ||
-                 (one->emitted == victim->emitted &&
-                  (one->prompt > victim->prompt ||
-                   (one->prompt == victim->prompt && one->admission > victim->admission)))))
-                victim = one;
-        }
-        CU_ASSERT_PTR_NOT_NULL_FATAL(victim);
-        withdraw(world, victim);
-        put_last(world, (size_t)(victim - world->all));
-        const int64_t left = count_decoding(world);
-        sgl_reference_make_room(world, sgl_reference_pages_of(world, 20 * left));
-        if (decode_need(world) <= sgl_reference_free_pages(world) &&
-            (left <= 1 || sgl_reference_free_pages(world) * world->it->page >= 20 * left))
-            break;
-    }
-    int64_t given = 0;
-    int64_t most = 0;
-    for (size_t i = 0; i < world->count; i++) {
-        given += is_decoding(&world->all[i]) ? world->all[i].emitted + 20 : 0;
-        most += is_decoding(&world->all[i]) ? world->all[i].max : 0;
-    }
-    if (most > 0)
-        world->ratio = given >= most ? 600000 : given * 600000 / most;
-    return true;
-}
-
-/* Does `one` wait again before `other`? */
-static bool is_less_urgent(const struct sgl_reference_world *world, const struct sgl_reference *one,
-                           const struct sgl_reference *other)
-{
-    if (world->it->is_priority && one->priority != other->priority)
-        return one->priority > other->priority;
-    return one->admission > other->admission;
-}
-
-static void preempt(struct sgl_reference_world *world)
-{
-    struct sgl_reference *victim = NULL;
-    struct sgl_reference *youngest = NULL;
-    size_t at = 0;
-
-    for (size_t i = 0; i < world->count; i++) {
-        struct sgl_reference *one = &world->all[i];
-        if (!is_running(one))
-            continue;
-        if (victim == NULL || is_less_urgent(world, one, victim))
-            victim = one;
-        if (youngest == NULL || one->admission > youngest->admission)
-            youngest = one;
-    }
-    CU_ASSERT_PTR_NOT_NULL_FATAL(victim);
-    world->events->spared += victim != youngest;
-    withdraw(world, victim);
-    while (world->it->is_priority && at < world->queued &&
-           world->all[world->queue[at]].priority < victim->priority)
-        at++;
-    memmove(world->queue + at + 1, world->queue + at,
-            (world->queued++ - at) * sizeof *world->queue);
-    world->queue[at] = (size_t)(victim - world->all);
-}
-
 static void take_decode_memory(struct sgl_reference_world *world)
 {
     for (size_t i = 0; i < world->count; i++)
-        world->all[i].stored += is_decoding(&world->all[i]);
+        world->all[i].stored += sgl_reference_is_decoding(&world->all[i]);
     sgl_reference_make_room(world, 0);
 }
 
@@ -186,12 +62,6 @@ static void admit(struct sgl_reference_world *world, struct sgl_reference *self,
     self->admission = world->admissions++;
     drop_head(world);
     sgl_reference_make_room(world, 0);
-}
-
-static int64_t clip(struct sgl_reference_world *world, const struct sgl_reference *one)
-{
-    world->events->clipped += one->max - one->emitted > 4096;
-    return one->max - one->emitted < 4096 ? one->max - one->emitted : 4096;
 }
 
 /* Free pages if these blocks of the cache were in use, too. */
@@ -220,54 +90,18 @@ static bool is_affordable(struct sgl_reference_world *world, struct sgl_referenc
     if (world->it->kv_tokens == 0)
         return true;
     for (size_t i = 0; i < world->count; i++) {
-        is_alone = is_alone && !is_running(&world->all[i]);
-        running += is_decoding(&world->all[i]) ? clip(world, &world->all[i]) : 0;
+        is_alone = is_alone && !sgl_reference_is_running(&world->all[i]);
+        running += sgl_reference_is_decoding(&world->all[i])
+                       ? sgl_reference_clip(world, &world->all[i])
+                       : 0;
     }
     const int64_t free = free_with(world, self, path);
     if (sgl_reference_pages_of(world, rest) > free)
         return false;
     return is_alone ||
-           (free * world->it->page - rest - clip(world, self) - batch_estimate) * 600000 >
+           (free * world->it->page - rest - sgl_reference_clip(world, self) - batch_estimate) *
+                   600000 >
                world->ratio * running;
-}
-
-/* Makes a place for this one, the head of the queue: is there one now? */
-static bool take_places(struct sgl_reference_world *world, const struct sgl_reference *self,
-                        int64_t batch_estimate)
-{
-    struct sgl_reference *victims[REQUEST_MAX];
-    size_t count = 0;
-    size_t taken = 0;
-    int64_t short_of = 0; /* of 600,000 of a token */
-
-    for (size_t i = 0; i < world->count; i++) {
-        if (!is_decoding(&world->all[i]))
-            continue;
-        short_of += world->ratio * clip(world, &world->all[i]);
-        size_t at = count++;
-        for (; at > 0 && is_less_urgent(world, &world->all[i], victims[at - 1]); at--)
-            victims[at] = victims[at - 1];
-        victims[at] = &world->all[i];
-    }
-    short_of += 600000 * (self->prompt + self->emitted + (self->max < 4096 ? self->max : 4096) +
-                          batch_estimate - sgl_reference_free_pages(world) * world->it->page);
-    if (world->it->kv_tokens == 0)
-        short_of = 0;
-    while (taken < count && (taken == 0 || short_of > 0)) {
-        struct sgl_reference *victim = victims[taken];
-        if ((int64_t)victim->priority - (int64_t)self->priority <= world->it->threshold)
-            break;
-        short_of -= world->it->kv_tokens > 0 ? world->ratio * clip(world, victim) : 0;
-        taken++;
-    }
-    if (short_of > 0)
-        return false;
-    for (size_t i = 0; i < taken; i++) {
-        withdraw(world, victims[i]);
-        put_last(world, (size_t)(victims[i] - world->all));
-    }
-    world->events->places += (int64_t)taken;
-    return taken > 0;
 }
 
 /* Tokens that both prompts begin with. */
@@ -320,7 +154,7 @@ static void prefill_sglang(struct sgl_reference_world *world, int64_t now_ns, in
                            bool is_open)
 {
     const struct sgl_reference_setting *it = world->it;
-    int64_t decoding = count_decoding(world);
+    int64_t decoding = sgl_reference_count_decoding(world);
     const int64_t mixed = it->is_mixed ? decoding : 0;
     int64_t budget = it->chunk > 0 ? it->chunk - mixed : 1 << 30;
     int64_t input = it->prefill_max - mixed;
@@ -341,9 +175,9 @@ static void prefill_sglang(struct sgl_reference_world *world, int64_t now_ns, in
             has_looked = true;
             self = &world->all[world->queue[0]];
             was_full = was_full || decoding + in_step >= it->running_max;
-            if (it->is_preempting && was_full && !take_places(world, self, estimate))
+            if (it->is_preempting && was_full && !sgl_reference_take_places(world, self, estimate))
                 return;
-            decoding = count_decoding(world);
+            decoding = sgl_reference_count_decoding(world);
             const int64_t path = sgl_reference_match(world, self);
             if (decoding + in_step >= it->running_max ||
                 !is_affordable(world, self, path, estimate)) {
@@ -370,7 +204,7 @@ static void prefill_sglang(struct sgl_reference_world *world, int64_t now_ns, in
         in_step++;
         if (given < left)
             return;
-        estimate += clip(world, self);
+        estimate += sgl_reference_clip(world, self);
         self = NULL;
     }
 }
@@ -382,9 +216,9 @@ static bool plan_sglang(struct sgl_reference_world *world, int64_t now_ns, int64
     bool prefills = false;
     bool was_short = false;
 
-    if (world->it->is_mixed && count_decoding(world) > 0) {
-        was_short = retract(world);
-        decodes = count_decoding(world) > 0;
+    if (world->it->is_mixed && sgl_reference_count_decoding(world) > 0) {
+        was_short = sgl_reference_retract(world);
+        decodes = sgl_reference_count_decoding(world) > 0;
         take_decode_memory(world);
     }
     prefill_sglang(world, now_ns, tokens, !was_short);
@@ -392,8 +226,8 @@ static bool plan_sglang(struct sgl_reference_world *world, int64_t now_ns, int64
         prefills = prefills || tokens[i] > 0;
     if (prefills)
         return decodes;
-    if (!decodes && count_decoding(world) > 0) {
-        was_short = retract(world);
+    if (!decodes && sgl_reference_count_decoding(world) > 0) {
+        was_short = sgl_reference_retract(world);
         decodes = true;
         take_decode_memory(world);
     }
@@ -410,23 +244,24 @@ static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t
     int64_t in_step = 0;
 
     /* those that decode first; what the cut prompt then gets of the budget is what it gets */
-    while (it->kv_tokens > 0 && decode_need(world) > sgl_reference_free_pages(world)) {
-        preempt(world);
+    while (it->kv_tokens > 0 &&
+           sgl_reference_decode_need(world) > sgl_reference_free_pages(world)) {
+        sgl_reference_preempt(world);
         was_short = true;
     }
-    int64_t budget = it->batch_max - count_decoding(world);
+    int64_t budget = it->batch_max - sgl_reference_count_decoding(world);
     for (self = partial_of(world); self != NULL && it->kv_tokens > 0; self = partial_of(world)) {
         const int64_t left = self->goal - self->done;
         const int64_t need =
-            decode_need(world) +
+            sgl_reference_decode_need(world) +
             sgl_reference_pages_of(world, self->done + (left < budget ? left : budget)) -
             sgl_reference_pages_of(world, self->stored);
         if (need <= sgl_reference_free_pages(world))
             break;
-        preempt(world);
+        sgl_reference_preempt(world);
         was_short = true;
     }
-    const int64_t decoding = count_decoding(world);
+    const int64_t decoding = sgl_reference_count_decoding(world);
     take_decode_memory(world);
     while (budget > 0) {
         if (self == NULL) {
@@ -485,7 +320,7 @@ static void queue_arrivals(struct sgl_reference_world *world, int64_t now_ns)
         if (!world->all[i].is_rejected && !world->all[i].is_queued &&
             world->all[i].arrival_ns <= now_ns) {
             world->all[i].is_queued = true;
-            put_last(world, i);
+            sgl_reference_put_last(world, i);
         }
 }
 
@@ -533,7 +368,7 @@ static void end_step(struct sgl_reference_world *world, const int64_t *tokens, c
     size_t count = 0;
 
     for (size_t i = 0; i < world->count; i++) {
-        if (!is_running(&world->all[i]))
+        if (!sgl_reference_is_running(&world->all[i]))
             continue;
         size_t at = count++;
         for (; at > 0 && order[at - 1]->admission > world->all[i].admission; at--)
@@ -579,7 +414,7 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     if (!decoding && is_nothing(tokens, world->count)) {
         queue_arrivals(world, (time_ps + 999) / 1000);
         for (size_t i = 0; i < world->count; i++)
-            is_idle = is_idle && !is_running(&world->all[i]);
+            is_idle = is_idle && !sgl_reference_is_running(&world->all[i]);
         if (is_idle && world->queued == 0) {
             world->ratio = 420000;
             world->last_ps = -1;
@@ -590,7 +425,7 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     }
     world->last_ps = time_ps;
     for (size_t i = 0; i < world->count; i++)
-        decodes[i] = decoding && is_decoding(&world->all[i]);
+        decodes[i] = decoding && sgl_reference_is_decoding(&world->all[i]);
     const int64_t duration_ps = step_ps(world, tokens, decodes);
     CU_ASSERT_TRUE_FATAL(duration_ps >= 1000); /* work conserving: there was something to do */
     time_ps += duration_ps;
