@@ -2,7 +2,8 @@
  * cli.h - what the commands share: exit codes, complaints, and the commands themselves.
  *
  * A command = one file with `int sgl_command_x(int argument_count, char **arguments)` + one line in
- * the table of main.c. Results go to stdout, talk and progress to stderr.
+ * the table of main.c (one that needs live/: of live_main.c, too). Results go to stdout, talk and
+ * progress to stderr.
  */
 #ifndef SGL_CLI_CLI_H
 #define SGL_CLI_CLI_H

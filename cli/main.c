@@ -1,11 +1,9 @@
 /* sglsim: a table of commands. */
 #include "cli.h"
-#include "core/text.h"
 #include "core/version.h"
-#include "options.h"
+#include "live_program.h"
+#include "program.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,11 +24,11 @@ static const struct sgl_command commands[] = {
     {"validate", "recorded against simulated: how far off are the figures", sgl_command_validate},
     {"convert", "write a trace in another format, or a log in another medium", sgl_command_convert},
     {"serve", "route live requests to SGLang servers by a policy, logging every decision",
-     sgl_command_serve},
+     sgl_become_live_program},
     {"emulate", "serve SGLang's API from simulated workers in real time, without a GPU",
-     sgl_command_emulate},
+     sgl_become_live_program},
     {"load", "send a trace to a server as real requests, and measure the answers",
-     sgl_command_load},
+     sgl_become_live_program},
     {"policies", "list the policies, or explain one: rule, parameters, source",
      sgl_command_policies},
     {"help", "this text, or that of a command", command_help},
@@ -60,17 +58,7 @@ static void print_help(void)
 
 static const struct sgl_command *find_command(const char *name)
 {
-    char hint[128];
-    struct sgl_nearest nearest = {.wanted = name};
-
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-        sgl_nearest_offer(&nearest, commands[i].name);
-    }
-    sgl_complain("unknown command '%.60s'%s (sglsim help lists them)", name,
-                 sgl_nearest_hint(&nearest, hint, sizeof hint));
-    return NULL;
+    return sgl_find_command(commands, COMMAND_COUNT, name);
 }
 
 static int command_help(int argument_count, char **arguments)
@@ -93,31 +81,21 @@ static int command_help(int argument_count, char **arguments)
     return command->run == command_help ? command_help(1, asked) : command->run(2, asked);
 }
 
-/* A full disk under a redirected stdout must not pass for success. */
-static int flushed(int status)
-{
-    if (fflush(stdout) == 0 && ferror(stdout) == 0)
-        return status;
-    sgl_complain("cannot write the results: %s", strerror(errno));
-    return SGL_EXIT_FAILED;
-}
-
 int main(int argument_count, char **arguments)
 {
-    /* A file that may not grow is a failed write with a message, not a death. */
-    signal(SIGXFSZ, SIG_IGN);
+    sgl_prepare_output();
     if (argument_count < 2) {
         print_help();
-        return flushed(SGL_EXIT_USAGE);
+        return sgl_flushed(SGL_EXIT_USAGE);
     }
     const char *name = arguments[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         print_help();
-        return flushed(SGL_EXIT_DONE);
+        return sgl_flushed(SGL_EXIT_DONE);
     }
     if (strcmp(name, "--version") == 0) {
         printf("sglsim " SGL_VERSION "\n");
-        return flushed(SGL_EXIT_DONE);
+        return sgl_flushed(SGL_EXIT_DONE);
     }
     if (name[0] == '-') {
         sgl_complain("'%.60s' comes before a command (usage: sglsim COMMAND [options])", name);
@@ -126,5 +104,5 @@ int main(int argument_count, char **arguments)
     const struct sgl_command *command = find_command(name);
     if (command == NULL)
         return SGL_EXIT_USAGE;
-    return flushed(command->run(argument_count - 1, arguments + 1));
+    return sgl_flushed(command->run(argument_count - 1, arguments + 1));
 }

@@ -1,0 +1,24 @@
+/*
+ * program.h - what a program does around its commands: sglsim (main.c) and sglsim-live
+ * (live_main.c).
+ */
+#ifndef SGL_CLI_PROGRAM_H
+#define SGL_CLI_PROGRAM_H
+
+#include "options.h"
+
+#include <stddef.h>
+
+/* The command of that name; NULL: there is none, which is said with the nearest name. */
+const struct sgl_command *sgl_find_command(const struct sgl_command *commands, size_t count,
+                                           const char *name);
+
+/* Before anything is written: a file that may not grow is a failed write with a message, not a
+ * death. */
+void sgl_prepare_output(void);
+
+/* The exit code of a program whose results are all printed: a full disk under a redirected stdout
+ * must not pass for success. */
+int sgl_flushed(int status);
+
+#endif
