@@ -3,9 +3,9 @@
  *
  *     sglsim serve ...   --exec-->   sglsim-live serve ...     beside it: one process, one pid
  *
- * libcurl brings some thirty libraries with it. To load and bind those takes longer than to simulate
- * a thousand requests, a fifth of the CPU time of a short replay. So what needs it stands apart;
- * core/, traces/ and sim/ are the same libraries in both.
+ * libcurl brings some thirty libraries with it. To load and bind those takes longer than to
+ * simulate a thousand requests, a fifth of the CPU time of a short replay. So what needs it stands
+ * apart; core/, traces/ and sim/ are the same libraries in both.
  */
 #ifndef SGL_CLI_LIVE_PROGRAM_H
 #define SGL_CLI_LIVE_PROGRAM_H
