@@ -17,6 +17,10 @@
 #define LAP ((size_t)8 * 1024 * 1024) /* of the ring, while the writer keeps up */
 #define NAP_NS 5000000                /* of the writer, when there is nothing to write */
 #define COMMIT_NAPS 200               /* and after so many it commits */
+#define SECOND_NS UINT64_C(1000000000)
+#define RETRY_FIRST_NS (1 * SECOND_NS) /* of a log that has failed */
+#define RETRY_LAST_NS (30 * SECOND_NS)
+#define WELL_NS (60 * SECOND_NS)
 
 /* A record: this head, then what its offsets point to (0: nothing). All of it is 16-aligned. */
 struct record {
@@ -68,9 +72,15 @@ struct sgl_journal {
     _Atomic uint64_t dropped;
     _Atomic uint64_t dropped_prompts;
     _Atomic bool has_failed;
+    _Atomic uint64_t failures;
     _Atomic bool is_closing;
     bool hides_prompts;
     pthread_t writer;
+    uint64_t retry_ns; /* by uv_hrtime: the next try, while it has failed; the writer's, so next */
+    uint64_t retry_delay_ns;
+    uint64_t resumed_ns; /* the last time that it went on */
+    pthread_mutex_t failure_mutex;
+    struct sgl_failure failure; /* the last one */
 };
 
 /* ---- the sink: a record in the making ---- */
@@ -227,6 +237,11 @@ static void drop(struct sgl_journal *journal, uint64_t count)
     atomic_fetch_add_explicit(&journal->dropped, count, memory_order_relaxed);
 }
 
+static void drop_prompts(struct sgl_journal *journal, uint64_t count)
+{
+    atomic_fetch_add_explicit(&journal->dropped_prompts, count, memory_order_relaxed);
+}
+
 static bool is_about_workers(enum sgl_input_kind kind)
 {
     return kind != SGL_INPUT_ROUTE && kind != SGL_INPUT_FIRST_TOKEN && kind != SGL_INPUT_COMPLETE &&
@@ -257,10 +272,6 @@ void sgl_journal_push(struct sgl_journal *journal)
 
     if (scratch->size == 0)
         return;
-    if (sgl_journal_has_failed(journal)) {
-        drop(journal, 1);
-        return;
-    }
     const struct record *record = record_of(journal);
     const size_t kept_free = is_about_workers(record->input.kind) ? 0 : KEPT_FREE;
     if (!scratch->has_failed && put_gap(journal, kept_free) &&
@@ -294,9 +305,8 @@ void sgl_journal_push_prompt(struct sgl_journal *journal, int64_t request, const
         sgl_buffer_append(scratch, zeros, 16 - size % 16);
     }
     /* Half of the ring stays free: bodies are never in the way of what verify needs. */
-    if (scratch->has_failed || sgl_journal_has_failed(journal) ||
-        !put(journal, scratch->bytes, scratch->size, journal->ring_size / 2))
-        atomic_fetch_add_explicit(&journal->dropped_prompts, 1, memory_order_relaxed);
+    if (scratch->has_failed || !put(journal, scratch->bytes, scratch->size, journal->ring_size / 2))
+        drop_prompts(journal, 1);
 }
 
 /* ---- the writer ---- */
@@ -306,13 +316,48 @@ static const char *text_at(const struct record *record, size_t offset)
     return offset == 0 ? NULL : (const char *)record + offset;
 }
 
-/* A log that has failed has lost what it had not committed, and takes nothing more. */
+/* The log may have failed: then it has lost what it had not committed. */
 static void look_for_failure(struct sgl_journal *journal)
 {
-    if (sgl_log_failure(journal->log) == NULL || sgl_journal_has_failed(journal))
+    const char *text = sgl_log_failure(journal->log);
+    const uint64_t now_ns = uv_hrtime();
+
+    if (text == NULL || sgl_journal_has_failed(journal))
         return;
+    if (journal->retry_delay_ns == 0 || now_ns - journal->resumed_ns > WELL_NS)
+        journal->retry_delay_ns = RETRY_FIRST_NS;
+    journal->retry_ns = now_ns + journal->retry_delay_ns;
+    pthread_mutex_lock(&journal->failure_mutex);
+    snprintf(journal->failure.text, sizeof journal->failure.text, "%s", text);
+    pthread_mutex_unlock(&journal->failure_mutex);
     drop(journal, sgl_log_uncommitted(journal->log));
+    drop_prompts(journal, sgl_log_uncommitted_prompts(journal->log));
+    atomic_fetch_add_explicit(&journal->failures, 1, memory_order_relaxed);
     atomic_store_explicit(&journal->has_failed, true, memory_order_release);
+}
+
+/* Tries the disk again. Without success, it is left alone for twice as long as before. */
+static void resume(struct sgl_journal *journal)
+{
+    const bool is_well = sgl_log_resume(journal->log, NULL) == SGL_OK;
+    const uint64_t now_ns = uv_hrtime();
+
+    journal->retry_delay_ns =
+        2 * journal->retry_delay_ns < RETRY_LAST_NS ? 2 * journal->retry_delay_ns : RETRY_LAST_NS;
+    journal->retry_ns = now_ns + journal->retry_delay_ns;
+    if (!is_well)
+        return;
+    journal->resumed_ns = now_ns;
+    atomic_store_explicit(&journal->has_failed, false, memory_order_release);
+}
+
+/* What a log hears that cannot be written: it keeps workers for later, and the rest is lost. */
+static void count_lost(struct sgl_journal *journal, const struct record *record)
+{
+    if (record->sequence == 0)
+        drop_prompts(journal, 1);
+    else
+        drop(journal, record->count == 0 && record->input.kind != SGL_INPUT_ADD_WORKER);
 }
 
 /* Says the record to the log, as the router said it. The record is ours: pointers into it replace
@@ -323,10 +368,8 @@ static void replay(struct sgl_journal *journal, struct record *record)
     char *base = (char *)record;
     struct sgl_input *input = &record->input;
 
-    if (sgl_journal_has_failed(journal)) {
-        drop(journal, record->sequence > 0 && record->count == 0);
-        return;
-    }
+    if (sgl_journal_has_failed(journal))
+        count_lost(journal, record);
     if (record->sequence == 0) {
         sgl_log_prompt(journal->log, input->request, text_at(record, record->body), record->count);
         return;
@@ -386,6 +429,16 @@ static bool write_some(struct sgl_journal *journal)
     return true;
 }
 
+/* Nothing comes any more. */
+static void end_writing(struct sgl_journal *journal)
+{
+    if (!sgl_journal_has_failed(journal))
+        return;
+    resume(journal);
+    if (sgl_journal_has_failed(journal))
+        drop(journal, sgl_log_uncommitted_workers(journal->log));
+}
+
 static void *write_all(void *context)
 {
     struct sgl_journal *journal = context;
@@ -395,21 +448,29 @@ static void *write_all(void *context)
     for (;;) {
         const bool is_last = atomic_load_explicit(&journal->is_closing, memory_order_acquire);
         const bool has_written = write_some(journal);
-        if (has_written) {
-            naps = 0;
-            nanosleep(&nap, NULL); /* more comes together, and is written together */
-            continue;
-        }
-        if (is_last)
+        if (!has_written && is_last) {
+            end_writing(journal);
             return NULL;
-        nanosleep(&nap, NULL);
-        if (++naps == COMMIT_NAPS)
+        }
+        nanosleep(&nap, NULL); /* what comes meanwhile is written together */
+        naps = has_written ? 0 : naps + 1;
+        if (naps == COMMIT_NAPS)
             sgl_log_commit(journal->log);
         look_for_failure(journal);
+        if (sgl_journal_has_failed(journal) && uv_hrtime() >= journal->retry_ns)
+            resume(journal);
     }
 }
 
 /* ---- life ---- */
+
+static void release(struct sgl_journal *journal)
+{
+    pthread_mutex_destroy(&journal->failure_mutex);
+    sgl_buffer_release(&journal->scratch);
+    free(journal->ring);
+    free(journal);
+}
 
 int sgl_journal_create(struct sgl_journal **journal_out, struct sgl_log *log, size_t ring_size,
                        bool hides_prompts, struct sgl_failure *failure)
@@ -423,12 +484,12 @@ int sgl_journal_create(struct sgl_journal **journal_out, struct sgl_log *log, si
         journal->hides_prompts = hides_prompts;
         journal->ring_size = (ring_size < RING_LEAST ? RING_LEAST : ring_size) / 16 * 16;
         journal->ring = malloc(journal->ring_size);
+        pthread_mutex_init(&journal->failure_mutex, NULL);
     }
     if (journal == NULL || journal->ring == NULL ||
         pthread_create(&journal->writer, NULL, write_all, journal) != 0) {
         if (journal != NULL)
-            free(journal->ring);
-        free(journal);
+            release(journal);
         sgl_log_discard(log);
         return sgl_fail(failure, SGL_ENOMEM, "decision log: no memory or thread for its writer");
     }
@@ -451,12 +512,17 @@ bool sgl_journal_has_failed(const struct sgl_journal *journal)
     return atomic_load_explicit(&journal->has_failed, memory_order_relaxed);
 }
 
-/* The log's text does not change any more once it has failed. */
-const char *sgl_journal_failure(const struct sgl_journal *journal)
+uint64_t sgl_journal_failures(const struct sgl_journal *journal)
 {
-    return atomic_load_explicit(&journal->has_failed, memory_order_acquire)
-               ? sgl_log_failure(journal->log)
-               : NULL;
+    return atomic_load_explicit(&journal->failures, memory_order_relaxed);
+}
+
+struct sgl_failure sgl_journal_failure(struct sgl_journal *journal)
+{
+    pthread_mutex_lock(&journal->failure_mutex);
+    const struct sgl_failure failure = journal->failure;
+    pthread_mutex_unlock(&journal->failure_mutex);
+    return failure;
 }
 
 void sgl_journal_drain(struct sgl_journal *journal)
@@ -474,9 +540,7 @@ static struct sgl_log *end(struct sgl_journal *journal)
     sgl_journal_drain(journal);
     if (journal->lost_count > 0)
         sgl_log_gap(log, journal->lost_sequence, journal->lost_count);
-    sgl_buffer_release(&journal->scratch);
-    free(journal->ring);
-    free(journal);
+    release(journal);
     return log;
 }
 

@@ -15,8 +15,13 @@
  * inputs about workers, without which later rows could not be read. Memory: at most the ring's
  * size, and no more than the longest queue needed; 8 MiB of it while the writer keeps up.
  *
- * A log that fails (disk full) is given up: what it had committed stays, later inputs are dropped
- * and counted. Serving goes on, and sgl_journal_failure says why.
+ * A log that fails (disk full) keeps what it had committed. Serving goes on, sgl_journal_failure
+ * says why, and inputs are counted as dropped while the writer tries again:
+ *
+ *      fails --1 s--> try --2 s--> try --4 s--> ... --30 s--> try     at the end once more
+ *                      \ it can be written: goes on behind a gap, with the workers added meanwhile
+ *
+ * The time between two tries is the first one again when the log was well for a minute.
  * Threads: begin and pushes under the caller's mutex; the counts from anywhere; create and close
  * from one.
  */
@@ -52,13 +57,14 @@ uint64_t sgl_journal_dropped_prompts(const struct sgl_journal *journal);
 
 uint64_t sgl_journal_dropped(const struct sgl_journal *journal);
 
-/* Has the log failed? */
+/* Can the log not be written now? */
 bool sgl_journal_has_failed(const struct sgl_journal *journal);
-/* Why; NULL while it has not. Lives as long as the journal. */
-const char *sgl_journal_failure(const struct sgl_journal *journal);
+/* How often that began; and why, the last time. */
+uint64_t sgl_journal_failures(const struct sgl_journal *journal);
+struct sgl_failure sgl_journal_failure(struct sgl_journal *journal);
 
-/* Writes what is in the ring and ends the thread: what was dropped is known then. Nothing may be
- * pushed any more. */
+/* Writes what is in the ring, tries a log that has failed once more, and ends the thread: what was
+ * dropped is known then. Nothing may be pushed any more. */
 void sgl_journal_drain(struct sgl_journal *journal);
 
 /* Writes what is in the ring, finishes the log, ends the thread and frees the journal. Nothing may

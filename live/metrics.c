@@ -243,8 +243,10 @@ static void put_log(struct sgl_buffer *out, const struct sgl_journal *journal)
     put_plain(out, "sglsim_log_dropped_prompts_total", "counter",
               "bodies of requests that did not get into it, when it is to have them",
               journal != NULL ? sgl_journal_dropped_prompts(journal) : 0);
-    put_plain(out, "sglsim_log_failed", "gauge", "1: the decision log was given up",
+    put_plain(out, "sglsim_log_failed", "gauge", "1: the decision log cannot be written now",
               journal != NULL && sgl_journal_has_failed(journal));
+    put_plain(out, "sglsim_log_failures_total", "counter", "times that this began",
+              journal != NULL ? sgl_journal_failures(journal) : 0);
 }
 
 /* The policy; of pairs, those of both pools: "prefill's+decode's" where they differ. */

@@ -344,6 +344,12 @@ static int open_journal(struct sgl_proxy *proxy, struct sgl_failure *failure)
     if (status != SGL_OK)
         return status;
     state_facts(proxy, log);
+    sgl_log_commit(log); /* what a disk that fails later cannot take */
+    if (sgl_log_failure(log) != NULL) {
+        sgl_fail(failure, SGL_EIO, "%s", sgl_log_failure(log));
+        sgl_log_discard(log);
+        return SGL_EIO;
+    }
     return sgl_journal_create(&proxy->journal, log, options->log_buffer, options->hides_prompts,
                               failure);
 }

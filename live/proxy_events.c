@@ -4,18 +4,35 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-void sgl_proxy_watch(struct sgl_proxy *proxy)
+/* The log failed, or goes on. A failure lasts longer than the time between two looks. */
+static void watch_log(struct sgl_proxy *proxy)
 {
-    const char *failure = proxy->journal != NULL ? sgl_journal_failure(proxy->journal) : NULL;
+    const bool has_failed = sgl_journal_has_failed(proxy->journal);
     char text[400];
 
-    sgl_fleet_watch_look(proxy->watch);
-    if (failure == NULL || proxy->has_told_log)
+    if (has_failed == proxy->has_told_log)
         return;
-    const struct sgl_event_field field = {.name = "message", .text = failure};
-    snprintf(text, sizeof text, "the decision log is given up, serving goes on: %.300s", failure);
-    sgl_event_say(proxy->events, SGL_EVENT_KIND_log_failed, text, &field, 1);
-    proxy->has_told_log = true;
+    proxy->has_told_log = has_failed;
+    if (has_failed) {
+        const struct sgl_failure failure = sgl_journal_failure(proxy->journal);
+        const struct sgl_event_field field = {.name = "message", .text = failure.text};
+        snprintf(text, sizeof text, "the decision log cannot be written, serving goes on: %.300s",
+                 failure.text);
+        sgl_event_say(proxy->events, SGL_EVENT_KIND_log_failed, text, &field, 1);
+    } else {
+        const uint64_t dropped = sgl_journal_dropped(proxy->journal);
+        const struct sgl_event_field field = {.name = "dropped", .number = (int64_t)dropped};
+        snprintf(text, sizeof text,
+                 "the decision log goes on, %" PRIu64 " inputs are missing so far", dropped);
+        sgl_event_say(proxy->events, SGL_EVENT_KIND_log_resumed, text, &field, 1);
+    }
+}
+
+void sgl_proxy_watch(struct sgl_proxy *proxy)
+{
+    sgl_fleet_watch_look(proxy->watch);
+    if (proxy->journal != NULL)
+        watch_log(proxy);
 }
 
 void sgl_proxy_say_stop(const struct sgl_proxy *proxy)
@@ -35,7 +52,7 @@ void sgl_proxy_say_stop(const struct sgl_proxy *proxy)
     }
     if (dropped > 0)
         snprintf(gaps, sizeof gaps, ", %" PRIu64 " inputs are missing in the log (%s)", dropped,
-                 sgl_journal_has_failed(proxy->journal) ? "it was given up"
+                 sgl_journal_has_failed(proxy->journal) ? "it could not be written"
                                                         : "its gaps say where");
     snprintf(text, sizeof text, "%" PRIu64 " requests, %" PRIu64 " decisions%s", requests,
              decisions, gaps);

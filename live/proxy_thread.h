@@ -40,7 +40,7 @@ struct sgl_proxy {
     struct sgl_worker_notes *notes;
     struct sgl_event_log *events;
     struct sgl_fleet_watch *watch; /* thread 0's */
-    bool has_told_log;             /* that it failed; thread 0's */
+    bool has_told_log;             /* that it has failed; thread 0's */
     struct sgl_own_addresses own;  /* where this router listens */
     struct sgl_trust trust;        /* of workers over TLS */
     struct sgl_prompt_key prompt_key;

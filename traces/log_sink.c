@@ -2,16 +2,23 @@
 
 #include "core/router.h"
 #include "core/version.h"
+#include "log_kept.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Rows are committed between inputs, never within what belongs to one. Committing costs little when
  * the log is not durable; when it is, it costs a sync of the disk. */
 #define COMMIT_INPUTS 65536
 #define COMMIT_INPUTS_DURABLE 4096
 #define COMMIT_INTERVAL_NS SGL_NANOSECONDS_PER_SECOND
+
+struct totals {
+    uint64_t rows[SGL_LOG_TABLE_COUNT];
+    uint64_t digests[SGL_LOG_TABLE_COUNT];
+};
 
 struct sgl_log {
     struct sgl_sink sink; /* first: the router's pointer is ours */
@@ -22,9 +29,12 @@ struct sgl_log {
 
     uint64_t uncommitted; /* inputs */
     int64_t committed_ns;
+    uint64_t end;                 /* behind the last sequence that was heard of, in a gap or not */
+    struct sgl_kept_workers kept; /* added and not committed; of a durable log */
 
-    uint64_t rows[SGL_LOG_TABLE_COUNT];
-    uint64_t digests[SGL_LOG_TABLE_COUNT];
+    struct totals totals;
+    struct totals committed_totals;
+    uint64_t committed_end;
 
     void *scratch; /* prefix ids as stored, or a list of excluded workers; grows */
     size_t scratch_size;
@@ -39,8 +49,8 @@ static void put(struct sgl_log *log, enum sgl_log_table table, const struct sgl_
 {
     if (log->has_failed)
         return;
-    log->rows[table]++;
-    log->digests[table] += sgl_log_row_hash(table, values);
+    log->totals.rows[table]++;
+    log->totals.digests[table] += sgl_log_row_hash(table, values);
     log->has_failed = log->store->ops->put(log->store, table, values, &log->failure) != SGL_OK;
 }
 
@@ -49,8 +59,12 @@ static void commit(struct sgl_log *log, int64_t now_ns)
     log->committed_ns = now_ns;
     if (!log->has_failed && log->store->ops->commit != NULL)
         log->has_failed = log->store->ops->commit(log->store, &log->failure) != SGL_OK;
-    if (!log->has_failed)
-        log->uncommitted = 0;
+    if (log->has_failed)
+        return;
+    log->uncommitted = 0;
+    log->committed_end = log->end;
+    log->committed_totals = log->totals;
+    sgl_kept_workers_clear(&log->kept);
 }
 
 static void *scratch(struct sgl_log *log, size_t size)
@@ -193,20 +207,13 @@ static void fill_input_columns(struct sgl_log *log, struct sgl_log_value *values
 
 /* ---- the sink ---- */
 
-static void log_input(struct sgl_sink *self, uint64_t sequence, const struct sgl_input *input)
+static void put_input(struct sgl_log *log, uint64_t sequence, const struct sgl_input *input)
 {
-    struct sgl_log *log = (struct sgl_log *)self;
     struct sgl_log_value values[SGL_LOG_INPUT_COLUMN_COUNT] = {
         [SGL_LOG_INPUT_SEQUENCE] = sgl_log_integer((int64_t)sequence),
         [SGL_LOG_INPUT_TIME_NS] = sgl_log_integer(input->now_ns),
         [SGL_LOG_INPUT_KIND] = sgl_log_text(sgl_input_name(input->kind)),
     };
-
-    const uint64_t commit_inputs = log->is_durable ? COMMIT_INPUTS_DURABLE : COMMIT_INPUTS;
-    if (log->uncommitted >= commit_inputs ||
-        (log->is_durable && input->now_ns - log->committed_ns >= COMMIT_INTERVAL_NS))
-        commit(log, input->now_ns);
-    log->uncommitted++;
 
     fill_input_columns(log, values, input);
     put(log, SGL_LOG_INPUT, values);
@@ -214,6 +221,21 @@ static void log_input(struct sgl_sink *self, uint64_t sequence, const struct sgl
         put_request(log, input->route.request);
     else if (input->kind == SGL_INPUT_ADD_WORKER)
         put_worker(log, sequence, input);
+}
+
+static void log_input(struct sgl_sink *self, uint64_t sequence, const struct sgl_input *input)
+{
+    struct sgl_log *log = (struct sgl_log *)self;
+    const uint64_t commit_inputs = log->is_durable ? COMMIT_INPUTS_DURABLE : COMMIT_INPUTS;
+
+    if (log->uncommitted >= commit_inputs ||
+        (log->is_durable && input->now_ns - log->committed_ns >= COMMIT_INTERVAL_NS))
+        commit(log, input->now_ns);
+    log->uncommitted++;
+    log->end = sequence + 1;
+    if (log->is_durable && input->kind == SGL_INPUT_ADD_WORKER)
+        sgl_kept_workers_add(&log->kept, sequence, input);
+    put_input(log, sequence, input);
 }
 
 static void put_candidate(struct sgl_log *log, uint64_t sequence, const struct sgl_candidate *row)
@@ -349,14 +371,21 @@ void sgl_log_fact(struct sgl_log *log, const char *key, const char *value)
     put(log, SGL_LOG_RUN, values);
 }
 
-void sgl_log_gap(struct sgl_log *log, uint64_t sequence, uint64_t dropped)
+static void put_gap(struct sgl_log *log, uint64_t sequence, uint64_t dropped)
 {
     const struct sgl_log_value values[SGL_LOG_GAP_COLUMN_COUNT] = {
         [SGL_LOG_GAP_SEQUENCE] = sgl_log_integer((int64_t)sequence),
         [SGL_LOG_GAP_DROPPED] = sgl_log_integer((int64_t)dropped),
     };
 
-    put(log, SGL_LOG_GAP, values);
+    if (dropped > 0)
+        put(log, SGL_LOG_GAP, values);
+}
+
+void sgl_log_gap(struct sgl_log *log, uint64_t sequence, uint64_t dropped)
+{
+    put_gap(log, sequence, dropped);
+    log->end = sequence + dropped;
 }
 
 void sgl_log_prompt(struct sgl_log *log, int64_t request, const char *body, size_t size)
@@ -372,13 +401,56 @@ void sgl_log_prompt(struct sgl_log *log, int64_t request, const char *body, size
 
 void sgl_log_commit(struct sgl_log *log)
 {
-    if (log->uncommitted > 0)
+    if (memcmp(&log->totals, &log->committed_totals, sizeof log->totals) != 0)
         commit(log, log->committed_ns);
 }
 
 uint64_t sgl_log_uncommitted(const struct sgl_log *log)
 {
-    return log->uncommitted;
+    return log->uncommitted - log->kept.count;
+}
+
+uint64_t sgl_log_uncommitted_workers(const struct sgl_log *log)
+{
+    return log->kept.count;
+}
+
+uint64_t sgl_log_uncommitted_prompts(const struct sgl_log *log)
+{
+    return log->totals.rows[SGL_LOG_PROMPT] - log->committed_totals.rows[SGL_LOG_PROMPT];
+}
+
+/* The gap behind what was committed, and in it the workers, at their sequences. */
+static void put_lost(struct sgl_log *log)
+{
+    uint64_t sequence = log->committed_end;
+
+    log->worker_count -= (uint32_t)log->kept.count;
+    for (size_t i = 0; i < log->kept.count; i++) {
+        const struct sgl_kept_worker *worker = &log->kept.items[i];
+        put_gap(log, sequence, worker->sequence - sequence);
+        put_input(log, worker->sequence, &worker->input);
+        sequence = worker->sequence + 1;
+    }
+    put_gap(log, sequence, log->end - sequence);
+}
+
+int sgl_log_resume(struct sgl_log *log, struct sgl_failure *failure)
+{
+    const struct sgl_log_store_ops *ops = log->store->ops;
+    struct sgl_failure ignored;
+
+    if (!log->has_failed)
+        return SGL_OK;
+    const bool has_facts = log->totals.rows[SGL_LOG_RUN] == log->committed_totals.rows[SGL_LOG_RUN];
+    if (!log->is_durable || ops->recover == NULL || !has_facts || log->kept.has_failed ||
+        ops->recover(log->store, &ignored) != SGL_OK)
+        return sgl_fail(failure, SGL_EIO, "%s", log->failure.text);
+    log->has_failed = false;
+    log->totals = log->committed_totals;
+    put_lost(log);
+    commit(log, log->committed_ns);
+    return log->has_failed ? sgl_fail(failure, SGL_EIO, "%s", log->failure.text) : SGL_OK;
 }
 
 static void put_number(struct sgl_log *log, const char *key, uint64_t value)
@@ -428,6 +500,7 @@ int sgl_log_open_store(struct sgl_log **log_out, struct sgl_log_store *store,
     log->store = store;
     log->candidates = options->candidates;
     log->is_durable = options->is_durable;
+    log->end = 1;
 
     sgl_log_fact(log, "version", SGL_VERSION);
     sgl_log_fact(log, "build", sgl_log_build());
@@ -483,8 +556,8 @@ static void put_totals(struct sgl_log *log)
         const enum sgl_log_table table = (enum sgl_log_table)((i + 1) % SGL_LOG_TABLE_COUNT);
         if (table == SGL_LOG_RUN)
             sgl_log_fact(log, "is_complete", "1");
-        snprintf(digest, sizeof digest, "%016" PRIx64, log->digests[table]);
-        const uint64_t rows = log->rows[table];
+        snprintf(digest, sizeof digest, "%016" PRIx64, log->totals.digests[table]);
+        const uint64_t rows = log->totals.rows[table];
         snprintf(key, sizeof key, "rows.%s", sgl_log_layouts[table].name);
         put_number(log, key, rows);
         snprintf(key, sizeof key, "digest.%s", sgl_log_layouts[table].name);
@@ -513,6 +586,7 @@ void sgl_log_discard(struct sgl_log *log)
     if (log == NULL)
         return;
     log->store->ops->destroy(log->store);
+    sgl_kept_workers_release(&log->kept);
     free(log->scratch);
     free(log);
 }

@@ -8,6 +8,14 @@
  * under its name, complete. discard gives it up. A log that fails (disk full) cannot fail the run:
  * it remembers its first failure, goes quiet, and close reports it and leaves the old file alone.
  *
+ * A durable log that has failed still hears what happens, and resume tries the disk again:
+ *
+ *      committed | not committed x fails    heard, not kept    | resume    goes on
+ *      ----------+---------------x- - - - - - - - - - - - - - -+---------------------
+ *                |<------------- one gap, but for the workers added in it --------->|
+ *
+ * What it then has is right, and says where something is missing: `verify` proves it up to there.
+ *
  * Everything is copied or written at once; nothing passed is kept but the options' policies until
  * sgl_log_open returns. One thread at a time.
  *
@@ -70,14 +78,22 @@ void sgl_log_gap(struct sgl_log *log, uint64_t sequence, uint64_t dropped);
 void sgl_log_prompt(struct sgl_log *log, int64_t request, const char *body, size_t size);
 
 /* Of a durable log: what was logged so far survives a kill from here on. To be called between
- * inputs when nothing comes for a while; while inputs come, it happens by itself. */
+ * inputs when nothing comes for a while, and behind the facts; while inputs come, it happens by
+ * itself. */
 void sgl_log_commit(struct sgl_log *log);
 
 /* What `build` says of this program. Static. */
 const char *sgl_log_build(void);
 
-/* Inputs that were logged since the last commit: a failure loses them too. */
+/* What was logged since the last commit: a failure loses it too. Inputs, without the workers added
+ * in them; these, which resume brings back; and bodies of requests. */
 uint64_t sgl_log_uncommitted(const struct sgl_log *log);
+uint64_t sgl_log_uncommitted_workers(const struct sgl_log *log);
+uint64_t sgl_log_uncommitted_prompts(const struct sgl_log *log);
+
+/* A durable log that has failed: what was lost becomes a gap, and is committed. SGL_OK: it goes on
+ * from here. SGL_EIO: it is as failed as before. */
+int sgl_log_resume(struct sgl_log *log, struct sgl_failure *failure);
 
 /* Finishes the log and frees it. On failure there is no new log, and `failure` has the first; what
  * a durable log had committed stays beside its name (log_file.h). */

@@ -113,6 +113,24 @@ static int commit(struct sgl_log_store *store, struct sgl_failure *failure)
     return execute((struct sqlite_store *)store, "COMMIT; BEGIN", "write", failure);
 }
 
+/* SQLite has rolled back on its own, or not: that depends on what failed and where. */
+static int recover(struct sgl_log_store *store, struct sgl_failure *failure)
+{
+    struct sqlite_store *self = (struct sqlite_store *)store;
+
+    for (int table = 0; table < SGL_LOG_TABLE_COUNT; table++) {
+        struct statement *statement = &self->statements[table];
+        sqlite3_reset(statement->insert); /* says once more what failed */
+        sqlite3_clear_bindings(statement->insert);
+        for (int i = 0; i < SGL_LOG_COLUMN_MAX; i++)
+            statement->bound[i] = sgl_log_null();
+    }
+    if (!sqlite3_get_autocommit(self->database) &&
+        execute(self, "ROLLBACK", "write", failure) != SGL_OK)
+        return SGL_EIO;
+    return execute(self, "BEGIN", "write", failure);
+}
+
 static void finalize(struct sqlite_store *self)
 {
     for (int table = 0; table < SGL_LOG_TABLE_COUNT; table++) {
@@ -180,6 +198,7 @@ static void destroy(struct sgl_log_store *store)
 static const struct sgl_log_store_ops ops = {
     .put = put,
     .commit = commit,
+    .recover = recover,
     .finish = finish,
     .leave = leave,
     .destroy = destroy,

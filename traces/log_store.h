@@ -20,6 +20,9 @@ struct sgl_log_store_ops {
                const struct sgl_log_value *values, struct sgl_failure *failure);
     /* ? What was put so far belongs together: a good moment to hand it to the disk. */
     int (*commit)(struct sgl_log_store *self, struct sgl_failure *failure);
+    /* ? A call has failed: takes back what was put since the last commit. On SGL_OK it may be put
+     * to again. */
+    int (*recover)(struct sgl_log_store *self, struct sgl_failure *failure);
     /* Makes it a finished log under its name. No call but destroy may follow. */
     int (*finish)(struct sgl_log_store *self, struct sgl_failure *failure);
     /* ? What was committed is to stay where it is when the store is destroyed unfinished. */

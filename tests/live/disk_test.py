@@ -51,15 +51,19 @@ if not can_inject():
 
 class Injected(Serve):
     """serve, and a fault in the calls of each of its threads, as strace's inject has it; a call is counted in
-    its thread: that of the log's writer, or the first one, which finishes the log."""
+    its thread: that of the log's writer, or the first one, which finishes the log and may be left out."""
 
-    def __init__(self, workers, calls, fault, *options):
+    def __init__(self, workers, calls, fault, *options, finishes_well=False):
         super().__init__(workers, "--disable-health-check", *options, verify=None)
         self.fault = (calls, fault)
+        self.finishes_well = finishes_well
 
     def __enter__(self):
         super().__enter__()
-        self.strace = attached(os.listdir(f"/proc/{self.process.pid}/task"), *self.fault)
+        threads = os.listdir(f"/proc/{self.process.pid}/task")
+        if self.finishes_well:
+            threads.remove(str(self.process.pid))
+        self.strace = attached(threads, *self.fault)
         assert self.strace is not None
         return self
 
@@ -87,18 +91,18 @@ def fresh_folder():
 
 
 def ask_for_a_while(router):
-    """20 requests over two seconds, in which a commit comes or two."""
-    for i in range(4):
+    """30 requests over three seconds, in which commits come."""
+    for i in range(6):
         assert [router.ask()[0] for _ in range(5)] == [200] * 5
-        time.sleep(0.6 if i < 3 else 0)
+        time.sleep(0.6 if i < 5 else 0)
 
 
-INPUTS = 1 + 2 * 20
+INPUTS = 1 + 2 * 30
 
 
-def test_a_full_or_broken_disk_ends_the_log_and_nothing_else():
+def test_a_disk_that_stays_full_or_broken_ends_the_log_and_nothing_else():
     given_up = []
-    faults = [("pwrite64", error, point) for error in ("ENOSPC", "EIO") for point in (1, 2, 5, 9, 15, 22)]
+    faults = [("pwrite64", error, point) for error in ("ENOSPC", "EIO") for point in (1, 2, 9, 13, 16, 20)]
     faults += [("fdatasync", "EIO", point) for point in (1, 2, 3)]
     for calls, error, point in faults:
         fresh_folder()
@@ -106,7 +110,7 @@ def test_a_full_or_broken_disk_ends_the_log_and_nothing_else():
             ask_for_a_while(router)
             metrics = router.metrics()
             code = router.finish()
-        assert "20 requests, 20 decisions" in router.complaints, router.complaints
+        assert "30 requests, 30 decisions" in router.complaints, router.complaints
         if code == 0:
             sglsim("verify", router.log)
             continue
@@ -115,9 +119,9 @@ def test_a_full_or_broken_disk_ends_the_log_and_nothing_else():
         kept = check_database(router.log + ".partial")
         if metrics["sglsim_log_failed"] == 0:
             continue  # it failed at the very end
-        assert "the decision log is given up, serving goes on" in router.complaints, router.complaints
+        assert "the decision log cannot be written, serving goes on" in router.complaints, router.complaints
         # What a sync has failed for may be there all the same: it is not counted on.
-        told = int(re.search(r"(\d+) inputs are missing in the log \(it was given up\)", router.complaints)[1])
+        told = int(re.search(r"(\d+) inputs are missing in the log \(it could not be written\)", router.complaints)[1])
         assert INPUTS - kept <= told <= INPUTS, (calls, error, point, kept, told)
         assert calls == "fdatasync" or told == INPUTS - kept, (calls, error, point, kept, told)
         assert 0 < metrics["sglsim_log_dropped_inputs_total"] <= told
@@ -147,32 +151,137 @@ def test_what_a_killed_router_leaves_can_be_read():
     assert killed >= 2
 
 
-def test_a_small_disk_fills_up_and_serving_goes_on():
+def check_gapped(path, inputs=None):
+    """A finished log with something missing: every input is there or in one gap, and verify says how far it proves
+    it. The number of those missing."""
+    with contextlib.closing(sqlite3.connect(path)) as log:
+        assert log.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        kept, last = log.execute("SELECT count(*), max(sequence) FROM input").fetchone()
+        gaps = log.execute("SELECT sequence, dropped FROM gap ORDER BY sequence").fetchall()
+        inside = log.execute("SELECT count(*) FROM gap g JOIN input i ON i.sequence >= g.sequence "
+                             "AND i.sequence < g.sequence + g.dropped").fetchone()[0]
+    missing = sum(dropped for _, dropped in gaps)
+    end = max([last] + [sequence + dropped - 1 for sequence, dropped in gaps])
+    assert gaps and inside == 0 and kept + missing == end, (kept, last, gaps, inside)
+    assert inputs is None or end == inputs, (end, inputs)
+    verdict = sglsim("verify", path, expected=4)
+    assert f"verified up to sequence {gaps[0][0] - 1}, then a gap of {gaps[0][1]} inputs" in verdict, verdict
+    return missing
+
+
+def dropped(router):
+    return router.metrics()["sglsim_log_dropped_inputs_total"]
+
+
+def test_a_disk_that_is_well_again_is_written_to_again():
+    """It fails for a while at many points: the log goes on behind a gap, and is finished."""
+    resumed = 0
+    faults = [("pwrite64", "ENOSPC", point, 2) for point in (1, 3, 8)]
+    faults += [("pwrite64", "EIO", 5, 1), ("fdatasync", "EIO", 1, 1), ("fdatasync", "EIO", 2, 2)]
+    for calls, error, point, count in faults:
+        fresh_folder()
+        with Injected([Worker()], calls, f"error={error}:when={point}..{point + count - 1}",
+                      finishes_well=True) as router:
+            ask_for_a_while(router)
+            wait_until(lambda: router.metrics()["sglsim_log_failed"] == 0, "a disk that is well", 60)
+            told = router.metrics()
+            assert router.ask()[0] == 200
+            assert router.finish() == 0, (calls, error, point, router.complaints)
+        if told["sglsim_log_failures_total"] == 0:  # the faults met a checkpoint, which is done again later
+            sglsim("verify", router.log)
+            continue
+        resumed += 1
+        assert "the decision log goes on" in router.complaints, router.complaints
+        missing = check_gapped(router.log, INPUTS + 2)
+        assert missing == told["sglsim_log_dropped_inputs_total"], (missing, told, router.complaints)
+        assert f"{missing} inputs are missing in the log (its gaps say where)" in router.complaints
+        assert router.rows("SELECT count(*) FROM worker") == [(1,)]
+    assert resumed >= 4
+
+
+def test_workers_that_join_while_the_disk_is_full_are_in_the_log():
+    late = Worker()
+    with Injected([Worker()], "pwrite64", "error=ENOSPC:when=5..6", finishes_well=True) as router:
+        while router.metrics()["sglsim_log_failed"] == 0:
+            assert router.ask()[0] == 200
+            time.sleep(0.02)
+        assert router.ask("/add_worker?url=" + late.url, b"")[0] == 200
+        wait_until(lambda: router.metrics()["sglsim_log_failed"] == 0, "a disk that is well", 60)
+        assert [router.ask()[0] for _ in range(10)] == [200] * 10
+        assert router.finish() == 0, router.complaints
+    assert late.sent() >= 5
+    check_gapped(router.log)
+    assert router.rows("SELECT url FROM worker ORDER BY worker")[1] == (late.url,)
+    assert router.rows("SELECT count(*) > 4 FROM decision WHERE worker = 1") == [(1,)]
+
+
+@contextlib.contextmanager
+def small_disk():
+    """A file system of 2 MB, or None."""
     os.mkdir("disk")
     if os.geteuid() != 0 or subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", "disk"], capture_output=True, check=False).returncode:
         print("    left out: a file system cannot be mounted here")
+        yield None
         return
-    router = Serve([Worker(), Worker()], "--disable-health-check", verify=None)
-    router.log = "disk/serve.db"
     try:
-        router.__enter__()
-        until = time.monotonic() + 60
-        while router.metrics()["sglsim_log_failed"] == 0:
-            assert [router.ask()[0] for _ in range(50)] == [200] * 50
-            assert time.monotonic() < until
-        assert [router.ask()[0] for _ in range(50)] == [200] * 50
-        metrics = router.metrics()
-        assert metrics["sglsim_log_dropped_inputs_total"] >= 100
-        router.process.send_signal(signal.SIGTERM)
-        complaints = router.process.communicate(timeout=60)[1]
-        assert router.process.returncode == 1 and "left in it" in complaints, complaints
-        assert check_database("disk/serve.db.partial") > 50
-        sglsim("verify", "disk/serve.db.partial", expected=4)
+        yield "disk"
     finally:
-        router.process.kill()
-        router.process.wait()
         subprocess.run(["umount", "disk"], check=True)
+
+
+def fill(router):
+    """Asks until the log cannot be written."""
+    until = time.monotonic() + 60
+    while router.metrics()["sglsim_log_failed"] == 0:
+        assert [router.ask()[0] for _ in range(50)] == [200] * 50
+        assert time.monotonic() < until
+
+
+def test_a_small_disk_fills_up_and_serving_goes_on():
+    with small_disk() as disk:
+        if disk is None:
+            return
+        router = Serve([Worker(), Worker()], "--disable-health-check", verify=None)
+        router.log = "disk/serve.db"
+        try:
+            router.__enter__()
+            fill(router)
+            assert [router.ask()[0] for _ in range(50)] == [200] * 50
+            wait_until(lambda: dropped(router) >= 100, "what is lost to be counted")
+            router.process.send_signal(signal.SIGTERM)
+            complaints = router.process.communicate(timeout=60)[1]
+            assert router.process.returncode == 1 and "left in it" in complaints, complaints
+            assert check_database("disk/serve.db.partial") > 50
+            sglsim("verify", "disk/serve.db.partial", expected=4)
+        finally:
+            router.process.kill()
+            router.process.wait()
+
+
+def test_a_full_disk_that_is_freed_is_written_to_again():
+    with small_disk() as disk:
+        if disk is None:
+            return
+        with open("disk/ballast", "wb") as ballast:
+            ballast.write(bytes(1200000))
+        router = Serve([Worker(), Worker()], "--disable-health-check", verify=None)
+        router.log = "disk/serve.db"
+        try:
+            router.__enter__()
+            fill(router)
+            os.unlink("disk/ballast")
+            wait_until(lambda: router.metrics()["sglsim_log_failed"] == 0, "a disk that is well", 60)
+            before = dropped(router)
+            assert [router.ask()[0] for _ in range(50)] == [200] * 50
+            assert dropped(router) == before
+            router.process.send_signal(signal.SIGTERM)
+            complaints = router.process.communicate(timeout=60)[1]
+            assert router.process.returncode == 0, complaints
+            assert check_gapped("disk/serve.db") == before
+        finally:
+            router.process.kill()
+            router.process.wait()
 
 
 def slowest(router, count):

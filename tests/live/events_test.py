@@ -182,11 +182,12 @@ def test_a_storm_of_failures_is_counted_not_told():
 
 
 def test_nobody_waits_for_who_does_not_read_stderr():
-    with Told([Worker()], "--log-json", "--disable-health-check") as router:
-        for i in range(200):  # lines of 4 KB: more than the pipe and what is kept for it can hold
-            url = f"http://127.0.0.1:1/{'x' * 4000}{i}"
+    count = 2000  # lines of 0.5 KB: more than the pipe and what is kept for it can hold
+    with Told([Worker()], "--log-json", "--disable-health-check", "--worker-max", "4096") as router:
+        for i in range(count):
+            url = f"http://127.0.0.1:1/{'x' * 370}{i}"
             assert router.ask("/add_worker?url=" + url, b"")[0] == 200
-            if i % 20 == 19:
+            if i % 200 == 199:
                 time.sleep(0.15)
         begun = time.monotonic()
         assert router.get("/liveness")[0] == 200
@@ -194,14 +195,14 @@ def test_nobody_waits_for_who_does_not_read_stderr():
     told = [json.loads(line) for line in router.lines()]
     kept = [one["event"] for one in told if one["event"] != "lines_lost"]
     lost = sum(one["count"] for one in told if one["event"] == "lines_lost")
-    assert len(kept) + lost == 200 + len(("start", "drain", "stop")) and lost > 0, (kept, lost)
+    assert len(kept) + lost == count + len(("start", "drain", "stop")) and lost > 0, (kept, lost)
     assert kept[0] == "start"
 
 
 def test_a_reader_that_never_comes_back_does_not_hold_up_the_end():
     with Told([Worker()], "--log-json", "--disable-health-check", "--log", "none", verify=None) as router:
-        for i in range(100):
-            assert router.ask("/add_worker?url=http://127.0.0.1:1/" + "x" * 4000 + str(i), b"")[0] == 200
+        for i in range(900):
+            assert router.ask("/add_worker?url=http://127.0.0.1:1/" + "x" * 370 + str(i), b"")[0] == 200
         time.sleep(0.3)
         router.process.send_signal(signal.SIGTERM)
         assert router.process.wait(60) == 0
