@@ -431,6 +431,7 @@ static void report(struct sgl_calibration *calibration,
         if (problem->free[i] < SGL_COEFFICIENT_COUNT)
             calibration->coefficients[problem->free[i]].relative_error = fit->error[i];
     calibration->free_tokens = problem->free_tokens;
+    calibration->p_expert = problem->p_expert;
     calibration->condition = fit->condition;
     calibration->loss = fit->loss / (double)problem->residual_count;
     calibration->residual_count = problem->residual_count;
@@ -544,6 +545,8 @@ void sgl_calibration_apply(const struct sgl_calibration *calibration,
             spec->parameters.value[i] = 1;
         if (strcmp(table[i].name, "free_tokens") == 0)
             spec->parameters.value[i] = (double)calibration->free_tokens;
+        if (calibration->p_expert > 0 && strcmp(table[i].name, "p_expert") == 0)
+            spec->parameters.value[i] = calibration->p_expert;
         if (calibration->has_found_async && strcmp(table[i].name, "async_scheduling") == 0)
             spec->parameters.value[i] = calibration->is_async;
         for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)

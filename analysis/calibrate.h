@@ -51,6 +51,7 @@
     X(C_PREFILL_TOKEN, c_prefill_token_us)                                                         \
     X(C_PREFILL_CONTEXT, c_prefill_context_us)                                                     \
     X(C_KV_TOKEN, c_kv_token_us)                                                                   \
+    X(C_EXPERT, c_expert_us)                                                                       \
     X(C_TOKEN, c_token_us)                                                                         \
     X(C_MIXED_REQUEST, c_mixed_request_us)                                                         \
     X(C_MIXED_KV_TOKEN, c_mixed_kv_token_us)
@@ -98,6 +99,7 @@ struct sgl_coefficient_fit {
 struct sgl_calibration {
     struct sgl_coefficient_fit coefficients[SGL_COEFFICIENT_COUNT];
     int64_t free_tokens;  /* of c_token_us: the start's; of measured steps what fits best */
+    double p_expert;      /* of c_expert_us, likewise */
     double scale;         /* of the tied ones; 1 when all are fitted */
     double scale_error;   /* NaN when there is none */
     double condition;     /* INFINITY: a direction has no curvature */

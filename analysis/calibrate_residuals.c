@@ -61,6 +61,7 @@ int sgl_calibration_problem_make(struct sgl_calibration_problem *problem,
     problem->scale_row = row_of(table, "scale");
     problem->async_row = row_of(table, "async_scheduling");
     problem->free_tokens = (int64_t)values[row_of(table, "free_tokens")];
+    problem->p_expert = values[row_of(table, "p_expert")];
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
         problem->rows[c] = row_of(table, sgl_coefficient_name((enum sgl_coefficient)c));
         problem->base_us[c] = values[problem->rows[c]] * values[problem->scale_row];

@@ -26,6 +26,7 @@ struct sgl_calibration_problem {
     uint32_t scale_row;
     uint32_t async_row;
     int64_t free_tokens;
+    double p_expert;
     double base_us[SGL_COEFFICIENT_COUNT]; /* where the fit starts, scale included */
     enum sgl_coefficient_state state[SGL_COEFFICIENT_COUNT];
     double first_scale;     /* logarithm: the best when nothing else is free */

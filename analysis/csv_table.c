@@ -10,6 +10,7 @@
 
 #define CONDITIONS_MAX 8
 #define PLACE_MAX 512
+#define NO_CELL UINT32_MAX
 
 struct condition {
     uint32_t cell;
@@ -54,10 +55,14 @@ static int read_header(struct table_reader *reader, const struct sgl_csv_row *he
     reader->header_count = header->cell_count;
     for (; reader->names[reader->name_count] != NULL; reader->name_count++) {
         const char *name = reader->names[reader->name_count];
-        const int status = find_cell(header, name, strlen(name), reader->path,
-                                     &reader->cells[reader->name_count], failure);
-        if (status != SGL_OK)
+        const bool is_optional = name[0] == '?';
+        uint32_t *cell = &reader->cells[reader->name_count];
+        const int status = find_cell(header, name + is_optional, strlen(name + is_optional),
+                                     reader->path, cell, is_optional ? NULL : failure);
+        if (status != SGL_OK && !is_optional)
             return status;
+        if (status != SGL_OK)
+            *cell = NO_CELL;
     }
     while (where != NULL && *where != '\0') {
         const size_t length = strcspn(where, ",");
@@ -91,11 +96,12 @@ static int read_cells(const struct table_reader *reader, const struct sgl_csv_ro
                       struct sgl_csv_table_row *out, struct sgl_failure *failure)
 {
     for (size_t i = 0; i < reader->name_count; i++) {
-        const struct sgl_csv_cell *cell = &row->cells[reader->cells[i]];
+        const bool is_there = reader->cells[i] != NO_CELL;
+        const struct sgl_csv_cell *cell = &row->cells[is_there ? reader->cells[i] : 0];
         char *end;
-        out->texts[i] = cell->text;
+        out->texts[i] = is_there ? cell->text : "";
         out->numbers[i] = (double)NAN;
-        if (i < reader->number_first)
+        if (i < reader->number_first || !is_there)
             continue;
         out->numbers[i] = strtod(cell->text, &end);
         if (end == cell->text || *end != '\0' || !isfinite(out->numbers[i]) || out->numbers[i] < 0)
@@ -103,7 +109,8 @@ static int read_cells(const struct table_reader *reader, const struct sgl_csv_ro
                             "%s:%llu:%llu: %s is '%.40s', expected a number "
                             "of at least 0",
                             reader->path, (unsigned long long)cell->line,
-                            (unsigned long long)cell->column, reader->names[i], cell->text);
+                            (unsigned long long)cell->column,
+                            reader->names[i] + (reader->names[i][0] == '?'), cell->text);
     }
     return SGL_OK;
 }

@@ -2,7 +2,8 @@
  * csv_table.h - a small table of measurements out of CSV: columns by name, all of it in memory.
  *
  * Not for traces. Gzip is unpacked. Cells that are wanted as numbers must be: finite, and not below
- * zero. Failures are one line, "file:line:column: what, expected what".
+ * zero. Failures are one line, "file:line:column: what, expected what". A name that begins with '?'
+ * is of a column that may be absent: its cells are then "" and NaN.
  */
 #ifndef SGL_ANALYSIS_CSV_TABLE_H
 #define SGL_ANALYSIS_CSV_TABLE_H

@@ -10,11 +10,20 @@
 
 #define TURNS_MAX 20      /* of choosing constants for mixed steps and dropping terms */
 #define CONDITION_MAX 1e6 /* of columns of length 1: beyond, two of them are one */
+#define P_EXPERT_FIRST 2  /* quarters of a power of two: from 0.71 */
+#define P_EXPERT_LAST 36  /* to 1/512 */
 #define SHARE_NOTABLE 0.3 /* of a direction: the columns that make it */
+
+/* What is not linear: looked for on grids. */
+struct shape {
+    bool has_mixed;     /* the terms of mixed steps */
+    double free_tokens; /* of c_token_us; 0: without the term */
+    double p_expert;    /* of c_expert_us; 0: without the term */
+};
 
 struct design {
     const struct sgl_step_samples *samples;
-    double free_tokens;
+    struct shape shape;
     bool is_tried[SGL_COEFFICIENT_COUNT];
     bool is_used[SGL_COEFFICIENT_COUNT]; /* of those tried: not dropped as negative */
     double value_us[SGL_COEFFICIENT_COUNT];
@@ -40,7 +49,8 @@ static void fill_row(const struct design *design, const struct sgl_step_sample *
     row[SGL_C_PREFILL_TOKEN] = sample->prefill_tokens;
     row[SGL_C_PREFILL_CONTEXT] = sample->pairs;
     row[SGL_C_KV_TOKEN] = sample->context;
-    row[SGL_C_TOKEN] = fmax(0, tokens_of(sample) - design->free_tokens);
+    row[SGL_C_EXPERT] = -expm1(log1p(-design->shape.p_expert) * tokens_of(sample));
+    row[SGL_C_TOKEN] = fmax(0, tokens_of(sample) - design->shape.free_tokens);
     row[SGL_C_MIXED_REQUEST] = is_mixed ? sample->decoding : 0;
     row[SGL_C_MIXED_KV_TOKEN] = is_mixed ? sample->context : 0;
 }
@@ -233,20 +243,22 @@ static int settle(struct design *design, struct sgl_failure *failure)
 }
 
 /* Settles with these terms, from nothing. As settle, but tells why only when that is the end. */
-static int try_terms(struct design *design, const struct sgl_step_samples *samples, bool has_mixed,
-                     double free_tokens, struct sgl_failure *failure)
+static int try_terms(struct design *design, const struct sgl_step_samples *samples,
+                     struct shape shape, struct sgl_failure *failure)
 {
+    const bool is_plain = !shape.has_mixed && shape.free_tokens == 0 && shape.p_expert == 0;
     struct sgl_failure own = {.text = ""};
 
-    *design = (struct design){.samples = samples, .free_tokens = free_tokens};
+    *design = (struct design){.samples = samples, .shape = shape};
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         design->is_used[c] = true;
-    design->is_used[SGL_C_TOKEN] = free_tokens > 0;
-    design->is_used[SGL_C_MIXED_REQUEST] = has_mixed;
-    design->is_used[SGL_C_MIXED_KV_TOKEN] = has_mixed;
+    design->is_used[SGL_C_TOKEN] = shape.free_tokens > 0;
+    design->is_used[SGL_C_EXPERT] = shape.p_expert > 0;
+    design->is_used[SGL_C_MIXED_REQUEST] = shape.has_mixed;
+    design->is_used[SGL_C_MIXED_KV_TOKEN] = shape.has_mixed;
     memcpy(design->is_tried, design->is_used, sizeof design->is_tried);
     const int settled = settle(design, &own);
-    if (settled < 0 || (settled == 0 && !has_mixed && free_tokens == 0))
+    if (settled < 0 || (settled == 0 && is_plain))
         sgl_fail(failure, SGL_EINVAL, "%s", own.text);
     return settled;
 }
@@ -269,37 +281,93 @@ static bool has_constants(const struct design *design)
     return design->value_us[SGL_C_STEP_PREFILL] > 0 && design->value_us[SGL_C_STEP_DECODE] > 0;
 }
 
+/* *best becomes the design of that shape if it has the term and less than *least is left over. */
+static int try_shape(struct design *best, struct shape shape, enum sgl_coefficient term,
+                     double *least, struct sgl_failure *failure)
+{
+    struct design tried;
+    const int settled = try_terms(&tried, best->samples, shape, failure);
+
+    if (settled > 0 && tried.is_used[term] && has_constants(&tried) && misfit(&tried) < *least) {
+        *least = misfit(&tried);
+        *best = tried;
+    }
+    return settled;
+}
+
 /* With c_token, if that is worth it. Negative on failure. */
-static int try_free_tokens(struct design *design, bool has_mixed, struct sgl_failure *failure)
+static int try_free_tokens(struct design *design, double gain, struct sgl_failure *failure)
 {
     const struct sgl_step_samples *samples = design->samples;
-    const double line = misfit(design);
-    double least = line * (1 - SGL_STEP_GAIN);
+    struct shape shape = design->shape;
+    double least = misfit(design) * (1 - gain);
     double fewest = INFINITY;
     double most = 0;
 
-    if (samples->count < SGL_COEFFICIENT_COUNT ||
-        line <= (double)samples->count * SGL_STEP_EXACT * SGL_STEP_EXACT)
-        return 1;
     for (size_t r = 0; r < samples->count; r++) {
         fewest = fmin(fewest, tokens_of(&samples->samples[r]));
         most = fmax(most, tokens_of(&samples->samples[r]));
     }
     for (int power = 0; round(exp2(power / 4.0)) < most; power++) {
-        const double free_tokens = round(exp2(power / 4.0));
-        struct design tried;
-        if (free_tokens <= fewest)
+        shape.free_tokens = round(exp2(power / 4.0));
+        if (shape.free_tokens <= fewest)
             continue;
-        const int settled = try_terms(&tried, samples, has_mixed, free_tokens, failure);
+        const int settled = try_shape(design, shape, SGL_C_TOKEN, &least, failure);
         if (settled < 0)
             return settled;
-        if (settled > 0 && tried.is_used[SGL_C_TOKEN] && has_constants(&tried) &&
-            misfit(&tried) < least) {
-            least = misfit(&tried);
-            *design = tried;
-        }
     }
     return 1;
+}
+
+/* p_expert as the source of the samples says it; 0: it does not. */
+static double known_share(const struct sgl_step_samples *samples)
+{
+    return samples->expert_count > samples->experts_per_token
+               ? samples->experts_per_token / samples->expert_count
+               : 0;
+}
+
+/* With c_expert, if that is worth it: p_expert as the samples say, or what fits best. Negative on
+ * failure. */
+static int try_experts(struct design *design, double gain, struct sgl_failure *failure)
+{
+    struct shape shape = design->shape;
+    double least = misfit(design) * (1 - gain);
+
+    if (known_share(design->samples) > 0) {
+        shape.p_expert = known_share(design->samples);
+        const int settled = try_shape(design, shape, SGL_C_EXPERT, &least, failure);
+        return settled < 0 ? settled : 1;
+    }
+    for (int power = P_EXPERT_FIRST; power <= P_EXPERT_LAST; power++) {
+        shape.p_expert = exp2(-power / 4.0);
+        const int settled = try_shape(design, shape, SGL_C_EXPERT, &least, failure);
+        if (settled < 0)
+            return settled;
+    }
+    return 1;
+}
+
+/* The terms that not every machine has, in turns: the place of one moves the other's. */
+static int try_further_terms(struct design *design, struct sgl_failure *failure)
+{
+    const struct sgl_step_samples *samples = design->samples;
+    const double expert_gain = known_share(samples) > 0 ? SGL_STEP_GAIN : SGL_STEP_GAIN_EXPERT;
+    const double exact = (double)samples->count * SGL_STEP_EXACT * SGL_STEP_EXACT;
+
+    if (samples->count < SGL_COEFFICIENT_COUNT || misfit(design) <= exact)
+        return 1;
+    int status = try_experts(design, expert_gain, failure);
+    if (status > 0 && misfit(design) > exact)
+        status = try_free_tokens(design, SGL_STEP_GAIN, failure);
+    for (int turn = 0; status > 0 && turn < 2; turn++) {
+        if (design->shape.p_expert == 0 || design->shape.free_tokens == 0)
+            break;
+        status = try_experts(design, 0, failure);
+        if (status > 0)
+            status = try_free_tokens(design, 0, failure);
+    }
+    return status;
 }
 
 /* All terms that the steps can tell. 1: settled; 0: not even the plain formula; negative: failure.
@@ -307,19 +375,17 @@ static int try_free_tokens(struct design *design, bool has_mixed, struct sgl_fai
 static int settle_terms(struct design *design, const struct sgl_step_samples *samples,
                         struct sgl_failure *failure)
 {
-    bool has_mixed = false;
+    struct shape shape = {.has_mixed = false};
     int settled = 0;
 
     for (size_t r = 0; r < samples->count; r++)
-        has_mixed = has_mixed || samples->samples[r].phase == SGL_STEP_MIXED;
-    has_mixed = has_mixed && samples->count >= SGL_COEFFICIENT_COUNT;
-    if (has_mixed)
-        settled = try_terms(design, samples, true, 0, failure);
-    if (settled == 0) {
-        has_mixed = false;
-        settled = try_terms(design, samples, false, 0, failure);
-    }
-    return settled > 0 ? try_free_tokens(design, has_mixed, failure) : settled;
+        shape.has_mixed = shape.has_mixed || samples->samples[r].phase == SGL_STEP_MIXED;
+    shape.has_mixed = shape.has_mixed && samples->count >= SGL_COEFFICIENT_COUNT;
+    if (shape.has_mixed)
+        settled = try_terms(design, samples, shape, failure);
+    if (settled == 0)
+        settled = try_terms(design, samples, (struct shape){.has_mixed = false}, failure);
+    return settled > 0 ? try_further_terms(design, failure) : settled;
 }
 
 static void judge(struct sgl_step_fit *fit, const struct design *design)
@@ -339,7 +405,8 @@ static void judge(struct sgl_step_fit *fit, const struct design *design)
             fit->worst[p] = (double)NAN;
     for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
         fit->mape[p] = fit->count[p] > 0 ? fit->mape[p] / (double)fit->count[p] : (double)NAN;
-    fit->free_tokens = (int64_t)design->free_tokens;
+    fit->free_tokens = (int64_t)design->shape.free_tokens;
+    fit->p_expert = design->shape.p_expert;
     fit->condition = design->condition;
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         fit->coefficients[c] = (struct sgl_coefficient_fit){

@@ -15,7 +15,10 @@ struct sgl_made_run {
     int64_t prompt_most;
     int64_t output_least;
     int64_t output_most;
-    double noise; /* standard deviation of the log of every measured duration */
+    double prompt_median; /* 0: as above; else lengths are log-normal, cut to most and least */
+    double output_median;
+    double noise;      /* standard deviation of the log of every measured duration */
+    double step_noise; /* of every 10 ms of the worker: how much slower or faster it is */
     uint64_t seed;
 };
 

@@ -57,7 +57,7 @@ static void finds_the_form(void)
     for (int c = 0; c <= SGL_C_KV_TOKEN; c++)
         CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[c].value_us / truth[c], 1, 1e-8);
     CU_ASSERT(fit.mape[SGL_STEP_PREFILL] < 1e-10);
-    for (int c = SGL_C_TOKEN; c < SGL_COEFFICIENT_COUNT; c++)
+    for (int c = SGL_C_EXPERT; c < SGL_COEFFICIENT_COUNT; c++)
         CU_ASSERT_EQUAL(fit.coefficients[c].state, SGL_COEFFICIENT_NONE);
     CU_ASSERT_EQUAL(fit.free_tokens, 0);
     CU_ASSERT_EQUAL(fit.count[SGL_STEP_MIXED], 0);
@@ -119,6 +119,34 @@ static void finds_further_terms(void)
     sgl_step_samples_release(&samples);
 }
 
+/* Experts: each of 8 in 128 as likely as any other is 1/16, on the grid. */
+static void finds_experts(void)
+{
+    static const double expert_us = 15000;
+    struct sgl_step_samples samples;
+    struct sgl_step_fit fit;
+    struct sgl_failure failure = {.text = ""};
+
+    add_steps(&samples, 40, NULL);
+    for (size_t r = 0; r < samples.count; r++) {
+        struct sgl_step_sample *one = &samples.samples[r];
+        one->step_us += expert_us * (1 - pow(1 - 0.0625, one->prefill_tokens + one->decoding));
+    }
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_fit(&fit, &samples, &failure), SGL_OK);
+    CU_ASSERT_DOUBLE_EQUAL(fit.p_expert, 0.0625, 1e-12);
+    CU_ASSERT_EQUAL(fit.free_tokens, 128);
+    CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[SGL_C_EXPERT].value_us / expert_us, 1, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[SGL_C_TOKEN].value_us, 40, 1e-4);
+    for (int c = 0; c <= SGL_C_KV_TOKEN; c++)
+        CU_ASSERT_DOUBLE_EQUAL(fit.coefficients[c].value_us / truth[c], 1, 1e-5);
+    /* what the source knows of them is not looked for */
+    samples.expert_count = 64;
+    samples.experts_per_token = 8;
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_fit(&fit, &samples, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(fit.p_expert, 0.125);
+    sgl_step_samples_release(&samples);
+}
+
 /* A straight line stays one; what no step shows is not looked for. */
 static void leaves_out_what_does_not_show(void)
 {
@@ -133,6 +161,8 @@ static void leaves_out_what_does_not_show(void)
     CU_ASSERT_EQUAL_FATAL(sgl_step_samples_fit(&fit, &samples, &failure), SGL_OK);
     SGL_ASSERT_TEXT(failure.text, "");
     CU_ASSERT_EQUAL(fit.coefficients[SGL_C_TOKEN].state, SGL_COEFFICIENT_NONE);
+    CU_ASSERT_EQUAL(fit.coefficients[SGL_C_EXPERT].state, SGL_COEFFICIENT_NONE);
+    CU_ASSERT_EQUAL(fit.p_expert, 0);
     CU_ASSERT_EQUAL(fit.coefficients[SGL_C_MIXED_REQUEST].state, SGL_COEFFICIENT_NONE);
     CU_ASSERT_EQUAL(fit.coefficients[SGL_C_MIXED_KV_TOKEN].value_us, 0);
     CU_ASSERT_EQUAL(fit.free_tokens, 0);
@@ -205,7 +235,7 @@ static void refuses_bad_rows(void)
 static void composes_kernels(void)
 {
     struct sgl_worker_model_spec worker;
-    struct sgl_kernel_scope scope = {.worker = &worker, .layer_count = 2};
+    struct sgl_kernel_scope scope = {.worker = &worker, .shape = {.layer_count = 2}};
     struct sgl_step_samples samples;
     struct sgl_failure failure = {.text = ""};
 
@@ -242,13 +272,117 @@ static void composes_kernels(void)
     sgl_worker_model_release(&worker);
 }
 
+#define ATTENTION_LAYERS(x)                                                                        \
+    x("embedding") x("layernorm") x("qkv_proj") x("qk_norm") x("rotary_emb") x("o_proj")           \
+        x("final_layernorm")
+
+/* Of 8 experts a token needs 2: 2 tokens need 8 (1 - (3/4)^2) = 3.5 of them, 1 token 2. A layer of
+ * experts takes 10 us an expert and 1 us a token; the rest as above, with qk_norm in place of the
+ * feed-forward kernels. Newer tables: a mean reach for prefixes, several queries a sequence. */
+static void composes_experts(void)
+{
+    struct sgl_worker_model_spec worker;
+    struct sgl_kernel_scope scope = {.worker = &worker, .shape = {.layer_count = 2}};
+    struct sgl_step_samples samples;
+    struct sgl_failure failure = {.text = ""};
+
+    sgl_scratch_text("e_dense.csv", "layer,tokens,time_us\n" ATTENTION_LAYERS(DENSE_ROWS));
+    sgl_scratch_text("e_per_sequence.csv", "layer,sequences,time_us\n"
+                                           "lm_head,1,5\nlm_head,2,5\nsampler,1,5\nsampler,2,5\n");
+    const char *moe = sgl_scratch_text("e_moe.csv", "ep,tokens,activated_experts,time_us\n"
+                                                    "1,1,2,21\n1,2,2,22\n1,2,4,42\n1,101,2,121\n"
+                                                    "1,101,8,181\n2,1,2,99\n");
+    const char *path =
+        sgl_scratch_text("e_attention.csv",
+                         "layer,prefill_chunk,prefill_key,n_decode,kv_decode,decode_q_len,time_us\n"
+                         "attention,0,0,1,64,1,10\nattention,0,0,2,64,1,10\n"
+                         "attention,0,0,1,64,4,10\nattention,100,125,1,200,1,30\n"
+                         "attention,100,25,0,0,1,30\n");
+    CU_ASSERT_EQUAL_FATAL(sgl_worker_model_parse(&worker, "batching", &failure), SGL_OK);
+    const int status = sgl_step_samples_load_kernels(&samples, path, &scope, &failure);
+    SGL_ASSERT_TEXT(failure.text, "");
+    CU_ASSERT_EQUAL_FATAL(status, SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(samples.count, 4);
+    CU_ASSERT_EQUAL(samples.skipped_count, 1); /* four queries of one sequence */
+    CU_ASSERT_EQUAL(samples.expert_count, 8);
+    CU_ASSERT_EQUAL(samples.experts_per_token, 2);
+    CU_ASSERT_DOUBLE_EQUAL(samples.samples[0].step_us, 14 + 10 + 2 * 10 + 2 * 21, 1e-9);
+    CU_ASSERT_DOUBLE_EQUAL(samples.samples[1].step_us, 14 * 1.01 + 10 + 2 * 10 + 2 * 37, 1e-9);
+    CU_ASSERT_DOUBLE_EQUAL(samples.samples[2].step_us, 14 * 2 + 10 + 2 * 30 + 2 * 181, 1e-9);
+    CU_ASSERT_EQUAL(samples.samples[2].pairs, 100 * (75 + 50));
+    CU_ASSERT_EQUAL(samples.samples[2].requests, 2);
+    CU_ASSERT_EQUAL(samples.samples[3].pairs, 2 * 50 * 25); /* two prompts of 50 share the chunk */
+    CU_ASSERT_EQUAL(samples.samples[3].requests, 2);
+    sgl_step_samples_release(&samples);
+
+    /* two GPUs: 4 all-reduces of 7 us, and of half a byte's way there and back for each byte */
+    scope.tp = 2;
+    scope.link_us = 7;
+    scope.link_gb_per_s = 0.004;
+    scope.shape.hidden_size = 100;
+    CU_ASSERT_EQUAL_FATAL(sgl_step_samples_load_kernels(&samples, path, &scope, &failure), SGL_OK);
+    CU_ASSERT_DOUBLE_EQUAL(samples.samples[0].step_us, 86 + 4 * (7 + 200 / 4.0), 1e-9);
+    sgl_step_samples_release(&samples);
+
+    sgl_scratch_text("e_moe.csv", "tokens,activated_experts,time_us\n2,2,22\n1,2,21\n");
+    CU_ASSERT_EQUAL(sgl_step_samples_load_kernels(&samples, path, &scope, &failure), SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "e_moe.csv:3: expected tokens");
+    remove(moe);
+    CU_ASSERT_EQUAL(sgl_step_samples_load_kernels(&samples, path, &scope, &failure), SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "no two rows of layer gate_up_proj, and there is none of");
+    sgl_worker_model_release(&worker);
+}
+
+static void reads_a_config(void)
+{
+    struct sgl_model_shape shape;
+    struct sgl_failure failure = {.text = ""};
+
+    CU_ASSERT_EQUAL_FATAL(
+        sgl_model_shape_load(&shape,
+                             sgl_scratch_text("config.json",
+                                              "{\"num_hidden_layers\": 48, \"hidden_size\": 2048, "
+                                              "\"num_experts\": 128, \"num_experts_per_tok\": 8}"),
+                             &failure),
+        SGL_OK);
+    CU_ASSERT_EQUAL(shape.layer_count, 48);
+    CU_ASSERT_EQUAL(shape.hidden_size, 2048);
+    CU_ASSERT_EQUAL(shape.expert_count, 128);
+    CU_ASSERT_EQUAL(shape.experts_per_token, 8);
+    CU_ASSERT_EQUAL_FATAL(
+        sgl_model_shape_load(
+            &shape,
+            sgl_scratch_text("config.json", "{\"text_config\": {\"num_hidden_layers\": 32}}"),
+            &failure),
+        SGL_OK);
+    CU_ASSERT_EQUAL(shape.layer_count, 32);
+    CU_ASSERT_EQUAL(shape.expert_count, 0);
+    static const char *const wrong[][2] = {
+        {"{}", "no num_hidden_layers"},
+        {"{\"num_hidden_layers\": 3.5}", "num_hidden_layers, expected a whole number"},
+        {"{\"num_hidden_layers\": 2, \"num_local_experts\": 8}", "is 0, expected 1 to the 8"},
+        {"{\"num_hidden_layers\"", "config.json:1:"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        CU_ASSERT_EQUAL(
+            sgl_model_shape_load(&shape, sgl_scratch_text("config.json", wrong[i][0]), &failure),
+            SGL_EINVAL);
+        SGL_ASSERT_CONTAINS(failure.text, wrong[i][1]);
+    }
+    CU_ASSERT_EQUAL(sgl_model_shape_load(&shape, "nowhere.json", &failure), SGL_EINVAL);
+    SGL_ASSERT_CONTAINS(failure.text, "nowhere.json");
+}
+
 SGL_SUITE(step_samples) = {
     {"steps of the form give their coefficients back", finds_the_form},
     {"tokens beyond the free ones and mixed steps give their coefficients back",
      finds_further_terms},
+    {"steps of a mixture of experts give c_expert and p_expert back", finds_experts},
     {"terms that the steps do not show are left out", leaves_out_what_does_not_show},
     {"columns that are constant or alike are refused", refuses_constant_columns},
     {"rows that are no measurements are refused with their place", refuses_bad_rows},
     {"a step is the sum of its kernels", composes_kernels},
+    {"so is one with experts, and with what the GPUs tell one another", composes_experts},
+    {"layers, width and experts come out of a model's config.json", reads_a_config},
     CU_TEST_INFO_NULL,
 };

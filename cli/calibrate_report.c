@@ -1,0 +1,223 @@
+/* How a fit is told: as text, as JSON, and as the remarks of its profile. */
+#include "calibrate.h"
+
+#include "analysis/accuracy_text.h"
+#include "core/version.h"
+#include "traces/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSON_SCHEMA_VERSION 1
+#define SPREAD_SUSPECT 0.15 /* of residuals: models that fit stay below a third of that */
+
+static const char *const state_names[] = {
+    [SGL_COEFFICIENT_FITTED] = "fitted",
+    [SGL_COEFFICIENT_TIED] = "tied to scale",
+    [SGL_COEFFICIENT_ZERO] = "dropped: fits better without",
+    [SGL_COEFFICIENT_NONE] = "not looked for",
+};
+
+static const char *state_name(const struct sgl_calibration *calibration, int c)
+{
+    const struct sgl_coefficient_fit *fit = &calibration->coefficients[c];
+
+    return fit->state == SGL_COEFFICIENT_TIED && !isfinite(calibration->scale_error)
+               ? "not fitted: the start's"
+               : state_names[fit->state];
+}
+
+static const char *const phase_names[SGL_STEP_PHASE_COUNT] = {
+    [SGL_STEP_PREFILL] = "prefill",
+    [SGL_STEP_DECODE] = "decode",
+    [SGL_STEP_MIXED] = "mixed",
+};
+
+const char *sgl_calibrate_phase_name(enum sgl_step_phase phase)
+{
+    return phase_names[phase];
+}
+
+bool sgl_calibrate_has_steps(const struct sgl_calibrate_command *command)
+{
+    return strcmp(command->from, "requests") != 0;
+}
+
+static void print_step_errors(FILE *out, const struct sgl_calibrate_command *command)
+{
+    const struct sgl_step_fit *fit = &command->step_fit;
+
+    for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
+        if (fit->count[p] > 0)
+            fprintf(out, "%-8s %zu steps, MAPE %.2f %%, worst %+.1f %%\n",
+                    sgl_calibrate_phase_name((enum sgl_step_phase)p), fit->count[p],
+                    100 * fit->mape[p], 100 * fit->worst[p]);
+    fprintf(out, "condition %.3g, %zu rows left out (%s)\n", fit->condition,
+            command->steps.skipped_count,
+            strcmp(command->from, "steps") == 0
+                ? "mixes whose parts they do not tell"
+                : "beyond what the worker can hold, or --context-max");
+    if (command->steps.expert_count > 0)
+        fprintf(out, "experts: %.0f of %.0f a token, each as likely as any other\n",
+                command->steps.experts_per_token, command->steps.expert_count);
+    if (strcmp(command->from, "kernels") == 0 && strtoul(command->spec.profile.tp, NULL, 10) > 1)
+        fprintf(out,
+                command->all_reduce != NULL
+                    ? "all-reduces: latency and bandwidth %s (us, GB/s)\n"
+                    : "note: TP %s, and the time of all-reduces is not in it (--all-reduce)\n",
+                command->all_reduce != NULL ? command->all_reduce : command->spec.profile.tp);
+}
+
+void sgl_calibrate_print_fit(FILE *out, const struct sgl_calibrate_command *command)
+{
+    const struct sgl_calibration *calibration = &command->calibration;
+
+    fprintf(out, "%-22s %14s %12s   %s\n", "coefficient", "us", "std error %", "how");
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
+        const struct sgl_coefficient_fit *fit = &calibration->coefficients[c];
+        if (fit->state == SGL_COEFFICIENT_NONE)
+            continue;
+        fprintf(out, "%-22s %14.7g", sgl_coefficient_name((enum sgl_coefficient)c), fit->value_us);
+        if (isfinite(fit->relative_error))
+            fprintf(out, " %12.2f", 100 * fit->relative_error);
+        else
+            fprintf(out, " %12s", "-");
+        fprintf(out, "   %s", state_name(calibration, c));
+        if (c == SGL_C_TOKEN)
+            fprintf(out, ", free_tokens %lld", (long long)calibration->free_tokens);
+        if (c == SGL_C_EXPERT)
+            fprintf(out, ", p_expert %.4g", calibration->p_expert);
+        fputc('\n', out);
+    }
+    if (sgl_calibrate_has_steps(command)) {
+        print_step_errors(out, command);
+        return;
+    }
+    if (isfinite(calibration->scale_error))
+        fprintf(out, "scale of what is tied: %.6g, standard error %.2f %%\n", calibration->scale,
+                100 * calibration->scale_error);
+    fprintf(out,
+            "%u free, condition %.3g, %llu residuals, robust spread %.2f %%, mean Huber loss %.4g, "
+            "%llu runs\n",
+            calibration->fitted_count, calibration->condition,
+            (unsigned long long)calibration->residual_count, 100 * calibration->robust_spread,
+            calibration->loss, (unsigned long long)calibration->evaluations);
+}
+
+static void print_requests(const struct sgl_calibrate_command *command)
+{
+    printf("sglsim " SGL_VERSION " calibrate: %zu requests recorded (%s), rows %zu to %zu scored, "
+           "seed %llu\n",
+           command->recording.count, command->recording.format, command->range.from,
+           command->range.to - 1, (unsigned long long)command->seed);
+    if (command->recording.time_note != NULL)
+        printf("note: %s\n", command->recording.time_note);
+    if (command->calibration.has_found_async)
+        printf(
+            "note: async_scheduling=%s fits better (by one scale, mean Huber loss %.3g off, %.3g "
+            "on)\n",
+            command->calibration.is_async ? "on" : "off", command->calibration.async_loss[0],
+            command->calibration.async_loss[1]);
+    if (command->calibration.robust_spread > SPREAD_SUSPECT)
+        printf("note: half of the residuals are off by more than %.0f %%: this is not the worker "
+               "that was measured\n      (are scheduler, kv_tokens, max_running_requests and "
+               "--first-token-is right?)\n",
+               100 * command->calibration.robust_spread / 1.4826);
+    putchar('\n');
+    sgl_calibrate_print_fit(stdout, command);
+    printf("\nin the fit itself (judge by rows left out of it: sglsim validate):\n\n");
+    sgl_accuracy_print(stdout, &command->calibration.fit_accuracy, &command->recording);
+}
+
+void sgl_calibrate_print_text(const struct sgl_calibrate_command *command)
+{
+    if (sgl_calibrate_has_steps(command)) {
+        printf("sglsim " SGL_VERSION " calibrate: %zu steps, %s on %s, TP %s\n\n",
+               command->steps.count, command->spec.profile.model, command->spec.profile.gpu,
+               command->spec.profile.tp);
+        sgl_calibrate_print_fit(stdout, command);
+    } else {
+        print_requests(command);
+    }
+    if (command->output != NULL)
+        printf("\nprofile     %s\n", command->output);
+    else
+        printf("\nno profile written (-o FILE.profile)\n");
+    if (command->plot != NULL)
+        printf("residuals   %s\n", command->plot);
+}
+
+static json_t *real_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *coefficients_json(const struct sgl_calibration *calibration)
+{
+    json_t *object = json_object();
+
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
+        const struct sgl_coefficient_fit *fit = &calibration->coefficients[c];
+        if (!sgl_json_set(object, sgl_coefficient_name((enum sgl_coefficient)c),
+                          json_pack("{s:f, s:o, s:s}", "us", fit->value_us, "relative_error",
+                                    real_or_null(fit->relative_error), "how",
+                                    state_name(calibration, c))))
+            return NULL;
+    }
+    return object;
+}
+
+static json_t *steps_json(const struct sgl_calibrate_command *command)
+{
+    const struct sgl_step_fit *fit = &command->step_fit;
+    json_t *phases = json_object();
+
+    for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
+        if (!sgl_json_set(phases, sgl_calibrate_phase_name((enum sgl_step_phase)p),
+                          json_pack("{s:I, s:o, s:o}", "steps", (json_int_t)fit->count[p], "mape",
+                                    real_or_null(fit->mape[p]), "worst",
+                                    real_or_null(fit->worst[p]))))
+            return NULL;
+    return json_pack("{s:I, s:I, s:o, s:o}", "steps", (json_int_t)command->steps.count, "left_out",
+                     (json_int_t)command->steps.skipped_count, "condition",
+                     real_or_null(fit->condition), "phases", phases);
+}
+
+/* What was found of it; null: nobody looked. */
+static json_t *async_json(const struct sgl_calibration *calibration)
+{
+    return calibration->has_found_async
+               ? json_pack("{s:b, s:f, s:f}", "on", calibration->is_async, "loss_off",
+                           calibration->async_loss[0], "loss_on", calibration->async_loss[1])
+               : json_null();
+}
+
+static json_t *requests_json(const struct sgl_calibrate_command *command)
+{
+    const struct sgl_calibration *calibration = &command->calibration;
+
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:o, s:f, s:o, s:o, s:f, s:I, s:I, s:o}", "requests",
+        (json_int_t)command->recording.count, "rows_from", (json_int_t)command->range.from,
+        "rows_to", (json_int_t)command->range.to, "seed", (json_int_t)command->seed,
+        "async_scheduling", async_json(calibration), "scale", calibration->scale, "scale_error",
+        real_or_null(calibration->scale_error), "condition", real_or_null(calibration->condition),
+        "robust_spread", calibration->robust_spread, "residuals",
+        (json_int_t)calibration->residual_count, "runs", (json_int_t)calibration->evaluations,
+        "accuracy_in_fit", sgl_accuracy_json(&calibration->fit_accuracy, &command->recording));
+}
+
+int sgl_calibrate_print_json(const struct sgl_calibrate_command *command)
+{
+    json_t *root =
+        json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "schema_version", JSON_SCHEMA_VERSION,
+                  "version", SGL_VERSION, "command", "calibrate", "from", command->from,
+                  "coefficients", coefficients_json(&command->calibration), "fit",
+                  sgl_calibrate_has_steps(command) ? steps_json(command) : requests_json(command),
+                  "profile", command->output != NULL ? sgl_json_text(command->output) : json_null(),
+                  "plot", command->plot != NULL ? sgl_json_text(command->plot) : json_null());
+
+    return sgl_json_print(stdout, root) ? SGL_OK : SGL_ENOMEM;
+}
