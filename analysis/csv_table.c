@@ -98,13 +98,11 @@ static int read_cells(const struct table_reader *reader, const struct sgl_csv_ro
     for (size_t i = 0; i < reader->name_count; i++) {
         const bool is_there = reader->cells[i] != NO_CELL;
         const struct sgl_csv_cell *cell = &row->cells[is_there ? reader->cells[i] : 0];
-        char *end;
         out->texts[i] = is_there ? cell->text : "";
         out->numbers[i] = (double)NAN;
         if (i < reader->number_first || !is_there)
             continue;
-        out->numbers[i] = strtod(cell->text, &end);
-        if (end == cell->text || *end != '\0' || !isfinite(out->numbers[i]) || out->numbers[i] < 0)
+        if (!sgl_real_read(cell->text, strlen(cell->text), &out->numbers[i]) || out->numbers[i] < 0)
             return sgl_fail(failure, SGL_EINVAL,
                             "%s:%llu:%llu: %s is '%.40s', expected a number "
                             "of at least 0",

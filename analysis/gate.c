@@ -20,23 +20,19 @@ const char *sgl_gate_outcome_name(enum sgl_gate_outcome outcome)
 /* A limit: "+5%", "500ms", "0.01". */
 static bool read_limit(struct sgl_gate *gate, const char *text)
 {
-    const size_t digits = strspn(text, "+-.0123456789");
+    const size_t length = strlen(text);
     double nanoseconds;
-    char *end;
 
-    if (digits == 0)
-        return false;
-    gate->limit = strtod(text, &end);
-    if (end != text + digits || !isfinite(gate->limit))
-        return false;
-    gate->is_relative = strcmp(end, "%") == 0;
+    gate->is_relative = length > 0 && text[length - 1] == '%';
     if (gate->is_relative) {
+        if (!sgl_real_read(text, length - 1, &gate->limit))
+            return false;
         gate->limit /= 100;
         return gate->limit > -1;
     }
     if (!sgl_figure_is_latency(gate->figure))
-        return *end == '\0';
-    if (*end == '\0' || !sgl_duration_read(text, strlen(text), &nanoseconds))
+        return sgl_real_read(text, length, &gate->limit);
+    if (sgl_real_read(text, length, &nanoseconds) || !sgl_duration_read(text, length, &nanoseconds))
         return false;
     gate->limit = nanoseconds / 1e6;
     return true;

@@ -2,7 +2,9 @@
 
 #include "cli.h"
 
-#include <stdlib.h>
+#include "core/text.h"
+
+#include <string.h>
 
 #define NS_PER_MS 1e6
 #define NS_PER_S 1e9
@@ -28,8 +30,6 @@ bool sgl_reliability_flags_resolve(const struct sgl_reliability_flags *flags,
                                    struct sgl_retry_options *retry,
                                    struct sgl_router_limits *limits)
 {
-    char *end;
-
     if (!sgl_option_in_range("max-total-retries", flags->max_total_retries, 0, 60) ||
         !sgl_option_in_range("max-worker-retries", flags->max_worker_retries, 1, 60) ||
         !sgl_option_in_range("retry-budget-percent", flags->retry_budget_percent, 0, 10000) ||
@@ -38,9 +38,9 @@ bool sgl_reliability_flags_resolve(const struct sgl_reliability_flags *flags,
         !sgl_option_in_range("cb-success-threshold", flags->cb_success_threshold, 1, UINT32_MAX))
         return false;
     *retry = sgl_retry_standard();
-    retry->jitter = strtod(flags->retry_jitter_factor, &end);
-    if (end == flags->retry_jitter_factor || *end != '\0' ||
-        !(retry->jitter >= 0 && retry->jitter <= 1)) {
+    if (!sgl_real_read(flags->retry_jitter_factor, strlen(flags->retry_jitter_factor),
+                       &retry->jitter) ||
+        retry->jitter < 0 || retry->jitter > 1) {
         sgl_complain("--retry-jitter-factor %.60s, expected a number from 0 to 1",
                      flags->retry_jitter_factor);
         return false;

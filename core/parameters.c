@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NUMBER_TEXT_MAX 64
-
 void sgl_parameters_init(struct sgl_parameters *parameters, const struct sgl_parameter *table)
 {
     memset(parameters, 0, sizeof *parameters);
@@ -48,20 +46,9 @@ static int refuse(const struct sgl_parameter *row, const char *value, size_t len
 static bool read_number(const struct sgl_parameter *row, const char *text, size_t length,
                         double *value_out)
 {
-    char copy[NUMBER_TEXT_MAX];
-    char *end;
-
-    if (length == 0 || length >= sizeof copy || strspn(text, "0123456789+-.eE") < length)
-        return false;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    const double value = strtod(copy, &end);
-    if (*end != '\0' || !isfinite(value) || value < row->least || value > row->most)
-        return false;
-    if (row->kind == SGL_PARAMETER_INTEGER && value != floor(value))
-        return false;
-    *value_out = value + 0.0; /* never -0.0 */
-    return true;
+    return sgl_real_read(text, length, value_out) && *value_out >= row->least &&
+           *value_out <= row->most &&
+           (row->kind != SGL_PARAMETER_INTEGER || *value_out == floor(*value_out));
 }
 
 static int set_list(struct sgl_parameters *parameters, const struct sgl_parameter *row,

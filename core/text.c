@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define NAME_MAX_COMPARED 63
+#define NUMBER_SIZE 64
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -60,26 +61,48 @@ const char *sgl_nearest_hint(const struct sgl_nearest *nearest, char *out, size_
     return out;
 }
 
+bool sgl_real_read(const char *text, size_t length, double *value_out)
+{
+    char copy[NUMBER_SIZE];
+    char *end;
+
+    if (length == 0 || length >= sizeof copy)
+        return false;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    if (strspn(copy, "0123456789+-.eE") < length)
+        return false;
+    const double value = strtod(copy, &end);
+    if (*end != '\0' || !isfinite(value))
+        return false;
+    *value_out = value + 0.0;
+    return true;
+}
+
 bool sgl_duration_read(const char *text, size_t length, double *nanoseconds_out)
 {
     static const struct {
         const char *name;
         double nanoseconds;
     } units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-    char copy[64];
-    char *unit;
+    double number;
+    size_t digits = length;
 
-    if (length == 0 || length >= sizeof copy || strspn(text, "0123456789.") == 0)
+    while (digits > 0 && text[digits - 1] >= 'a' && text[digits - 1] <= 'z')
+        digits--;
+    if (digits == 0 || text[0] == '-' || text[0] == '+' || !sgl_real_read(text, digits, &number))
         return false;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    const double number = strtod(copy, &unit);
-    double scale = number == 0 && *unit == '\0' ? 1 : 0;
+    if (digits == length) {
+        *nanoseconds_out = 0;
+        return number == 0;
+    }
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-        if (strcmp(unit, units[i].name) == 0)
-            scale = units[i].nanoseconds;
-    *nanoseconds_out = number * scale;
-    return scale > 0 && isfinite(number);
+        if (strlen(units[i].name) == length - digits &&
+            memcmp(units[i].name, text + digits, length - digits) == 0) {
+            *nanoseconds_out = number * units[i].nanoseconds;
+            return true;
+        }
+    return false;
 }
 
 bool sgl_list_has(const char *list, char separator, const char *word, size_t length,

@@ -25,6 +25,10 @@ void sgl_nearest_offer(struct sgl_nearest *nearest, const char *name);
  * at most two edits and less than half the name. Returns `out`. */
 const char *sgl_nearest_hint(const struct sgl_nearest *nearest, char *out, size_t size);
 
+/* A decimal number that is all of the `length` bytes: sign, digits, point, exponent. False: it is
+ * no such thing (blanks, hexadecimal and words such as inf are not), or not finite. Never -0.0. */
+bool sgl_real_read(const char *text, size_t length, double *value_out);
+
 /* A duration of `length` bytes, such as 5ms or 1.5s (units ns us ms s; 0 needs none), in ns. False:
  * it is no such thing. */
 bool sgl_duration_read(const char *text, size_t length, double *nanoseconds_out);

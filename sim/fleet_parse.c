@@ -36,13 +36,11 @@ int sgl_fleet_read_real(const struct sgl_fleet_parse *parse, const struct sgl_in
                         double *out)
 {
     char text[64];
-    char *end;
     const int status = sgl_fleet_copy_value(parse, entry, text, sizeof text);
 
     if (status != SGL_OK)
         return status;
-    *out = strtod(text, &end);
-    if (*end != '\0' || !isfinite(*out))
+    if (!sgl_real_read(text, strlen(text), out))
         return SGL_FLEET_FAIL(parse, entry->value_place, "%.*s = %s, expected a number",
                               (int)entry->key.length, entry->key.text, text);
     return SGL_OK;

@@ -15,6 +15,7 @@
  * of Large Language Model Serving in Production", 2025), whose clients have a rate and a gamma or
  * Weibull law of gaps in each window; a Weibull window is drawn as gamma of the same cv.
  */
+#include "core/text.h"
 #include "traces/csv_parser.h"
 #include "traces/generate/law.h"
 
@@ -84,13 +85,12 @@ static int read_cell(const struct sgl_csv_row *row, uint32_t index, const char *
                      double *value_out, const char *file, struct sgl_failure *failure)
 {
     const struct sgl_csv_cell *cell = index < row->cell_count ? &row->cells[index] : NULL;
-    char *end;
 
     if (cell == NULL)
         return sgl_fail(failure, SGL_EINVAL, "%s:%llu: no %s, expected a number", file,
                         (unsigned long long)row->line, name);
-    *value_out = cell->size > 0 ? strtod(cell->text, &end) : 0;
-    if (cell->size > 0 && (*end != '\0' || !isfinite(*value_out) || *value_out < 0))
+    *value_out = 0;
+    if (cell->size > 0 && (!sgl_real_read(cell->text, cell->size, value_out) || *value_out < 0))
         return sgl_fail(failure, SGL_EINVAL,
                         "%s:%llu:%llu: %s is '%.40s', expected a number of at least 0", file,
                         (unsigned long long)cell->line, (unsigned long long)cell->column, name,
