@@ -109,6 +109,7 @@ static int gather(const struct study *study, uint32_t number, struct sgl_run *ru
         run->seed = experiment->seed + task.seed;
         run->without_max_tokens = totals.without_max_tokens;
         run->cut_to_max_tokens = totals.cut_to_max_tokens;
+        run->cut_to_memory = totals.cut_to_memory;
         run->cut_in_flight = totals.cut_in_flight;
         run->cut_arrivals = totals.cut_arrivals;
     }

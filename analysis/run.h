@@ -34,6 +34,7 @@ struct sgl_run {
     double cache_hit_rate_predicted;
     uint64_t without_max_tokens;
     uint64_t cut_to_max_tokens;
+    uint64_t cut_to_memory;
     uint64_t cut_in_flight; /* by an end set to the run: not answered by then */
     uint64_t cut_arrivals;  /* not arrived by then */
 };

@@ -32,7 +32,8 @@ static const struct sgl_table_file_kind kind = {
         " health_interval_ns INTEGER,"
         " n INTEGER, succeeded INTEGER, failed INTEGER, cut_in_flight INTEGER,"
         " cut_arrivals INTEGER, saturated INTEGER, without_max_tokens INTEGER,"
-        " cut_to_max_tokens INTEGER, duration_s REAL, offered_per_s REAL, requests_per_s REAL,"
+        " cut_to_max_tokens INTEGER, cut_to_memory INTEGER,"
+        " duration_s REAL, offered_per_s REAL, requests_per_s REAL,"
         " input_tokens_per_s REAL, output_tokens_per_s REAL, good INTEGER, goodput_per_s REAL,"
         " cache_hit_rate REAL, jain_index REAL);"
         "CREATE TABLE metric (run INTEGER, metric TEXT, n INTEGER, mean_s REAL, p50_s REAL,"
@@ -214,6 +215,7 @@ static void put_run_result(struct sgl_table_file *file, const struct sgl_sweep_r
     sgl_table_file_integer(file, verdict->is_known ? verdict->is_saturated : SGL_ABSENT);
     sgl_table_file_integer(file, (int64_t)totals->without_max_tokens);
     sgl_table_file_integer(file, (int64_t)totals->cut_to_max_tokens);
+    sgl_table_file_integer(file, (int64_t)totals->cut_to_memory);
     sgl_table_file_real(file, result->duration_s);
     sgl_table_file_real(file, figures->offered_per_s);
     sgl_table_file_real(file, result->requests_per_s);

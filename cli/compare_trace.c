@@ -171,6 +171,12 @@ static bool state_notes(struct sgl_compare *compare)
                                          "%llu recorded outputs are longer than max_tokens: they "
                                          "end there",
                                          (unsigned long long)run->cut_to_max_tokens);
+    if (run->cut_to_memory > 0)
+        is_stated =
+            is_stated && sgl_report_note(report,
+                                         "%llu answers are cut to what their worker has KV memory "
+                                         "for (--over-capacity cut)",
+                                         (unsigned long long)run->cut_to_memory);
     for (uint32_t i = 0;
          is_stated && sgl_simulated_fleet_caveat(&compare->fleet, &compare->options.simulation, i,
                                                  text, sizeof text) != NULL;

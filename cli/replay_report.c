@@ -136,6 +136,13 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
                  (unsigned long long)totals->cut_to_max_tokens);
         return out;
     }
+    if (totals->cut_to_memory > 0 && own++ == index) {
+        snprintf(out, size,
+                 "%llu answers are cut to what their worker has KV memory for (--over-capacity "
+                 "cut)",
+                 (unsigned long long)totals->cut_to_memory);
+        return out;
+    }
     if (replay->options.warm_up != NULL && own++ == index) {
         snprintf(
             out, size,
@@ -326,12 +333,13 @@ static json_t *simulation_json(const struct sgl_replay *replay)
 {
     const struct sgl_simulation_totals *totals = &replay->totals;
 
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries", (json_int_t)totals->retries,
-                     "warm_up_requests", (json_int_t)replay->warm_up, "cut_in_flight",
-                     (json_int_t)totals->cut_in_flight, "cut_arrivals",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
+                     (json_int_t)totals->retries, "warm_up_requests", (json_int_t)replay->warm_up,
+                     "cut_in_flight", (json_int_t)totals->cut_in_flight, "cut_arrivals",
                      (json_int_t)totals->cut_arrivals, "engine_steps", (json_int_t)totals->steps,
                      "without_max_tokens", (json_int_t)totals->without_max_tokens,
-                     "cut_to_max_tokens", (json_int_t)totals->cut_to_max_tokens);
+                     "cut_to_max_tokens", (json_int_t)totals->cut_to_max_tokens, "cut_to_memory",
+                     (json_int_t)totals->cut_to_memory);
 }
 
 int sgl_replay_print_json(const struct sgl_replay *replay)

@@ -138,12 +138,14 @@ static bool state_notes(struct sgl_sweep_command *command)
     char text[256];
     uint64_t without = 0;
     uint64_t shortened = 0;
+    uint64_t cut = 0;
     bool is_stated = true;
 
     for (uint32_t i = 0; i < command->result.run_count; i++) {
         const struct sgl_simulation_totals *totals = &command->result.runs[i].totals;
         without = totals->without_max_tokens > without ? totals->without_max_tokens : without;
         shortened = totals->cut_to_max_tokens > shortened ? totals->cut_to_max_tokens : shortened;
+        cut = totals->cut_to_memory > cut ? totals->cut_to_memory : cut;
     }
     if (without > 0)
         is_stated = state(command, "note",
@@ -157,6 +159,12 @@ static bool state_notes(struct sgl_sweep_command *command)
                           "up to %llu recorded outputs of a run are longer than max_tokens: they "
                           "end there",
                           (unsigned long long)shortened);
+    if (cut > 0)
+        is_stated = is_stated &&
+                    state(command, "note",
+                          "up to %llu answers of a run are cut to what their worker has KV memory "
+                          "for (--over-capacity cut)",
+                          (unsigned long long)cut);
     for (uint32_t i = 0; i < command->point_count; i++)
         for (uint32_t c = 0; is_stated && sgl_simulated_fleet_caveat(&command->points[i].fleet,
                                                                      &command->points[i].flags, c,

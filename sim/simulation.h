@@ -134,14 +134,14 @@ struct sgl_simulation_totals {
     uint64_t succeeded;
     uint64_t failed;             /* no_worker, over_capacity, worker_lost, connection_refused */
     uint64_t without_max_tokens; /* requests that got max_new_tokens */
-    uint64_t
-        cut_to_max_tokens;  /* answers shorter than the true output: the model ended them there */
-    uint64_t cut_in_flight; /* by until_ns: arrived, and not answered by then */
-    uint64_t retries;       /* attempts after the first of their request */
-    uint64_t cut_arrivals;  /* by until_ns: would have arrived later */
-    uint64_t steps;         /* engine steps simulated, leapt over ones counted */
-    uint64_t segments;      /* worker events it took: of an engine, its steps and its leaps */
-    int64_t last_ns;        /* time of the last event; until_ns when it cut the run */
+    uint64_t cut_to_max_tokens;  /* answers shorter than the true output, which ended there */
+    uint64_t cut_to_memory;      /* the same, ended by all the memory that their worker has */
+    uint64_t cut_in_flight;      /* by until_ns: arrived, and not answered by then */
+    uint64_t retries;            /* attempts after the first of their request */
+    uint64_t cut_arrivals;       /* by until_ns: would have arrived later */
+    uint64_t steps;              /* engine steps simulated, leapt over ones counted */
+    uint64_t segments;           /* worker events it took: of an engine, its steps and its leaps */
+    int64_t last_ns;             /* time of the last event; until_ns when it cut the run */
 };
 
 int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source *source,

@@ -147,6 +147,20 @@ static int64_t reached_ns(const struct sgl_simulation *self, uint32_t slot,
     return self->has_pairs ? sgl_simulation_leg(self, slot)->reached_ns : flight->sent_ns;
 }
 
+/* An answer that ended before the truth. Where max_tokens is just the room there was, it is the
+ * memory's. */
+static void count_cut(struct sgl_simulation *self, uint32_t worker,
+                      const struct sgl_simulated_progress *progress)
+{
+    const int64_t prompt_tokens = progress->prompt_tokens > 0 ? progress->prompt_tokens : 1;
+    const int64_t capacity = sgl_simulation_capacity(&self->options->workers[worker]);
+
+    if (progress->output_tokens == capacity - prompt_tokens)
+        self->totals->cut_to_memory++;
+    else
+        self->totals->cut_to_max_tokens++;
+}
+
 static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
 {
     const struct sgl_simulated_flight landed = *sgl_simulation_flight(self, slot);
@@ -187,7 +201,7 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
     if (!success && (status = sgl_simulation_ask_retry(self, slot, &flight)) != 0)
         return status < 0 ? status : SGL_OK;
     if (flight.pool != SGL_POOL_PREFILL && success && landed.is_cut)
-        self->totals->cut_to_max_tokens++;
+        count_cut(self, flight.worker, progress);
     if (self->has_pairs) {
         const struct sgl_simulated_leg leg = *sgl_simulation_leg(self, slot);
         sgl_simulation_land(self, slot);

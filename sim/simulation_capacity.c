@@ -1,12 +1,18 @@
 /* Which requests no worker of the fleet can hold. */
 #include "sim/simulation_state.h"
 
+int64_t sgl_simulation_capacity(const struct sgl_simulation_worker *worker)
+{
+    const struct sgl_worker_model_ops *ops = worker->spec->ops;
+
+    return ops->capacity != NULL ? ops->capacity(worker->spec) : INT64_MAX;
+}
+
 void sgl_simulation_measure(struct sgl_simulation *self)
 {
     for (uint32_t i = 0; i < self->options->worker_count; i++) {
         const struct sgl_simulation_worker *worker = &self->options->workers[i];
-        const struct sgl_worker_model_ops *ops = worker->spec->ops;
-        const int64_t capacity = ops->capacity != NULL ? ops->capacity(worker->spec) : INT64_MAX;
+        const int64_t capacity = sgl_simulation_capacity(worker);
         if (self->capacity[worker->pool] < capacity)
             self->capacity[worker->pool] = capacity;
     }

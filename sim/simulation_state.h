@@ -181,6 +181,9 @@ int sgl_simulation_feed(struct sgl_simulation *self, struct sgl_input *input,
 
 /* How much the largest worker of each pool can hold; and: is that enough for the request? */
 void sgl_simulation_measure(struct sgl_simulation *self);
+
+/* Tokens that a worker has KV memory for; INT64_MAX: no limit. */
+int64_t sgl_simulation_capacity(const struct sgl_simulation_worker *worker);
 int sgl_simulation_check_capacity(const struct sgl_simulation *self,
                                   const struct sgl_request *request);
 
