@@ -75,6 +75,25 @@ static void take_over_rate_scale(struct sgl_option *table, struct sgl_compare_op
                                     0});
 }
 
+/* Finished logs are not run: an option of runs would do nothing. True: there is one. */
+static bool refuse_runs(const struct sgl_option *table, const struct sgl_compare_options *options)
+{
+    static const char of_logs[] = "seed|margin|fail-if|output|slo|json|quiet";
+    struct sgl_compare_options standard;
+
+    set_standards(&standard);
+    for (const struct sgl_option *option = table; option->name != NULL; option++) {
+        if (sgl_list_has(of_logs, '|', option->name, strlen(option->name), NULL) ||
+            !sgl_option_differs(option, options, &standard))
+            continue;
+        sgl_complain("--%s is for runs of a trace, and logs are runs already (give --policy to run "
+                     "one of them as a trace)",
+                     option->name);
+        return true;
+    }
+    return false;
+}
+
 static int parse_options(struct sgl_compare *compare, int argument_count, char **arguments)
 {
     struct sgl_compare_options *o = &compare->options;
@@ -100,7 +119,7 @@ static int parse_options(struct sgl_compare *compare, int argument_count, char *
          0},
         {"output", 'o', SGL_OPTION_LIST, "PATH", &o->outputs,
          "also write a report: " SGL_REPORT_SUFFIXES "; repeatable", 0},
-        {"slo", 0, SGL_OPTION_ONCE, "M:LIMIT,...", &o->slo,
+        {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
         {"threads", 0, SGL_OPTION_NATURAL, "N", &o->threads,
          "(default: as many as there are processors; results are the same)", 1},
@@ -125,6 +144,8 @@ static int parse_options(struct sgl_compare *compare, int argument_count, char *
     const int exit_code = sgl_options_parse(&usage, argument_count, arguments, &operand_count);
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
+    if (o->policies.count == 0 && refuse_runs(table, o))
+        return SGL_EXIT_USAGE;
     compare->operands = arguments + 1;
     compare->operand_count = (uint32_t)operand_count;
     o->trace.path = arguments[1];
@@ -144,6 +165,10 @@ static int check_options(struct sgl_compare *compare)
     if (o->seeds > SEEDS_MAX || o->threads > SGL_CREW_THREADS_MAX) {
         sgl_complain("--seeds or --threads is too large, expected at most %d, %d", SEEDS_MAX,
                      SGL_CREW_THREADS_MAX);
+        return SGL_EXIT_USAGE;
+    }
+    if (o->block_ns != SGL_POPULATION_BLOCK_NS && strcmp(o->resample, "none") == 0) {
+        sgl_complain("--block, but nothing is resampled (--resample is none)");
         return SGL_EXIT_USAGE;
     }
     if (o->block_ns < 1000) {
@@ -168,34 +193,17 @@ static int check_options(struct sgl_compare *compare)
 /* "5%" as a share. */
 static int parse_margin(struct sgl_compare *compare, struct sgl_failure *failure)
 {
-    char *end;
+    const char *text = compare->options.margin;
+    const size_t length = strcspn(text, "%");
+    double percent;
 
-    compare->margin = strtod(compare->options.margin, &end) / 100;
-    if (end != compare->options.margin && (*end == '\0' || strcmp(end, "%") == 0) &&
-        compare->margin > 0 && compare->margin <= 1)
+    if ((text[length] == '\0' || text[length + 1] == '\0') &&
+        sgl_real_read(text, length, &percent) && percent > 0 && percent <= 100) {
+        compare->margin = percent / 100;
         return SGL_OK;
+    }
     return sgl_fail(failure, SGL_EINVAL, "--margin %.40s, expected a percentage such as 5%%",
                     compare->options.margin);
-}
-
-static int parse_loads(struct sgl_compare *compare, struct sgl_failure *failure)
-{
-    const char *text = compare->options.loads;
-
-    do {
-        char *end;
-        const double load = strtod(text, &end);
-        if (end == text || !isfinite(load) || !(load > 0) || (*end != '\0' && *end != ','))
-            return sgl_fail(failure, SGL_EINVAL,
-                            "--rate-scale %.60s, expected numbers above 0 such as 1,2,4",
-                            compare->options.loads);
-        if (compare->load_count == SGL_COMPARE_LOADS_MAX)
-            return sgl_fail(failure, SGL_EINVAL, "--rate-scale has over %d loads",
-                            SGL_COMPARE_LOADS_MAX);
-        compare->loads[compare->load_count++] = load;
-        text = *end == ',' ? end + 1 : end;
-    } while (*text != '\0');
-    return SGL_OK;
 }
 
 /* What the user wrote in little languages of its own. */
@@ -205,7 +213,8 @@ static int parse_specs(struct sgl_compare *compare, struct sgl_failure *failure)
     int status = parse_margin(compare, failure);
 
     if (status == SGL_OK)
-        status = parse_loads(compare, failure);
+        status = sgl_option_numbers("rate-scale", o->loads, compare->loads, SGL_COMPARE_LOADS_MAX,
+                                    &compare->load_count, failure);
     if (status == SGL_OK)
         status = sgl_objectives_parse(&compare->objectives, o->slo, failure);
     for (uint32_t i = 0; i < o->gates.count && status == SGL_OK; i++)

@@ -11,29 +11,6 @@
 
 #define DATE_MAX 32
 
-static int refuse_runs(const struct sgl_compare *compare)
-{
-    const struct sgl_compare_options *o = &compare->options;
-    const char *name = NULL;
-
-    if (o->simulation.workers > 0 || o->simulation.service != NULL ||
-        o->simulation.profile != NULL || o->simulation.worker != NULL ||
-        o->simulation.fleet != NULL)
-        name = "a fleet";
-    else if (strcmp(o->loads, "1") != 0)
-        name = "--rate-scale";
-    else if (strcmp(o->resample, "blocks") != 0)
-        name = "--resample";
-    else if (strcmp(o->warm_up, "none") != 0)
-        name = "--warm-up";
-    if (name == NULL)
-        return SGL_OPTIONS_RUN;
-    sgl_complain("%s is for runs of a trace, and logs are runs already (give --policy to run one "
-                 "of them as a trace)",
-                 name);
-    return SGL_EXIT_USAGE;
-}
-
 /* Logs in order of time, those without a date by seed, then as given. */
 static int compare_logs(const void *left, const void *right)
 {
@@ -258,5 +235,5 @@ int sgl_compare_check_logs(const struct sgl_compare *compare)
                      "finished logs");
         return SGL_EXIT_USAGE;
     }
-    return refuse_runs(compare);
+    return SGL_OPTIONS_RUN;
 }

@@ -9,6 +9,7 @@
 #include "analysis/samples.h"
 #include "cli.h"
 #include "core/absent.h"
+#include "core/text.h"
 #include "generate.h"
 #include "options.h"
 #include "progress.h"
@@ -97,7 +98,7 @@ static const char *make_help(char *out)
 /* exact, x1.5 or a number. */
 static bool read_max_tokens(const char *text, struct sgl_generator_options *options)
 {
-    char *end;
+    double value;
 
     if (strcmp(text, "exact") == 0) {
         options->max_factor = 1;
@@ -105,10 +106,7 @@ static bool read_max_tokens(const char *text, struct sgl_generator_options *opti
     }
     const bool is_factor = text[0] == 'x';
     const char *digits = text + is_factor;
-    if (digits[0] < '0' || digits[0] > '9' || strspn(digits, "0123456789.") != strlen(digits))
-        return false;
-    const double value = strtod(digits, &end);
-    if (*end != '\0' || value < 1)
+    if (!sgl_real_read(digits, strlen(digits), &value) || value < 1)
         return false;
     if (is_factor) {
         options->max_factor = value;
@@ -318,7 +316,7 @@ int sgl_command_generate(int argument_count, char **arguments)
         {"requests", 'n', SGL_OPTION_NATURAL, "N", &options->request_count,
          "at most so many (default 1000, without --duration)", 1},
         {"duration", 'd', SGL_OPTION_DURATION, "TIME", &options->duration_ns,
-         "arrivals in this time from the start, such as 60s", 0},
+         "arrivals in this time from the start, such as 60s", 1},
         {"arrivals", 'a', SGL_OPTION_TEXT, "LAW", &words.arrivals,
          "when requests come (default poisson:rate=10)", 0},
         {"prompt", 0, SGL_OPTION_TEXT, "LAW", &words.prompt,

@@ -22,7 +22,6 @@
 enum { VALUE_HELP = 1, VALUE_CONFIG, ROW_FIRST = 256, NEGATED_FIRST = ROW_FIRST + OPTION_MAX };
 
 #define NEGATED_NAME_SIZE 48
-#define LONGEST_NS 1e18
 
 /* Of the text of --help. */
 #define WIDTH 100
@@ -57,7 +56,6 @@ static const char *expected(const struct sgl_option *option, char *out, size_t s
     case SGL_OPTION_FLAG:
         return "on or off";
     case SGL_OPTION_TEXT:
-    case SGL_OPTION_ONCE:
         return "a text";
     case SGL_OPTION_CHOICE:
         snprintf(out, size, "one of %s", option->argument);
@@ -68,9 +66,10 @@ static const char *expected(const struct sgl_option *option, char *out, size_t s
     case SGL_OPTION_POSITIVE:
         return "a number above 0";
     case SGL_OPTION_DURATION:
-        return "a duration such as 5ms (units ns us ms s)";
+        return option->least == 0 ? "a duration such as 5ms (units ns us ms s)"
+                                  : "a duration above 0 such as 60s (units ns us ms s)";
     case SGL_OPTION_LIST:
-        snprintf(out, size, "at most %d of them", SGL_OPTION_LIST_MAX);
+        snprintf(out, size, "a text, at most %d times", SGL_OPTION_LIST_MAX);
         return out;
     }
     return "";
@@ -85,27 +84,23 @@ static bool set_option(const struct sgl_option *option, const char *value)
         *(bool *)option->target = strcmp(value, "on") == 0;
         return true;
     case SGL_OPTION_TEXT:
-    case SGL_OPTION_ONCE:
         *(const char **)option->target = value;
-        return true;
+        return value[0] != '\0';
     case SGL_OPTION_CHOICE:
         *(const char **)option->target = value;
         return sgl_list_has(option->argument, '|', value, strlen(value), NULL);
     case SGL_OPTION_NATURAL:
         return read_natural(value, option->least, option->target);
     case SGL_OPTION_POSITIVE: {
-        char *end;
         double *target = option->target;
-        if (strspn(value, "0123456789.") == 0)
-            return false;
-        *target = strtod(value, &end);
-        return *end == '\0' && isfinite(*target) && *target > 0;
+        return sgl_real_read(value, strlen(value), target) && *target > 0;
     }
     case SGL_OPTION_DURATION:
-        return read_duration(value, option->target);
+        return read_duration(value, option->target) &&
+               *(const int64_t *)option->target >= (int64_t)option->least;
     case SGL_OPTION_LIST: {
         struct sgl_option_list *list = option->target;
-        if (list->count == SGL_OPTION_LIST_MAX)
+        if (list->count == SGL_OPTION_LIST_MAX || value[0] == '\0')
             return false;
         list->items[list->count++] = value;
         return true;
@@ -146,6 +141,12 @@ static char *trimmed(char *text)
     while (length > 0 && strchr(" \t\r", text[length - 1]) != NULL)
         text[--length] = '\0';
     return text;
+}
+
+/* A flag may be said again, and taken back. */
+static bool is_one(const struct sgl_option *option)
+{
+    return option->kind != SGL_OPTION_LIST && option->kind != SGL_OPTION_FLAG;
 }
 
 /* Was an option of the same target given before? Two names may be one option. */
@@ -340,6 +341,10 @@ static int scan(const struct sgl_usage *usage, int argument_count, char **argume
             return SGL_EXIT_USAGE;
         }
         if (value == VALUE_CONFIG) {
+            if (config != NULL && *config != NULL) {
+                sgl_complain("--config is given twice, expected one file");
+                return SGL_EXIT_USAGE;
+            }
             if (config != NULL)
                 *config = optarg;
             continue;
@@ -347,15 +352,17 @@ static int scan(const struct sgl_usage *usage, int argument_count, char **argume
         const struct sgl_option *option = option_of(usage, value);
         if (config != NULL || option == NULL)
             continue;
-        if (option->kind == SGL_OPTION_ONCE && is_again(usage, was_given, option)) {
-            sgl_complain("--%s is given twice, expected once (one list: %s)", option->name,
-                         option->argument);
+        if (is_one(option) && is_again(usage, was_given, option)) {
+            const bool is_list = strstr(option->argument, "...") != NULL;
+            sgl_complain("--%s is given twice, expected once (%s%s)", option->name,
+                         is_list ? "one list: " : "what was said first would be lost",
+                         is_list ? option->argument : "");
             return SGL_EXIT_USAGE;
         }
         if (option->kind == SGL_OPTION_FLAG) {
             *(bool *)option->target = value < NEGATED_FIRST;
         } else if (!set_option(option, optarg)) {
-            sgl_complain("--%s %.60s, expected %s", option->name, optarg,
+            sgl_complain("--%s %.60s, expected %s", option->name, optarg[0] != '\0' ? optarg : "''",
                          expected(option, text, sizeof text));
             return SGL_EXIT_USAGE;
         }
@@ -381,11 +388,12 @@ int sgl_options_parse(const struct sgl_usage *usage, int argument_count, char **
     *operand_count_out = count;
     if (count >= usage->operands_least && count <= usage->operands_most)
         return SGL_OPTIONS_RUN;
+    const int synopsis = (int)strcspn(usage->synopsis, "\n");
     if (count < usage->operands_least)
-        sgl_complain("an operand is missing (usage: %s)", usage->synopsis);
+        sgl_complain("an operand is missing (usage: %.*s)", synopsis, usage->synopsis);
     else
-        sgl_complain("'%.60s' is one operand too many (usage: %s)",
-                     arguments[1 + usage->operands_most], usage->synopsis);
+        sgl_complain("'%.60s' is one operand too many (usage: %.*s)",
+                     arguments[1 + usage->operands_most], synopsis, usage->synopsis);
     return SGL_EXIT_USAGE;
 }
 
@@ -411,7 +419,6 @@ static const char *standard_of(const struct sgl_option *option, char out[static 
         return out;
     switch (option->kind) {
     case SGL_OPTION_TEXT:
-    case SGL_OPTION_ONCE:
     case SGL_OPTION_CHOICE: {
         const char *text = *(const char *const *)option->target;
         if (text != NULL && text[0] != '\0' && strlen(text) < 24)
@@ -489,30 +496,4 @@ void sgl_options_replace(struct sgl_option *table, const struct sgl_option *row)
     assert(table->name != NULL);
     if (table->name != NULL)
         *table = *row;
-}
-
-bool sgl_option_in_range(const char *name, uint64_t value, uint64_t least, uint64_t most)
-{
-    if (value >= least && value <= most)
-        return true;
-    sgl_complain("--%s %llu, expected %llu to %llu", name, (unsigned long long)value,
-                 (unsigned long long)least, (unsigned long long)most);
-    return false;
-}
-
-int64_t sgl_option_ns(double ns)
-{
-    return ns < LONGEST_NS ? (int64_t)llround(ns) : (int64_t)LONGEST_NS;
-}
-
-char *sgl_option_word(char **text)
-{
-    char *word = *text + strspn(*text, " ,");
-    const size_t size = strcspn(word, " ,");
-
-    if (size == 0)
-        return NULL;
-    *text = word + size + (word[size] != '\0');
-    word[size] = '\0';
-    return word;
 }

@@ -13,21 +13,24 @@
 #ifndef SGL_CLI_OPTIONS_H
 #define SGL_CLI_OPTIONS_H
 
+#include "core/failure.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum sgl_option_kind {
     SGL_OPTION_FLAG,     /* bool *: set by its presence, unset by --no-NAME; in a file: on | off */
-    SGL_OPTION_TEXT,     /* const char ** */
-    SGL_OPTION_ONCE,     /* the same; twice on the command line is an error, as what was said first
-                            would be lost */
+    SGL_OPTION_TEXT,     /* const char **: not empty */
     SGL_OPTION_CHOICE,   /* const char **: one of the words of `argument`, "on|off" */
     SGL_OPTION_NATURAL,  /* uint64_t *: a whole number from `least` */
     SGL_OPTION_POSITIVE, /* double *: a finite number above 0 */
-    SGL_OPTION_DURATION, /* int64_t *: ns from "5ms"; 0 needs no unit */
+    SGL_OPTION_DURATION, /* int64_t *: ns from "5ms", at least `least`; 0 needs no unit */
     SGL_OPTION_LIST,     /* struct sgl_option_list *: a text, and again for each further one */
 };
+
+/* What has a value and is no list stands once on the command line, and once in a configuration:
+ * of two values one would be lost. */
 
 /* What was given for an option that may be given several times, in order: a configuration's first.
  */
@@ -78,6 +81,14 @@ void sgl_options_replace(struct sgl_option *table, const struct sgl_option *row)
 
 /* Is the value of --NAME one of `least` to `most`? If not, that is complained of. */
 bool sgl_option_in_range(const char *name, uint64_t value, uint64_t least, uint64_t most);
+
+/* The numbers of "1,2,4", each above 0 and given once, behind the `*count` that are there. */
+int sgl_option_numbers(const char *name, const char *text, double *numbers, uint32_t most,
+                       uint32_t *count, struct sgl_failure *failure);
+
+/* Has the option another value than in `standard`? Both are structs of one type, and the target of
+ * the option lies in `options`. */
+bool sgl_option_differs(const struct sgl_option *option, const void *options, const void *standard);
 
 /* Whole nanoseconds of what was given in another unit, at most 10^18 (31 years). */
 int64_t sgl_option_ns(double ns);

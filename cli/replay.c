@@ -78,7 +78,7 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
          "the decision log (default " LOG_STANDARD ")", 0},
         {"log-candidates", 0, SGL_OPTION_CHOICE, "all|chosen", &o->log_candidates,
          "rows per decision in the log (default all)", 0},
-        {"slo", 0, SGL_OPTION_ONCE, "M:LIMIT,...", &o->slo,
+        {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
         {"warm-up", 0, SGL_OPTION_TEXT, "N|TIME", &o->warm_up,
          "leave the first N requests, or those before TIME, out of figures", 0},
@@ -122,6 +122,10 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
         sgl_complain("--warm-up '%.60s', expected a number of requests, or a duration such as 30s "
                      "(units ns us ms s)",
                      o->warm_up);
+        return SGL_EXIT_USAGE;
+    }
+    if (strcmp(o->log, "none") == 0 && strcmp(o->log_candidates, "all") != 0) {
+        sgl_complain("--log-candidates %s, but there is no log (--log is none)", o->log_candidates);
         return SGL_EXIT_USAGE;
     }
     if (o->warm_cache && (o->warm_up != NULL || o->simulation.until_ns != SGL_ABSENT)) {

@@ -39,7 +39,6 @@ static void print_option(const struct sgl_option *option)
         printf("%s = %s\n", option->name, *(const bool *)option->target ? "on" : "off");
         return;
     case SGL_OPTION_TEXT:
-    case SGL_OPTION_ONCE:
     case SGL_OPTION_CHOICE: {
         const char *value = *(const char *const *)option->target;
         if (value != NULL && value[0] != '\0')

@@ -62,7 +62,7 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
 void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static SGL_SERVE_ROWS_MAX])
 {
     const struct sgl_option table[] = {
-        {"worker-urls", 0, SGL_OPTION_ONCE, "URL...", &o->worker_urls,
+        {"worker-urls", 0, SGL_OPTION_TEXT, "URL...", &o->worker_urls,
          "workers, http://HOST:PORT or https://...; more may be operands", 0},
         {"worker-max", 0, SGL_OPTION_NATURAL, "N", &o->worker_max,
          "workers ever added, those that were removed included", 1},

@@ -281,9 +281,14 @@ const char *sgl_simulated_fleet_caveat(const struct sgl_simulated_fleet *fleet,
                  fleet->transfer_text);
         return out;
     }
-    if (sgl_simulated_fleet_faults(fleet) == NULL || index > 0)
+    if (index > 0)
         return NULL;
-    return describe_reliability(fleet, flags, out, size);
+    if (sgl_simulated_fleet_faults(fleet) != NULL)
+        return describe_reliability(fleet, flags, out, size);
+    if (sgl_simulation_flags_idle(flags, text, sizeof text)[0] == '\0')
+        return NULL;
+    snprintf(out, size, "no worker has a fault, so these change nothing: %s", text);
+    return out;
 }
 
 /* `key` or, of a worker of a file, worker.INDEX.key. */

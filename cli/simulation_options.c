@@ -125,8 +125,8 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
                      "(give one of them)");
         return SGL_EXIT_USAGE;
     }
-    if (flags->until_ns == 0) {
-        sgl_complain("--until 0, expected a duration above 0 such as 60s");
+    if (flags->load_delay_ns > 0 && flags->load_interval_ns == 0) {
+        sgl_complain("--load-delay, but nothing is reported (give --load-interval)");
         return SGL_EXIT_USAGE;
     }
     int checked = check_interval("--load-interval", flags->load_interval_ns);
@@ -138,6 +138,27 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
         !sgl_reliability_flags_resolve(&flags->reliability, &flags->retry, &flags->limits))
         checked = SGL_EXIT_USAGE;
     return checked == SGL_OPTIONS_RUN ? read_loss(flags) : checked;
+}
+
+const char *sgl_simulation_flags_idle(const struct sgl_simulation_flags *flags, char *out,
+                                      size_t size)
+{
+    struct sgl_simulation_flags own = *flags;
+    struct sgl_simulation_flags standard;
+    const struct sgl_option table[] = {
+        {"health-interval", 0, SGL_OPTION_DURATION, "TIME", &own.health_interval_ns, "", 0},
+        SGL_RELIABILITY_ROWS(own.reliability),
+    };
+    size_t used = 0;
+
+    sgl_simulation_flags_init(&standard);
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof table / sizeof table[0] && used < size; i++)
+        if (strcmp(table[i].help, "the same") != 0 &&
+            sgl_option_differs(&table[i], &own, &standard))
+            used += (size_t)snprintf(out + used, size - used, "%s--%s", used > 0 ? ", " : "",
+                                     table[i].name);
+    return out;
 }
 
 void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,

@@ -85,7 +85,7 @@ struct sgl_simulation_flags {
     {"concurrency", 0, SGL_OPTION_NATURAL, "N", &(flags).concurrency,                              \
      "closed loop: keep N requests in flight, instead of arrival times", 1},                       \
     {"until", 0, SGL_OPTION_DURATION, "TIME", &(flags).until_ns,                                   \
-     "cut the run after that time, and say what was cut", 0},                                      \
+     "cut the run after that time, and say what was cut", 1},                                      \
     {"max-new-tokens", 0, SGL_OPTION_NATURAL, "N", &(flags).max_new_tokens,                        \
      "max_tokens of requests that state none (default 2048)", 1},                                  \
     {"response-delay", 0, SGL_OPTION_DURATION, "TIME", &(flags).response_delay_ns,                 \
@@ -110,6 +110,11 @@ void sgl_simulation_flags_init(struct sgl_simulation_flags *flags);
 
 /* Reads what is still a text. SGL_OPTIONS_RUN, or the exit code of a complaint made. */
 int sgl_simulation_flags_check(struct sgl_simulation_flags *flags);
+
+/* Names of what was said about workers that fail, "--health-interval, --disable-retries"; "" when
+ * all of it is as it would be anyway. Without faults it changes nothing. Returns `out`. */
+const char *sgl_simulation_flags_idle(const struct sgl_simulation_flags *flags, char *out,
+                                      size_t size);
 
 /* Sets the members of `options` that the flags are about; the others are left alone. After
  * sgl_simulated_fleet_apply, for retries and breakers are of a fleet with faults. The flags live as

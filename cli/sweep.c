@@ -91,7 +91,7 @@ static int parse_options(struct sgl_sweep_command *command, int argument_count, 
          "of the table on stdout (default " METRIC_STANDARD "): ttft_mean,\n"
          "tpot_p50, goodput, cache_hit_rate, ...",
          0},
-        {"slo", 0, SGL_OPTION_ONCE, "M:LIMIT,...", &o->slo,
+        {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
         {"threads", 0, SGL_OPTION_NATURAL, "N", &o->threads,
          "(default: as many as there are processors; results are the same)", 1},
@@ -176,6 +176,10 @@ static int check_options(struct sgl_sweep_command *command)
     if (o->seeds > SGL_SWEEP_RUNS_MAX || o->threads > SGL_CREW_THREADS_MAX) {
         sgl_complain("--seeds or --threads is too large, expected at most %d, %d",
                      SGL_SWEEP_RUNS_MAX, SGL_CREW_THREADS_MAX);
+        return SGL_EXIT_USAGE;
+    }
+    if (o->block_ns != SGL_POPULATION_BLOCK_NS && strcmp(o->resample, "none") == 0) {
+        sgl_complain("--block, but nothing is resampled (--resample is none)");
         return SGL_EXIT_USAGE;
     }
     if (o->block_ns < 1000) {

@@ -10,44 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The next number of "1,2,4"; *text moves behind it. False: it is none. */
-static bool next_number(const char **text, double *number_out)
-{
-    char *end;
-
-    *number_out = strtod(*text, &end);
-    if (end == *text || !isfinite(*number_out) || !(*number_out > 0) ||
-        (*end != '\0' && (*end != ',' || end[1] == '\0')))
-        return false;
-    *text = *end == ',' ? end + 1 : end;
-    return true;
-}
-
 /* All numbers of an option; a number given twice would be the same runs twice. */
 static int read_numbers(const char *name, const struct sgl_option_list *list, double *numbers,
                         uint32_t *count)
 {
-    for (uint32_t i = 0; i < list->count; i++) {
-        const char *text = list->items[i];
-        do {
-            double number;
-            if (!next_number(&text, &number)) {
-                sgl_complain("--%s %.60s, expected numbers above 0 such as 1,2,4", name,
-                             list->items[i]);
-                return SGL_EXIT_USAGE;
-            }
-            for (uint32_t k = 0; k < *count; k++)
-                if (numbers[k] == number) {
-                    sgl_complain("--%s %.6g is given twice (once is enough)", name, number);
-                    return SGL_EXIT_USAGE;
-                }
-            if (*count == SGL_SWEEP_AXIS_MAX) {
-                sgl_complain("--%s has more than %d values", name, SGL_SWEEP_AXIS_MAX);
-                return SGL_EXIT_USAGE;
-            }
-            numbers[(*count)++] = number;
-        } while (*text != '\0');
-    }
+    struct sgl_failure failure;
+
+    for (uint32_t i = 0; i < list->count; i++)
+        if (sgl_option_numbers(name, list->items[i], numbers, SGL_SWEEP_AXIS_MAX, count,
+                               &failure) != SGL_OK) {
+            sgl_complain("%s", failure.text);
+            return SGL_EXIT_USAGE;
+        }
     return SGL_OPTIONS_RUN;
 }
 
