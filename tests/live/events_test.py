@@ -24,10 +24,7 @@ class Told(Serve):
 
     def __enter__(self):
         self.read, write = os.pipe()
-        urls = ["--worker-urls", *self.workers] if self.workers else []
-        self.process = subprocess.Popen(
-            [PROGRAM, "serve", *urls, "--port", "0", "--policy", self.policy, "--log", self.log, *self.options],
-            stderr=write)
+        self.process = subprocess.Popen(self.command(), stderr=write)
         os.close(write)
         self.text = b""
         while b"http://127.0.0.1:" not in self.text or not self.text.endswith(b"\n"):

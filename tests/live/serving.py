@@ -142,11 +142,16 @@ class Serve:
         self.log = "serve.db"
         self.complaints = ""
 
-    def __enter__(self):
+    def command(self):
+        """An option is said once: those given stand for the usual ones."""
         urls = ["--worker-urls", *self.workers] if self.workers else []
+        usual = {"--port": "0", "--policy": self.policy, "--log": self.log}
+        said = [word for name, value in usual.items() if name not in self.options for word in (name, value)]
+        return [PROGRAM, "serve", *urls, *said, *self.options]
+
+    def __enter__(self):
         self.process = subprocess.Popen(
-            [PROGRAM, "serve", *urls, "--port", "0", "--policy", self.policy, "--log", self.log]
-            + list(self.options),
+            self.command(),
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=1"},
