@@ -8,11 +8,16 @@
 
 #define MARK_SIZE 3 /* of the UTF-8 byte order mark */
 
-enum byte_class { PLAIN, BLANK, CUT, ZERO, HIGH };
+enum byte_class { PLAIN, BLANK, CUT, QUOTE, ZERO, HIGH };
+
+#define HIGH_16                                                                                    \
+    HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH, HIGH
 
 /* Static, so that finding the end of a cell costs one look per byte. */
 static const unsigned char classes[256] = {
-    [0] = ZERO, ['\t'] = BLANK, ['\n'] = CUT, ['\r'] = CUT, [' '] = BLANK, [','] = CUT,
+    [0] = ZERO,    ['\t'] = BLANK, ['\n'] = CUT,    ['\r'] = CUT, [' '] = BLANK,
+    ['"'] = QUOTE, [','] = CUT,    [128] = HIGH_16, HIGH_16,      HIGH_16,
+    HIGH_16,       HIGH_16,        HIGH_16,         HIGH_16,      HIGH_16,
 };
 
 struct sgl_csv_parser {
@@ -202,6 +207,83 @@ static void count_line(struct sgl_csv_parser *self, unsigned char last, size_t s
     self->was_return = last == '\r';
 }
 
+/* ---- rows that leave nothing to decide --------------------------------------------------- */
+
+/* Notes the cell of `size` bytes that begins `offset` bytes into the row. False: it takes libcsv to
+ * tell what of it is the cell, or there are too many. */
+static bool add_plain_cell(struct sgl_csv_parser *self, size_t offset, size_t size)
+{
+    const unsigned char *const text = self->bytes->at + offset;
+
+    if (self->cell_count == SGL_CELL_COUNT_MAX ||
+        (size > 0 && (classes[text[0]] == BLANK || classes[text[size - 1]] == BLANK)))
+        return false;
+    self->offsets[self->cell_count] = is_kept(self) ? offset : NOT_KEPT;
+    self->cells[self->cell_count++] =
+        (struct sgl_csv_cell){.size = size, .line = self->line, .column = self->column + offset};
+    return true;
+}
+
+/* Notes the cells of the line that begins at bytes->at. Its size with the line end, or 0: it is not
+ * whole, or not plain. */
+static size_t scan_plain(struct sgl_csv_parser *self)
+{
+    const unsigned char *const start = self->bytes->at;
+    const unsigned char *const end = self->bytes->end;
+    const unsigned char *cell = start;
+
+    for (const unsigned char *at = start; at < end; at++) {
+        if (classes[*at] <= BLANK)
+            continue;
+        if (classes[*at] != CUT ||
+            !add_plain_cell(self, (size_t)(cell - start), (size_t)(at - cell)))
+            return 0;
+        cell = at + 1;
+        if (*at == ',')
+            continue;
+        if (*at == '\r' && (cell == end || *cell++ != '\n'))
+            return 0;
+        return (size_t)(cell - start);
+    }
+    return 0;
+}
+
+/* The next row, if it is plain. 1; 0: it is not, and nothing of it has been taken; negative:
+ * failure. */
+static int take_plain_row(struct sgl_csv_parser *self, struct sgl_failure *failure)
+{
+    struct sgl_bytes *bytes = self->bytes;
+
+    /* libcsv is between two rows, and an LF behind a CR says nothing to it. */
+    if (self->was_return && bytes->at < bytes->end && *bytes->at == '\n') {
+        bytes->at++;
+        self->column = 1;
+        self->was_return = false;
+    }
+    const size_t size = scan_plain(self);
+    const bool is_blank = self->cell_count == 1 && self->cells[0].size == 0;
+    if (size == 0 || size > SGL_CELL_SIZE_MAX || is_blank) {
+        self->cell_count = 0;
+        return 0;
+    }
+    self->code = keep_text(self, (const char *)bytes->at, size);
+    if (self->code < 0) {
+        self->cell_line = self->line;
+        return fail_code(self, failure);
+    }
+    for (uint32_t i = 0; i < self->cell_count; i++)
+        if (self->offsets[i] != NOT_KEPT)
+            self->text[self->offsets[i] + self->cells[i].size] = '\0';
+    bytes->at += size;
+    self->line++;
+    self->column = 1;
+    self->was_return = false;
+    self->is_row_ready = true;
+    return 1;
+}
+
+/* ---- all others -------------------------------------------------------------------------- */
+
 /* The bytes are all fed: libcsv gives the row that no line end closed. */
 static int finish(struct sgl_csv_parser *self, struct sgl_failure *failure)
 {
@@ -250,6 +332,9 @@ int sgl_csv_next(struct sgl_csv_parser *parser, struct sgl_csv_row *row_out,
     parser->cell_count = 0;
     parser->text_size = 0;
     parser->is_row_ready = false;
+    const int plain = take_plain_row(parser, failure);
+    if (plain < 0)
+        return plain;
     while (!parser->is_row_ready) {
         if (parser->is_finished)
             return 0;

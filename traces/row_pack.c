@@ -301,14 +301,14 @@ int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *read
     packer->word_count = 0;
     for (enum sgl_column column = 0; column < SGL_COLUMN_COUNT; column++) {
         const bool is_required = column < SGL_COLUMN_REQUIRED_COUNT;
-        context.column = column;
-        context.text = raw->cells[column].text;
-        context.size = raw->cells[column].size;
-        if (context.text == NULL) {
-            if (is_required)
-                return fail_missing(&context, "NULL");
+        const struct sgl_raw_cell *cell = &raw->cells[column];
+        if (cell->text == NULL && !is_required)
             continue;
-        }
+        context.column = column;
+        context.text = cell->text;
+        context.size = cell->size;
+        if (context.text == NULL)
+            return fail_missing(&context, "NULL");
         trim(&context);
         if (context.size == 0) {
             if (is_required)

@@ -65,7 +65,7 @@ int sgl_row_unpack(const struct sgl_packed_row *packed, int64_t base_ns,
         return SGL_EINVAL;
     sgl_digest_word(digest, packed->columns);
     sgl_digest_word(digest, (uint64_t)row_out->request.arrival_ns);
-    for (enum sgl_column column = 0; column < SGL_COLUMN_COUNT; column++) {
+    for (enum sgl_column column = 0; packed->columns >> column != 0; column++) {
         if ((packed->columns >> column & 1) == 0)
             continue;
         int64_t number = (int64_t)words[0];

@@ -30,6 +30,7 @@ struct table {
     size_t size;
     uint64_t line; /* of the next byte */
     uint64_t column;
+    bool is_plain; /* the row being written takes no freedom */
 };
 
 static void put(struct table *table, const char *text)
@@ -42,24 +43,36 @@ static void put(struct table *table, const char *text)
     }
 }
 
-static void draw_text(char out[static CELL_SIZE], struct sgl_rng *draws)
+static void draw_text(char out[static CELL_SIZE], bool is_plain, struct sgl_rng *draws)
 {
-    static const char *const pieces[] = {"7", "12", "x",  "\xc3\xa9", "\xe2\x82\xac",     "a b",
-                                         ",", "\"", "\n", "\r\n",     "\xf0\x9f\x98\x80", "-"};
+    static const char *const pieces[] = {"7",
+                                         "12",
+                                         "x",
+                                         "-",
+                                         "a b",
+                                         "\xc3\xa9",
+                                         "\xe2\x82\xac",
+                                         ",",
+                                         "\"",
+                                         "\n",
+                                         "\r\n",
+                                         "\xf0\x9f\x98\x80"};
+    const uint32_t piece_count = is_plain ? 5 : sizeof pieces / sizeof pieces[0];
     const uint32_t count = sgl_rng_below(draws, 5);
     size_t size = 0;
 
     out[0] = '\0';
     for (uint32_t i = 0; i < count; i++)
         size += (size_t)snprintf(out + size, CELL_SIZE - size, "%s",
-                                 pieces[sgl_rng_below(draws, sizeof pieces / sizeof pieces[0])]);
+                                 pieces[sgl_rng_below(draws, piece_count)]);
 }
 
 static void put_blanks(struct table *table, struct sgl_rng *draws)
 {
     static const char *const blanks[] = {"", "", "", " ", "\t", "  \t "};
 
-    put(table, blanks[sgl_rng_below(draws, sizeof blanks / sizeof blanks[0])]);
+    if (!table->is_plain)
+        put(table, blanks[sgl_rng_below(draws, sizeof blanks / sizeof blanks[0])]);
 }
 
 static void put_cell(struct table *table, struct cell *cell, struct sgl_rng *draws)
@@ -71,7 +84,7 @@ static void put_cell(struct table *table, struct cell *cell, struct sgl_rng *dra
     put_blanks(table, draws);
     cell->line = table->line;
     cell->column = table->column;
-    if (!must_quote && sgl_rng_below(draws, 3) > 0) {
+    if (!must_quote && (table->is_plain || sgl_rng_below(draws, 3) > 0)) {
         put(table, cell->text);
     } else {
         doubled[size++] = '"';
@@ -92,10 +105,10 @@ static void put_cell(struct table *table, struct cell *cell, struct sgl_rng *dra
 }
 
 /* At least one byte that is no space: a row of nothing is a blank line. */
-static void fill_row(struct cell *row, uint32_t count, struct sgl_rng *draws)
+static void fill_row(struct cell *row, uint32_t count, bool is_plain, struct sgl_rng *draws)
 {
     for (uint32_t k = 0; k < count; k++)
-        draw_text(row[k].text, draws);
+        draw_text(row[k].text, is_plain, draws);
     if (count == 1 && row[0].text[0] == '\0')
         memcpy(row[0].text, "1", 2);
 }
@@ -115,7 +128,8 @@ static void write_table(struct table *table, struct sgl_rng *draws)
         table->size = 3;
     }
     for (uint32_t i = 0; i < table->row_count; i++) {
-        fill_row(table->cells[i], table->cell_count, draws);
+        table->is_plain = sgl_rng_below(draws, 2) == 0;
+        fill_row(table->cells[i], table->cell_count, table->is_plain, draws);
         while (sgl_rng_below(draws, 10) == 0) {
             put_blanks(table, draws);
             put(table, end);
