@@ -1,8 +1,8 @@
 /*
  * slots.h - numbered places for things that come and go, and queues of them.
  *
- *     slot      0     1     2     3     4            the owner keeps its things in arrays of its
- * own, next[]  [ 3 ] [ - ] [ 1 ] [ - ] [ - ]          indexed by slot
+ *     slot      0     1     2     3     4            the owner keeps its things in arrays
+ *     next[]  [ 3 ] [ - ] [ 1 ] [ - ] [ - ]          of its own, indexed by slot
  *
  *     free  -> 4                                     a slot is in use, free, or in one list
  *     list  -> 2 -> 1                                first in, first out

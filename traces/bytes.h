@@ -6,8 +6,8 @@
  * After opening, [at, end) is the head of the file: its first 64 KiB, or all of it. Formats are
  * told apart by it, and because a reader goes on from there, a pipe can be a trace.
  *
- *     file or memory --> packed chunk --> inflate --> chunk --> [at, end)      after
- * sgl_bytes_unpack()
+ *     file or memory --> packed chunk --> inflate --> chunk --> [at, end)
+ *                        after sgl_bytes_unpack()
  *
  * gzip (RFC 1952), told by its first two bytes, is unpacked on the way; members one after the other
  * count as one, as in gzip(1). Data cut off, damaged or followed by something else are one failure,

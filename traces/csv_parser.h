@@ -1,8 +1,8 @@
 /*
  * csv_parser.h - rows of cells out of CSV, with the place of each. The one user of libcsv.
  *
- *     bytes --> look at each byte once: --> libcsv, fed up to --> row: cells with text, line,
- * column UTF-8? NUL? line? , \n \r   the next , \n or \r
+ *     bytes --> look at each byte once: --> libcsv, fed up to --> row: cells with
+ *               UTF-8? NUL? line? , \n \r   the next , \n or \r     text, line, column
  *
  * libcsv decides what a cell is: quoted cells may hold commas, newlines and doubled quotes; spaces
  * and tabs around a cell are not part of it; rows without any cell are skipped; a row ends with LF,
@@ -11,9 +11,10 @@
  * cell is an error, as is one never closed: such files are damaged, and guessing would shift
  * columns.
  *
- * Most rows of most files leave nothing to decide: a whole line of ASCII at hand, without a quote,
- * without a blank at either end of a cell. Those are split at their commas in the look at each byte,
- * which libcsv would do again at four times the cost; all others go to libcsv from their first byte.
+ * Most rows of most files leave nothing to decide: a whole line of ASCII at hand, without a quote
+ * and without a blank at either end of a cell. Those are split at their commas in the look at each
+ * byte, which libcsv would do again at four times the cost; all others go to libcsv from their
+ * first byte.
  *
  * A byte order mark is skipped. Bytes must be UTF-8 without NUL. Lines and columns count from 1;
  * columns are bytes. Limits, each an error beyond: a cell has at most 1 MiB (a quote never closed

@@ -26,6 +26,7 @@ static int keep_names(struct sgl_csv_reader *self, const struct sgl_csv_row *row
         self->reader.headers[column] = at;
         at += row->cells[index].size + 1;
         self->keep[index] = true;
+        self->columns[self->column_count++] = column;
     }
     return 0;
 }
@@ -191,12 +192,10 @@ int sgl_csv_reader_next(struct sgl_format_reader *reader, struct sgl_raw_row *ro
         reader->skipped_count++;
     }
     row_out->position = row.line;
-    for (enum sgl_column column = 0; column < SGL_COLUMN_COUNT; column++) {
-        const uint32_t index = self->map.index[column];
-        if (index == SGL_NO_COLUMN)
-            continue; /* NULL from the start, and nothing here ever sets it */
-        const struct sgl_csv_cell *cell = &row.cells[index];
-        row_out->cells[column] = (struct sgl_raw_cell){
+    /* The others are NULL from the start, and nothing here ever sets them. */
+    for (uint32_t i = 0; i < self->column_count; i++) {
+        const struct sgl_csv_cell *cell = &row.cells[self->map.index[self->columns[i]]];
+        row_out->cells[self->columns[i]] = (struct sgl_raw_cell){
             .text = cell->text, .size = cell->size, .line = cell->line, .column = cell->column};
     }
     return 1;

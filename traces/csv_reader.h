@@ -36,6 +36,8 @@ struct sgl_csv_reader {
     struct sgl_csv_parser *parser;
     struct sgl_column_map map;
     uint32_t header_count;
+    enum sgl_column columns[SGL_COLUMN_COUNT]; /* those of ours that the file has */
+    uint32_t column_count;
     bool keep[SGL_CELL_COUNT_MAX];
     char *names; /* the headers of reader.headers, one after the other */
     struct sgl_csv_condition conditions[SGL_CONDITIONS_MAX];

@@ -55,18 +55,17 @@ static bool take(struct scan *scan, char c)
 /* ".6805900" as nanoseconds, rounded half up: up to and including a whole second. */
 static bool take_fraction(struct scan *scan, int64_t *ns_out)
 {
-    int64_t ns = 0;
-    int64_t place = 100000000;
+    static const int64_t places[] = {1000000000, 100000000, 10000000, 1000000, 100000,
+                                     10000,      1000,      100,      10,      1};
     const char *const first = scan->at;
+    int64_t value = 0;
 
-    for (; scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9'; scan->at++) {
-        if (place == 0 && scan->at - first == 9)
-            ns += *scan->at >= '5';
-        ns += place * (*scan->at - '0');
-        place /= 10;
-    }
-    *ns_out = ns;
-    return scan->at > first;
+    for (; scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9'; scan->at++)
+        if (scan->at - first < 9)
+            value = value * 10 + (*scan->at - '0');
+    const int64_t digits = scan->at - first;
+    *ns_out = value * places[digits < 9 ? digits : 9] + (digits > 9 && first[9] >= '5');
+    return digits > 0;
 }
 
 static bool is_leap(int year)

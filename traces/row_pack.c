@@ -138,10 +138,30 @@ static int pack_duration(struct sgl_packer *packer, const struct context *contex
     return put(packer, context, (uint64_t)ns);
 }
 
+/* Digits alone, too few to be too large: what nearly every count is. */
+static bool read_digits(const struct context *context, int64_t *value_out)
+{
+    int64_t value = 0;
+
+    if (context->size > 9)
+        return false;
+    for (size_t i = 0; i < context->size; i++) {
+        const unsigned digit = (unsigned)(context->text[i] - '0');
+        if (digit > 9)
+            return false;
+        value = value * 10 + digit;
+    }
+    *value_out = value;
+    return true;
+}
+
 static int read_count(const struct context *context, int64_t *value_out)
 {
     struct sgl_decimal number;
     int64_t value = 0;
+
+    if (read_digits(context, value_out))
+        return 0;
 
     if (!sgl_decimal_read(&number, context->text, context->size))
         return fail_cell(context, ", expected a whole number not below 0");

@@ -2,8 +2,7 @@
  * window.h - rows in order of arrival, out of a file that is nearly so.
  *
  *     read --> push --> [ run:  rows not earlier than the one before, in a ring ] --> pop: the
- *                       [ late: the others, in a heap, earliest on top          ]     earlier of
- * the two
+ *                       [ late: the others, in a heap, earliest on top          ]     earlier one
  *
  * A row may leave only when no earlier one can still come, so 65,536 rows wait here; of a sorted
  * file they are all in the run and cost one pointer each way. To bound memory by bytes as well, the
