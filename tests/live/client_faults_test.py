@@ -36,12 +36,12 @@ class ClientFaults(LiveTest):
             while not stop.wait(2):
                 for connection in slow:
                     try:
-                        connection.send(b"x")
+                        connection.send(b"x" * 100)
                     except OSError:
                         pass
         for connection in slow:
             connection.sendall(b"POST /generate HTTP/1.1\r\n" + HOST
-                               + b"Content-Length: 1000\r\n\r\nx")
+                               + b"Content-Length: 100000\r\n\r\nx")
         thread = threading.Thread(target=drip)
         thread.start()
         try:

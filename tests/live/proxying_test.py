@@ -32,7 +32,8 @@ class Proxying(LiveTest):
         answer_fields = b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Empty:\r\nDate: today\r\n"
         proxy = self.start(lambda connection, request: response(b"ok", fields=answer_fields))
         answer = proxy.post(fields=b"X-Twice: 1\r\nx-twice: 2\r\nX-None:\r\nX-Hop: 1\r\n"
-                            b"Connection: X-Hop\r\nAuthorization: Bearer key\r\nTE: trailers\r\n"
+                            b"Connection: X-Hop , upgrade,X-Next\r\nX-Next: 1\r\nTE: trailers\r\n"
+                            b"Authorization: Bearer key\r\nUpgrade: websocket\r\n"
                             b"X-Spaces:  a b  \r\n", target="/v1/chat/completions?x=%20y")
         request = self.workers[0].requests[0]
         self.assertEqual(request.line, b"POST /v1/chat/completions?x=%20y HTTP/1.1")
@@ -41,7 +42,7 @@ class Proxying(LiveTest):
         self.assertIn(b"\r\nX-Twice: 1\r\nx-twice: 2\r\n", request.head)
         self.assertEqual(request.values(b"x-none"), [b""])
         self.assertEqual(request.values(b"x-spaces"), [b"a b"])
-        for name in (b"x-hop", b"te", b"connection", b"accept", b"content-type", b"user-agent",
+        for name in (b"x-hop", b"x-next", b"te", b"upgrade", b"connection", b"accept", b"content-type", b"user-agent",
                      b"authorization"):
             self.assertEqual(request.values(name), [], name)
         self.assertEqual(answer.values(b"set-cookie"), [b"a=1", b"b=2"])

@@ -86,7 +86,9 @@ class WorkerFaults(LiveTest):
 
     def test_u4_heads_without_end(self):
         self.check_bad(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 1200000 + b"\r\n\r\n",
-                       b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * 3000 + b"\r\n")
+                       b"HTTP/1.1 200 OK\r\n" + b"X-Many: 1\r\n" * 3000 + b"\r\n",
+                       b"HTTP/1.1 200 OK\r\n" + (b"X-Wide: " + b"a" * 2000 + b"\r\n") * 40
+                       + b"Content-Length: 0\r\n\r\n")
 
     def test_u5_redirects_are_passed_and_not_followed(self):
         sentinel = Worker()
@@ -104,13 +106,13 @@ class WorkerFaults(LiveTest):
         self.check_bad(response(b"x", b"999 Odd"), response(b"x", b"099 Odd"))
 
     def test_u7_hop_by_hop_fields_end_here(self):
-        fields = (b"Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
-                  b"X-End: a\r\nX-End: b\r\nX-Empty:\r\nTrailer: X-T\r\n")
+        fields = (b"Connection: X-Hop, keep-alive ,x-next\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
+                  b"X-End: a\r\nX-End: b\r\nX-Empty:\r\nTrailer: X-T\r\nX-Next: 1\r\n"
+                  b"Upgrade: h2c\r\n")
         proxy = self.start(lambda connection, request: response(fields=fields))
         answer = proxy.post()
-        self.assertEqual(answer.values(b"x-hop"), [])
-        self.assertEqual(answer.values(b"keep-alive"), [])
-        self.assertEqual(answer.values(b"trailer"), [])
+        for name in (b"x-hop", b"x-next", b"keep-alive", b"trailer", b"upgrade"):
+            self.assertEqual(answer.values(name), [], name)
         self.assertEqual(answer.values(b"connection"), [b"close"])  # ours: we asked for it
         self.assertEqual(answer.values(b"x-end"), [b"a", b"b"])
         self.assertIn(b"\r\nX-Empty: \r\n", answer.data)
@@ -192,6 +194,14 @@ class WorkerFaults(LiveTest):
         self.assertIn(answer.status, (500, 504))
         self.assertLess(time.monotonic() - begun, 30)
         self.assertLessEqual(sum(self.sent()), 2)
+
+    def test_u11_a_retry_that_hangs_ends_by_the_deadline_of_all(self):
+        proxy = self.start(lambda connection, request: response(b"{}", b"500 Broken"),
+                           lambda connection, request: self.workers[1].wait_for_hang_up(connection),
+                           options=("--request-timeout-secs", "1"))
+        self.assertEqual(proxy.post().status, 500)  # what the client would have got of the first
+        wait_until(self.workers[1].left.is_set, "the worker to be let go")
+        self.assertEqual([row[2] for row in self.outcomes()], ["http_500", "timeout"])
 
     def test_u12_a_head_then_a_hang(self):
         def script(connection, request):

@@ -169,6 +169,30 @@ static void a_rate_makes_wait_and_says_when(void)
     sgl_gate_destroy(gate);
 }
 
+/* A token that has come while nobody looked belongs to the one who waited for it, whatever the
+ * priority of the one who finds it. */
+static void who_waited_comes_before_who_asks(void)
+{
+    struct wakes wakes = {{0}};
+    struct sgl_gate *gate =
+        make(&(struct sgl_gate_options){.admission = {.concurrency_max = -1,
+                                                      .queue_max = 4,
+                                                      .timeout_ns = 10 * SECOND,
+                                                      .rate = sgl_token_rate(1, 1)}},
+             &wakes);
+    struct sgl_gate_waiter waiters[3];
+
+    CU_ASSERT_EQUAL(sgl_gate_ask(gate, &waiters[0], 0, 0, SGL_PRIORITY_LOW, NULL).verdict,
+                    SGL_ADMISSION_RUN);
+    CU_ASSERT_EQUAL(sgl_gate_ask(gate, &waiters[1], 0, 0, SGL_PRIORITY_LOW, NULL).verdict,
+                    SGL_ADMISSION_WAIT);
+    CU_ASSERT_EQUAL(sgl_gate_ask(gate, &waiters[2], 0, SECOND, SGL_PRIORITY_HIGH, NULL).verdict,
+                    SGL_ADMISSION_WAIT);
+    CU_ASSERT_PTR_EQUAL(sgl_gate_woken(gate, 0), &waiters[1]);
+    CU_ASSERT_PTR_NULL(sgl_gate_woken(gate, 0));
+    sgl_gate_destroy(gate);
+}
+
 /* Asks and leaves again. */
 static enum sgl_admission_verdict pass(struct sgl_gate *gate, int64_t now_ns, const char *tenant)
 {
@@ -230,6 +254,7 @@ static void made_up_tenants_gain_nothing(void)
 SGL_SUITE(admission_gate) = {
     {"of those who ask, wait and leave, nobody is lost or counted twice", nobody_is_lost},
     {"a higher priority is let in first", the_higher_priority_first},
+    {"who waited comes before who asks", who_waited_comes_before_who_asks},
     {"a rate makes wait, and says when to ask again", a_rate_makes_wait_and_says_when},
     {"a tenant that is over its rate takes nothing from others",
      tenants_do_not_take_from_each_other},

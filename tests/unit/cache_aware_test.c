@@ -149,6 +149,16 @@ static void the_relative_threshold_must_hold_too(void)
     tear_down(&fixture);
 }
 
+/* Tokens. */
+static int64_t remembered_for(const struct fixture *fixture, uint32_t worker)
+{
+    struct sgl_candidate seen;
+    struct sgl_policy_memory memory;
+
+    sgl_router_look(fixture->router, worker, fixture->now_ns, &seen, &memory);
+    return memory.tree_units;
+}
+
 static void what_a_removed_worker_had_is_forgotten(void)
 {
     struct fixture fixture;
@@ -160,7 +170,9 @@ static void what_a_removed_worker_had_is_forgotten(void)
     set_health(&fixture, 0, true);
     CU_ASSERT_EQUAL(route(&fixture, 1, 10, 10, NULL), 0);
     CU_ASSERT_EQUAL(fixture.rows[0].matched_fraction, 1);
+    CU_ASSERT_EQUAL(remembered_for(&fixture, 0), 100);
     feed(&fixture, (struct sgl_input){.kind = SGL_INPUT_REMOVE_WORKER, .worker = 0});
+    CU_ASSERT_EQUAL(remembered_for(&fixture, 0), 0);
     feed(&fixture, (struct sgl_input){.kind = SGL_INPUT_ADD_WORKER, .added = {.url = "http://0"}});
     route(&fixture, 1, 10, 10, NULL);
     CU_ASSERT_EQUAL(fixture.decision.worker, 1);

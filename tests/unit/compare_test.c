@@ -176,6 +176,34 @@ static void itself_and_worse(void)
     trial_release(&trial);
 }
 
+/* Two per mille more in every pair, more or less: there for sure, and equal within five percent. */
+static void a_small_difference_is_equality(void)
+{
+    enum { RUNS = 8 };
+    static struct sgl_run runs[2][RUNS];
+    const int figure = sgl_figure_of(SGL_METRIC_E2E, SGL_STATISTIC_MEAN);
+    struct sgl_comparison comparison;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_comparison_init(&comparison, 2, 1, NULL), SGL_OK);
+    comparison.pairing = SGL_PAIRED_SEEDS;
+    comparison.margin = 0.05;
+    for (int arm = 0; arm < 2; arm++) {
+        for (int r = 0; r < RUNS; r++) {
+            for (int f = 0; f < SGL_FIGURE_COUNT; f++)
+                runs[arm][r].figures[f] = NAN;
+            runs[arm][r].figures[figure] = 100 + 10 * r + arm * (0.2 + 0.01 * (r % 3));
+        }
+        *sgl_comparison_arm(&comparison, 0, (uint32_t)arm) =
+            (struct sgl_arm){.label = "", .runs = runs[arm], .run_count = RUNS};
+    }
+    CU_ASSERT_EQUAL(sgl_comparison_compute(&comparison, NULL), SGL_OK);
+    const struct sgl_effect *effect = sgl_comparison_effect(&comparison, 0, 1, figure);
+    CU_ASSERT_EQUAL(effect->method, SGL_METHOD_PAIRED_T);
+    CU_ASSERT_TRUE(effect->low > 0 && effect->p_holm < SGL_COMPARE_LEVEL);
+    CU_ASSERT_EQUAL(effect->verdict, SGL_VERDICT_EQUAL);
+    sgl_comparison_release(&comparison);
+}
+
 /* Without resampling, policies without luck give every seed the same: the requests are the sample.
  */
 static void no_luck(void)
@@ -333,6 +361,7 @@ static void refused_gates(void)
 SGL_SUITE(compare) = {
     {"the result is the same whatever the number of threads", threads},
     {"a policy is equal to itself, a lopsided one is worse, and gates say so", itself_and_worse},
+    {"a difference that is sure and within the margin is equality", a_small_difference_is_equality},
     {"where seeds change nothing, the requests are the sample", no_luck},
     {"the load over time is the time spent", loads_add_up},
     {"the same warm-up is cut from every run", warm_up},

@@ -7,24 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEYS 200
+#define KEYS 240
 #define MANY 1000000
 
-/* Keys are dense small numbers and multiples of a large power of two, which collide in bad hashes.
- */
+/* Requests are dense small numbers and multiples of a large power of two, which collide in bad
+ * hashes; each is out in two attempts and in every pool. */
 static int64_t key_of(uint32_t i)
 {
-    return i % 2 == 0 ? (int64_t)i : (int64_t)i << 32;
+    const uint32_t request = i / (2 * SGL_POOL_COUNT);
+
+    return request % 2 == 0 ? (int64_t)request : (int64_t)request << 32;
 }
 
 static uint32_t attempt_of(uint32_t i)
 {
-    return i % 5 == 0 ? SGL_ATTEMPT_MAX : i % 3;
+    return i % 2 == 0 ? 0 : SGL_ATTEMPT_MAX;
 }
 
 static enum sgl_pool pool_of(uint32_t i)
 {
-    return (enum sgl_pool)(i % SGL_POOL_COUNT);
+    return (enum sgl_pool)(i / 2 % SGL_POOL_COUNT);
 }
 
 /* Every field as large as it may be, or nearly. */

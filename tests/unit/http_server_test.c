@@ -342,6 +342,8 @@ static void limits(void)
     limits.body_max = 1000000;
     host_start(&host, &limits);
     repeated(&host, "GET /", "a", 65536, " HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 414 ");
+    repeated(&host, "GET /", "a", limits.target_max, " HTTP/1.1\r\n" HOST END, "HTTP/1.1 414 ");
+    repeated(&host, "GET /", "a", limits.target_max - 1, " HTTP/1.1\r\n" HOST END, "HTTP/1.1 200 ");
     repeated(&host, "GET / HTTP/1.1\r\n" HOST, "X-Many: 1\r\n", 200, "\r\n", "HTTP/1.1 431 ");
     repeated(&host, "GET / HTTP/1.1\r\n" HOST "X-Long: ", "a", 1000000, "\r\n\r\n",
              "HTTP/1.1 431 ");
@@ -350,6 +352,12 @@ static void limits(void)
              "5\r\nabcde\r\n", 400000, "0\r\n\r\n", "HTTP/1.1 413 ");
     repeated(&host, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END,
              "5\r\nabcde\r\n", 200000, "0\r\n\r\n", "HTTP/1.1 200 ");
+    repeated(&host, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END,
+             "5\r\nabcde\r\n", 200000, "1\r\na\r\n0\r\n\r\n", "HTTP/1.1 413 ");
+    repeated(&host, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n" END, "a", 1000000, "",
+             "HTTP/1.1 200 ");
+    repeated(&host, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000001\r\n" END, "a", 1000000, "",
+             "HTTP/1.1 413 ");
     repeated(&host, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "0\r\n",
              "X-Trailer: 1\r\n", 100, "\r\n", "HTTP/1.1 200 ");
     /* Pipelining: more is read ahead than is kept at once. */

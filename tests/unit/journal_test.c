@@ -3,7 +3,9 @@
 
 #include "core/absent.h"
 #include "support.h"
+#include "traces/log_store.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +74,18 @@ static void tell_route(struct sgl_journal *journal, uint64_t sequence, size_t id
     sgl_journal_push(journal);
 }
 
+/* Each gap begins right behind what is there, or behind another gap, and ends before what follows. */
+static void check_gaps(const char *path)
+{
+    CU_ASSERT_EQUAL(ask(path, "SELECT count(*) FROM gap g JOIN input i ON i.sequence >= g.sequence "
+                              "AND i.sequence < g.sequence + g.dropped"),
+                    0);
+    CU_ASSERT_EQUAL(ask(path, "SELECT count(*) FROM gap g WHERE NOT EXISTS (SELECT 1 FROM input i "
+                              "WHERE i.sequence = g.sequence - 1) AND NOT EXISTS (SELECT 1 FROM "
+                              "gap h WHERE h.sequence + h.dropped = g.sequence)"),
+                    0);
+}
+
 /* Many laps of a small ring. Whatever the writer's pace: each input is in the log, once, with its
  * own texts, or in a gap. */
 static void nothing_is_lost_in_silence(void)
@@ -99,6 +113,7 @@ static void nothing_is_lost_in_silence(void)
     CU_ASSERT_EQUAL(ask(path, "SELECT count(*) FROM decision WHERE decision_ns IS NULL OR "
                               "worker <> sequence % 2"),
                     0);
+    check_gaps(path);
 }
 
 /* A writer that keeps up loses nothing, however the ring is begun anew: small records and large
@@ -131,7 +146,7 @@ static void a_full_ring_is_told(void)
     struct sgl_journal *journal = open_journal(path, MEBIBYTE);
 
     for (int64_t i = 1; i <= count; i++)
-        tell_route(journal, (uint64_t)i, 60000);
+        tell_route(journal, (uint64_t)i, i % 2 == 1 ? 60000 : (size_t)(i * 7919 % 60000));
     const int64_t dropped = (int64_t)sgl_journal_dropped(journal);
     CU_ASSERT(dropped > 0);
     struct sgl_failure failure = {0};
@@ -139,15 +154,113 @@ static void a_full_ring_is_told(void)
         SGL_ASSERT_TEXT(failure.text, "");
     CU_ASSERT_EQUAL(ask(path, "SELECT count(*) FROM input"), count - dropped);
     CU_ASSERT_EQUAL(ask(path, "SELECT total(dropped) FROM gap"), dropped);
-    /* Each gap begins behind what is there, and ends before what follows. */
-    CU_ASSERT_EQUAL(ask(path, "SELECT count(*) FROM gap g JOIN input i ON i.sequence >= g.sequence "
-                              "AND i.sequence < g.sequence + g.dropped"),
+    CU_ASSERT_EQUAL(ask(path, "SELECT count(*) FROM request WHERE request_id <> 'request ' || "
+                              "request OR length(prefix_ids) <> 8 * iif(request % 2 == 1, 60000, "
+                              "request * 7919 % 60000)"),
                     0);
+    check_gaps(path);
+}
+
+/* A medium as slow as one likes: the writer waits in it for leave to put an input. */
+struct slow_store {
+    struct sgl_log_store store;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int64_t allowed; /* inputs up to this sequence may be put */
+    int64_t arrived; /* the input that is being put */
+    int64_t put_sum; /* of their sequences */
+    int64_t put_count;
+    int64_t gap_sequence;
+};
+
+static int slow_put(struct sgl_log_store *store, enum sgl_log_table table,
+                    const struct sgl_log_value *values, struct sgl_failure *failure)
+{
+    struct slow_store *self = (struct slow_store *)store;
+
+    (void)failure;
+    pthread_mutex_lock(&self->mutex);
+    if (table == SGL_LOG_INPUT) {
+        self->arrived = values[SGL_LOG_INPUT_SEQUENCE].integer;
+        pthread_cond_broadcast(&self->changed);
+        while (self->arrived > self->allowed)
+            pthread_cond_wait(&self->changed, &self->mutex);
+        self->put_sum += self->arrived;
+        self->put_count++;
+    } else if (table == SGL_LOG_GAP) {
+        self->gap_sequence = values[SGL_LOG_GAP_SEQUENCE].integer;
+    }
+    pthread_mutex_unlock(&self->mutex);
+    return SGL_OK;
+}
+
+static int slow_finish(struct sgl_log_store *store, struct sgl_failure *failure)
+{
+    (void)store;
+    (void)failure;
+    return SGL_OK;
+}
+
+static void slow_destroy(struct sgl_log_store *store)
+{
+    (void)store; /* the test has it */
+}
+
+static void allow(struct slow_store *store, int64_t allowed)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->allowed = allowed;
+    pthread_cond_broadcast(&store->changed);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+static void wait_for_arrival(struct slow_store *store, int64_t sequence)
+{
+    pthread_mutex_lock(&store->mutex);
+    while (store->arrived < sequence)
+        pthread_cond_wait(&store->changed, &store->mutex);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+/*
+ *     ring of 1 MiB   [ 1: 200 K | 2: 480 K | 3: 288 K | 80 K ]     1 is written, 2 is under way
+ *
+ * 4, of 224 K, would fit into what is free, but not in one piece.
+ */
+static void what_waits_is_not_overwritten(void)
+{
+    static const struct sgl_log_store_ops ops = {
+        .put = slow_put, .finish = slow_finish, .destroy = slow_destroy};
+    struct slow_store store = {.store = {.ops = &ops},
+                               .mutex = PTHREAD_MUTEX_INITIALIZER,
+                               .changed = PTHREAD_COND_INITIALIZER};
+    struct sgl_journal *journal = NULL;
+    struct sgl_log *log = NULL;
+    struct sgl_failure failure = {""};
+
+    CU_ASSERT_EQUAL_FATAL(
+        sgl_log_open_store(&log, &store.store, &(struct sgl_log_options){0}, &failure), SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(sgl_journal_create(&journal, log, MEBIBYTE, false, &failure), SGL_OK);
+    tell_route(journal, 1, 25000);
+    wait_for_arrival(&store, 1);
+    tell_route(journal, 2, 60000);
+    tell_route(journal, 3, 36000);
+    CU_ASSERT_EQUAL(sgl_journal_dropped(journal), 0);
+    allow(&store, 1);
+    wait_for_arrival(&store, 2);
+    tell_route(journal, 4, 28000);
+    CU_ASSERT_EQUAL(sgl_journal_dropped(journal), 1);
+    allow(&store, INT64_MAX);
+    CU_ASSERT_EQUAL(sgl_journal_close(journal, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(store.put_count, 3);
+    CU_ASSERT_EQUAL(store.put_sum, 1 + 2 + 3);
+    CU_ASSERT_EQUAL(store.gap_sequence, 4);
 }
 
 SGL_SUITE(journal) = {
     {"an input is in the log once, or in a gap", nothing_is_lost_in_silence},
     {"nothing is lost when there is time to write it", nothing_is_lost_when_there_is_time},
     {"a full ring is told", a_full_ring_is_told},
+    {"what waits to be written is not overwritten", what_waits_is_not_overwritten},
     CU_TEST_INFO_NULL,
 };

@@ -30,13 +30,16 @@ static const struct {
     int64_t output_tokens;
 } samples[] = {{0, 1, 100}, {0.5, 2, 200}, {1, 4, 300}, {3, 7, 100}, {6, 9, 50}, {8, 10, 60}};
 
-/* The policy alone, with observations fed to it directly. */
+#define WORKERS 4
+
+/* The policy alone, with observations fed to it directly. The last worker is no candidate, unless a
+ * test says so. */
 struct fixture {
     struct sgl_policy_spec spec;
     uint64_t state[4096];
-    struct sgl_worker workers[3];
-    uint32_t outstanding[3];
-    uint32_t candidates[3];
+    struct sgl_worker workers[WORKERS];
+    uint32_t outstanding[WORKERS];
+    uint32_t candidates[WORKERS];
     struct sgl_fleet fleet;
     struct sgl_view view;
 };
@@ -45,15 +48,16 @@ static void set_up(struct fixture *fixture, const char *text)
 {
     memset(fixture, 0, sizeof *fixture);
     fixture->spec = sgl_world_policy(text);
-    CU_ASSERT_TRUE_FATAL(sgl_policy_state_size(&fixture->spec, 3) <= sizeof fixture->state);
+    CU_ASSERT_TRUE_FATAL(sgl_policy_state_size(&fixture->spec, WORKERS) <= sizeof fixture->state);
     fixture->spec.ops->create(fixture->state,
-                              &(struct sgl_policy_setup){&fixture->spec.parameters, 3, NULL});
-    for (uint32_t w = 0; w < 3; w++)
+                              &(struct sgl_policy_setup){&fixture->spec.parameters, WORKERS, NULL});
+    for (uint32_t w = 0; w < WORKERS; w++)
         fixture->candidates[w] = w;
     fixture->fleet = (struct sgl_fleet){
-        .worker_count = 3, .workers = fixture->workers, .outstanding = fixture->outstanding};
-    fixture->view = (struct sgl_view){
-        .fleet = &fixture->fleet, .candidates = fixture->candidates, .candidate_count = 3};
+        .worker_count = WORKERS, .workers = fixture->workers, .outstanding = fixture->outstanding};
+    fixture->view = (struct sgl_view){.fleet = &fixture->fleet,
+                                      .candidates = fixture->candidates,
+                                      .candidate_count = WORKERS - 1};
 }
 
 static void observe(struct fixture *fixture, uint32_t worker, double sent_s, double finish_s,
@@ -80,7 +84,7 @@ static void observe_samples(struct fixture *fixture, uint32_t worker, size_t fir
 
 static struct sgl_candidate row_of(const struct fixture *fixture, uint32_t worker)
 {
-    struct sgl_candidate rows[3] = {{.worker = worker}};
+    struct sgl_candidate rows[WORKERS] = {{.worker = worker}};
 
     fixture->spec.ops->explain(fixture->state, &fixture->view, worker, 1, rows);
     return rows[0];
@@ -226,6 +230,29 @@ static void normalizing_compares_z_scores(void)
     sgl_policy_release(&fixture.spec);
 }
 
+/* Throughput gradients g, g and 4 g with g = -100/3: mean 2 g, deviation sqrt(2) |g|, z-scores
+ * 1/sqrt(2), 1/sqrt(2) and -sqrt(2). The fourth worker takes the one in the middle, not the mean. */
+static void a_worker_without_gradients_takes_the_median(void)
+{
+    static const int64_t times[] = {1, 1, 4};
+    struct fixture fixture;
+
+    set_up(&fixture, "marginal_utility:min_history=4,normalize=on");
+    fixture.view.candidate_count = WORKERS;
+    fixture.outstanding[3] = 9;
+    for (uint32_t w = 0; w < 3; w++)
+        for (size_t i = 0; i < 4; i++)
+            observe(&fixture, w, samples[i].sent_s, samples[i].finish_s,
+                    times[w] * samples[i].output_tokens, true);
+    ASSERT_12_DIGITS(row_of(&fixture, 0).score, 0.6 / sqrt(2));
+    ASSERT_12_DIGITS(row_of(&fixture, 2).score, -0.6 * sqrt(2));
+    ASSERT_12_DIGITS(row_of(&fixture, 3).score, 0.6 / sqrt(2));
+    fixture.view.candidates += 2;
+    fixture.view.candidate_count = 2;
+    CU_ASSERT_EQUAL(choose(&fixture).reason, SGL_REASON_TIE); /* of one alone it is itself */
+    sgl_policy_release(&fixture.spec);
+}
+
 SGL_SUITE(marginal_utility) = {
     {"a case worked out by hand comes out to 12 digits", the_hand_computed_case},
     {"without history there is no gradient, not a gradient of 0",
@@ -235,5 +262,7 @@ SGL_SUITE(marginal_utility) = {
     {"throughput can be read per request", throughput_can_be_read_per_request},
     {"a horizon scores the level ahead", a_horizon_scores_the_level_ahead},
     {"normalizing compares z-scores", normalizing_compares_z_scores},
+    {"a worker without gradients takes the median of the others",
+     a_worker_without_gradients_takes_the_median},
     CU_TEST_INFO_NULL,
 };

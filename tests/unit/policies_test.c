@@ -374,10 +374,60 @@ static void power_of_two_falls_back_to_outstanding_per_pair(void)
     CU_ASSERT_EQUAL(choice_in(&scene, "power_of_two:base=queue", &reason), 1);
     scene.workers[1].queue_length = SGL_ABSENT;
     CU_ASSERT_EQUAL(choice_in(&scene, "power_of_two:base=queue", &reason), 0);
+    CU_ASSERT_EQUAL(reason, SGL_REASON_SAMPLED_PAIR);
+    scene.outstanding[0] = 4; /* it is the other one that lacks the signal: the same */
+    CU_ASSERT_EQUAL(choice_in(&scene, "power_of_two:base=queue", &reason), 1);
+    CU_ASSERT_EQUAL(reason, SGL_REASON_SAMPLED_PAIR);
     scene.workers[0].token_usage = 0.9;
     scene.workers[1].token_usage = 0.1;
     CU_ASSERT_EQUAL(choice_in(&scene, "power_of_two:base=token_usage", &reason), 1);
     CU_ASSERT_EQUAL(reason, SGL_REASON_SAMPLED_PAIR);
+}
+
+/* Workers 1 and 2 are equally good. */
+static void the_first_of_equals_wins(void)
+{
+    struct scene scene;
+    enum sgl_reason reason;
+
+    set_scene(&scene);
+    report(&scene, 0, 3, 3);
+    report(&scene, 1, 1, 2);
+    report(&scene, 2, 1, 2);
+    scene.outstanding[0] = 3;
+    scene.outstanding[1] = 2;
+    scene.outstanding[2] = 2;
+    CU_ASSERT_EQUAL(choice_in(&scene, "least_outstanding:ties=first", &reason), 1);
+    CU_ASSERT_EQUAL(reason, SGL_REASON_TIE);
+    CU_ASSERT_EQUAL(choice_in(&scene, "shortest_queue:ties=first", &reason), 1);
+    CU_ASSERT_EQUAL(reason, SGL_REASON_TIE);
+    CU_ASSERT_EQUAL(choice_in(&scene, "marginal_utility:window_size=2,min_history=2", &reason), 1);
+    CU_ASSERT_EQUAL(reason, SGL_REASON_TIE);
+}
+
+/* Worker 1 is away; then worker 0 is used though the turn was another's. */
+static void turns_follow_the_worker_used(void)
+{
+    static const uint32_t some[] = {0, 2};
+    static const uint32_t expected[] = {0, 2, 0, 2, 0};
+    struct sgl_policy_spec spec = sgl_world_policy("round_robin");
+    struct scene scene;
+    uint64_t state[8] = {0};
+
+    CU_ASSERT_TRUE_FATAL(sgl_policy_state_size(&spec, 3) <= sizeof state);
+    set_scene(&scene);
+    scene.view.candidates = some;
+    scene.view.candidate_count = 2;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        const uint32_t worker = spec.ops->decide(state, &scene.view).worker;
+        CU_ASSERT_EQUAL(worker, expected[i]);
+        CU_ASSERT_EQUAL(spec.ops->assign(state, &scene.view, worker), SGL_OK);
+    }
+    scene.view.candidates = scene.candidates;
+    scene.view.candidate_count = 3;
+    CU_ASSERT_EQUAL(spec.ops->assign(state, &scene.view, 0), SGL_OK);
+    CU_ASSERT_EQUAL(spec.ops->decide(state, &scene.view).worker, 1);
+    sgl_policy_release(&spec);
 }
 
 SGL_SUITE(policies) = {
@@ -390,5 +440,7 @@ SGL_SUITE(policies) = {
     {"shortest_queue corrects what it was told", shortest_queue_corrects_what_it_was_told},
     {"power_of_two falls back to outstanding per pair",
      power_of_two_falls_back_to_outstanding_per_pair},
+    {"with ties=first the first of equals wins", the_first_of_equals_wins},
+    {"turns follow the worker that was used", turns_follow_the_worker_used},
     CU_TEST_INFO_NULL,
 };

@@ -3,6 +3,7 @@
 #include "support.h"
 #include "world.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -353,11 +354,17 @@ static void nothing_is_learned_from_a_cancelled_request(void)
 {
     struct fixture fixture;
 
+    struct sgl_input input = {
+        .kind = SGL_INPUT_CANCEL, .now_ns = 2, .outcome = sgl_outcome_absent()};
+
     set_up(&fixture, "marginal_utility");
     CU_ASSERT_EQUAL(route(&fixture, 0, 0), SGL_OK);
-    CU_ASSERT_EQUAL(finish(&fixture, SGL_INPUT_CANCEL, 2, 0), SGL_OK);
+    input.outcome.success = true; /* as far as it went */
+    input.outcome.output_tokens = 9;
+    CU_ASSERT_EQUAL(feed(&fixture, input), SGL_OK);
     CU_ASSERT_EQUAL(fixture.record.after.window_size, 0);
     CU_ASSERT_TRUE(isnan(fixture.record.after.avg_latency_s));
+    CU_ASSERT_EQUAL(fixture.record.after.outstanding, 0); /* but it is no longer there */
     tear_down(&fixture);
 }
 
@@ -454,6 +461,51 @@ static void a_flight_is_known_by_its_number(void)
     tear_down(&fixture);
 }
 
+/* Who is drawn for an attempt of a request in a pool of sixteen. */
+static uint32_t drawn_for(struct sgl_router *router, int64_t number, uint32_t attempt,
+                          enum sgl_pool pool)
+{
+    const struct sgl_request request = {.request = number};
+    const struct sgl_input input = {.kind = SGL_INPUT_ROUTE,
+                                    .pool = pool,
+                                    .request = number,
+                                    .attempt = attempt,
+                                    .route = {.request = &request}};
+    struct sgl_result result;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_router_feed(router, &input, &result, NULL), SGL_OK);
+    return result.actions[0].decision.worker % 16;
+}
+
+static void attempts_and_pools_have_luck_of_their_own(void)
+{
+    struct sgl_policy_spec policy = sgl_world_policy("random");
+    const struct sgl_router_options options = {.policy = {NULL, &policy, &policy}};
+    struct sgl_router *router;
+    char url[16];
+    uint32_t same_attempts = 0;
+    uint32_t same_pools = 0;
+
+    CU_ASSERT_EQUAL_FATAL(sgl_router_create(&router, &options, NULL), SGL_OK);
+    for (int w = 0; w < 32; w++) {
+        snprintf(url, sizeof url, "http://%d", w);
+        const struct sgl_input input = {.kind = SGL_INPUT_ADD_WORKER,
+                                        .pool = w < 16 ? SGL_POOL_PREFILL : SGL_POOL_DECODE,
+                                        .added = {.url = url}};
+        CU_ASSERT_EQUAL_FATAL(sgl_router_feed(router, &input, NULL, NULL), SGL_OK);
+    }
+    for (int64_t number = 0; number < 400; number++) {
+        const uint32_t first = drawn_for(router, number, 0, SGL_POOL_PREFILL);
+        same_attempts += first == drawn_for(router, number, 1, SGL_POOL_PREFILL);
+        same_pools += first == drawn_for(router, number, 0, SGL_POOL_DECODE);
+    }
+    /* One in sixteen by chance: 25, with a deviation of 4.8. */
+    CU_ASSERT_TRUE(same_attempts > 5 && same_attempts < 50);
+    CU_ASSERT_TRUE(same_pools > 5 && same_pools < 50);
+    sgl_router_destroy(router);
+    sgl_policy_release(&policy);
+}
+
 SGL_SUITE(router) = {
     {"a flight is known by its number", a_flight_is_known_by_its_number},
     {"impossible inputs are refused and change nothing", impossible_inputs_are_refused},
@@ -469,6 +521,7 @@ SGL_SUITE(router) = {
     {"an answer of a removed worker still counts back",
      an_answer_of_a_removed_worker_still_counts_back},
     {"nothing is learned from a cancelled request", nothing_is_learned_from_a_cancelled_request},
+    {"attempts and pools have luck of their own", attempts_and_pools_have_luck_of_their_own},
     {"the worker limit holds for all ever added", the_worker_limit_holds_for_all_ever_added},
     {"without memory it fails cleanly at every call",
      without_memory_it_fails_cleanly_at_every_call},

@@ -92,6 +92,33 @@ static double wait_noisily(int i)
     return sgl_rng_exponential(&rng, 3);
 }
 
+static double wait_a_little_longer(int i)
+{
+    return 100 + i / 1000.0;
+}
+
+/* A few long waits among short ones. */
+static double wait_in_bursts(int i)
+{
+    struct sgl_rng rng = sgl_rng_stream(58, SGL_PURPOSE_LENGTH, 0, i, 0);
+
+    return sgl_rng_below(&rng, 12) == 0 ? sgl_rng_exponential(&rng, 60) : 0;
+}
+
+/* What grows for sure, but by little, is no saturation; nor is what may have grown by chance. */
+static void a_slope_must_be_steep_and_sure(void)
+{
+    struct sgl_saturation_verdict verdict = verdict_on(10000, wait_a_little_longer);
+
+    CU_ASSERT_TRUE(verdict.p_value < 0.01);
+    CU_ASSERT_TRUE(verdict.growth > 1 && verdict.growth < 0.25 * verdict.mean_waiting);
+    CU_ASSERT_FALSE(verdict.is_saturated);
+    verdict = verdict_on(400, wait_in_bursts);
+    CU_ASSERT_TRUE(verdict.p_value > 0.01);
+    CU_ASSERT_TRUE(verdict.growth > 1 && verdict.growth > 0.25 * verdict.mean_waiting);
+    CU_ASSERT_FALSE(verdict.is_saturated);
+}
+
 static void a_growing_queue_is_called_saturated(void)
 {
     /* From 5,000 s to 10,000 s a constant 3 wait: one a second, 3 s each. */
@@ -201,11 +228,13 @@ static void figures_of_a_small_run(void)
     struct sgl_objectives objectives;
     struct sgl_failure failure;
     const struct sgl_input worker = {.kind = SGL_INPUT_ADD_WORKER, .added = {.url = "w"}};
+    const struct sgl_input idle = {.kind = SGL_INPUT_ADD_WORKER, .added = {.url = "idle"}};
 
     CU_ASSERT_EQUAL(sgl_objectives_parse(&objectives, "ttft:1s,tpot:100ms", &failure), SGL_OK);
     CU_ASSERT_EQUAL_FATAL(sgl_summary_create(&summary, &objectives, &failure), SGL_OK);
     struct sgl_sink *sink = sgl_summary_sink(summary);
     sink->ops->input(sink, 1, &worker);
+    sink->ops->input(sink, 1, &idle);
 
     struct sgl_outcome outcome = sgl_outcome_absent();
     outcome.success = true;
@@ -241,11 +270,36 @@ static void figures_of_a_small_run(void)
     CU_ASSERT_DOUBLE_EQUAL(result.metrics[SGL_METRIC_E2E].mean, 5e9 / 3, 1e-3);
     CU_ASSERT_EQUAL(result.good, 2);
     CU_ASSERT_EQUAL(result.goodput_per_s, 0.5);
-    CU_ASSERT_EQUAL(result.jain_index, 1);
+    CU_ASSERT_EQUAL(result.jain_index, 0.5); /* one of two has it all */
     CU_ASSERT_EQUAL(result.propensity_min, 0.25);
     CU_ASSERT_EQUAL(result.propensity_max, 0.5);
     CU_ASSERT_EQUAL(result.reasons[SGL_REASON_UNIFORM], 4);
     CU_ASSERT_TRUE(isnan(result.cache_hit_rate) && isnan(result.cache_hit_rate_predicted));
+    sgl_summary_destroy(summary);
+}
+
+/* What was measured of one request says nothing of another. */
+static void unmeasured_meets_no_objective(void)
+{
+    struct sgl_summary *summary;
+    struct sgl_summary_result result;
+    struct sgl_objectives objectives;
+    struct sgl_failure failure;
+    const struct sgl_input worker = {.kind = SGL_INPUT_ADD_WORKER, .added = {.url = "w"}};
+
+    CU_ASSERT_EQUAL(sgl_objectives_parse(&objectives, "ttft:1s", &failure), SGL_OK);
+    CU_ASSERT_EQUAL_FATAL(sgl_summary_create(&summary, &objectives, &failure), SGL_OK);
+    struct sgl_sink *sink = sgl_summary_sink(summary);
+    sink->ops->input(sink, 1, &worker);
+    struct sgl_outcome outcome = sgl_outcome_absent();
+    outcome.success = true;
+    outcome.e2e_ns = 2 * SECOND;
+    tell(sink, 0, 0, outcome);
+    outcome.ttft_ns = SECOND / 2;
+    tell(sink, 1, 0, outcome);
+    CU_ASSERT_EQUAL_FATAL(sgl_summary_finish(summary, &result, &failure), SGL_OK);
+    CU_ASSERT_EQUAL(result.succeeded, 2);
+    CU_ASSERT_EQUAL(result.good, 1);
     sgl_summary_destroy(summary);
 }
 
@@ -442,10 +496,12 @@ SGL_SUITE(summary) = {
     {"sorting agrees with the library's", sorting_agrees_with_the_library},
     {"quantiles are type 7", quantiles_are_type_7},
     {"a growing queue is called saturated", a_growing_queue_is_called_saturated},
+    {"a slope must be steep and sure to be saturation", a_slope_must_be_steep_and_sure},
     {"too little to tell is said", too_little_to_tell_is_said},
     {"merging bins loses no waiting", merging_bins_loses_no_waiting},
     {"objectives are read with units", objectives_are_read_with_units},
     {"the figures of a small run", figures_of_a_small_run},
+    {"an answer of which nothing was measured meets no objective", unmeasured_meets_no_objective},
     {"cache hits are a share of all prompt tokens, beside what the policy expected",
      cache_hits_beside_what_was_expected},
     {"only the last attempt of a request counts", only_the_last_attempt_of_a_request_counts},

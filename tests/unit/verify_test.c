@@ -355,6 +355,9 @@ static const struct tampering tamperings[] = {
     {"INSERT INTO decision(sequence, request, attempt, pool, policy, reason) VALUES(1, 0, 0,"
      " 'regular', 'random', 'no_worker')",
      "decision", NULL, "a row that no input brings about"},
+    {"INSERT INTO decision(sequence, request, attempt, pool, policy, reason) VALUES(999999, 0, 0,"
+     " 'regular', 'random', 'no_worker')",
+     "decision", NULL, "a row that no input brings about"},
     {"INSERT INTO candidate(sequence, worker) VALUES(999999, 0)", "candidate", NULL,
      "a row that no input brings about"},
     {"INSERT INTO outcome(sequence, request, attempt, pool, success) VALUES(999999, 0, 0,"
