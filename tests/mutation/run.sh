@@ -1,26 +1,94 @@
 #!/usr/bin/env bash
-# run.sh TREE [NAME...] - faults put into the batching engine on purpose: does a test notice each?
+# run.sh TREE [GROUP|NAME...] - faults put into the sources on purpose: does a test notice each?
 #
-# mutations.txt beside this script lists them. Each is a text that occurs once in one file, and what
-# takes its place. TREE is a copy of the sources, made and built here; for each mutation it is
-# changed, built, put to the suites below and changed back. A mutation is caught when a suite fails,
-# crashes or does not end. Names given run only these. Exit status 1: one was not caught.
+# GROUP.mutations beside this script list them; README.md says how. TREE is a copy of the sources,
+# made and built here; for each mutation it is changed, built, put to the tests that are to notice
+# and changed back. A mutation is caught when a test fails, crashes or does not end: one that is
+# skipped has noticed nothing. Groups and names given run only these.
 #
-# It takes a minute or two, so it is no part of the tests: ./dev mutate runs it.
+# Exit status 0: all were caught. 1: one was not, or does not apply or build any more. 2: usage.
+#
+# It takes minutes, so it is no part of the tests: ./dev mutate runs it.
 set -euo pipefail
+set -m # a test is a process group of its own: what it leaves behind is ended with it
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 root=$(cd -- "$here/../.." && pwd -P)
-suites=(sim_rules sim_queue simulation sim_engine sim_cache sim_leap)
-seconds=60 # for a suite, which takes one
+seconds=120 # for a test; the longest takes twenty
+skipped=77
 
 [ $# -ge 1 ] || {
-    printf 'usage: run.sh TREE [NAME...]\n' >&2
+    printf 'usage: run.sh TREE [GROUP|NAME...]\n' >&2
     exit 2
 }
 mkdir -p "$1"
 tree=$(cd -- "$1" && pwd -P)
 shift
+if [ -z "${SGLSIM_DATA:-}" ] && [ -d "$root/../shared/data" ]; then
+    SGLSIM_DATA=$(cd -- "$root/../shared/data" && pwd -P)
+    export SGLSIM_DATA
+fi
+
+# ---- the list ----
+
+names=() groups=() files=() olds=() news=() tests=()
+
+complain()
+{
+    printf 'mutate: %s\n' "$*" >&2
+    exit 1
+}
+
+# The text behind the mark that the line has to begin with.
+behind()
+{
+    case $3 in
+    "$2 "*) printf '%s' "${3#"$2" }" ;;
+    *) complain "$1: expected a line that begins with '$2': $3" ;;
+    esac
+}
+
+is_wanted()
+{
+    local wanted
+
+    [ ${#chosen[@]} -gt 0 ] || return 0
+    for wanted in "${chosen[@]}"; do
+        [ "$wanted" = "$1" ] || [ "$wanted" = "$2" ] || continue
+        return 0
+    done
+    return 1
+}
+
+read_group()
+{
+    local group=$1 usual='' name file old new own
+
+    while IFS= read -r name; do
+        case $name in
+        '' | '#'*) continue ;;
+        '= '*)
+            usual=${name#= }
+            continue
+            ;;
+        esac
+        IFS= read -r file
+        IFS= read -r old
+        IFS= read -r new
+        IFS= read -r own || own=''
+        old=$(behind "$name" - "$old")
+        new=$(behind "$name" + "$new")
+        [ -z "$own" ] || own=$(behind "$name" = "$own")
+        own=${own:-$usual}
+        [ -n "$own" ] || complain "$name: no test is to notice it"
+        known+=("$name")
+        is_wanted "$group" "$name" || continue
+        names+=("$name") groups+=("$group") files+=("$file")
+        olds+=("$old") news+=("$new") tests+=("$own")
+    done <"$here/$group.mutations"
+}
+
+# ---- the tree ----
 
 # Files that did not change keep their times, so that a second run builds little.
 copy_sources()
@@ -34,66 +102,108 @@ copy_sources()
         done
 }
 
+# Only what the tests run.
 build()
 {
-    cmake --build "$tree/build" --target unit >"$tree/build.log" 2>&1
+    local -a targets=()
+
+    [[ " $1" != *' unit.'* ]] || targets+=(unit)
+    [[ " $1" != *' live.'* ]] || targets+=(sglsim)
+    cmake --build "$tree/build" --target "${targets[@]}" >"$tree/build.log" 2>&1
 }
 
-# Says which suite noticed, if any did.
-put_to_the_suites()
+# run_test NAME: its exit status.
+run_test()
 {
-    local suite
+    local name=${1#*.} pid status=0
+    local file=$tree/source/tests/live/${name%%:*}_test.py
 
-    for suite in "${suites[@]}"; do
-        if ! timeout "$seconds" "$tree/build/bin/unit" "$suite" >"$tree/$suite.log" 2>&1; then
-            printf '%s' "$suite"
+    case $1 in
+    unit.*) set -- "$tree/build/bin/unit" "$name" ;;
+    live.*:*) set -- python3 -B "$file" "$tree/build/bin/sglsim" -k "${name#*:}" ;;
+    live.*) set -- python3 -B "$file" "$tree/build/bin/sglsim" ;;
+    *) complain "no test $1, expected unit.SUITE, live.FILE or live.FILE:PATTERN" ;;
+    esac
+    timeout --kill-after=5 "$seconds" "$@" >"$tree/test.log" 2>&1 </dev/null &
+    pid=$!
+    wait "$pid" || status=$?
+    kill -KILL -- "-$pid" 2>/dev/null || true
+    return "$status"
+}
+
+# The first of the tests that fails; nothing when none does.
+first_to_fail()
+{
+    local name status
+
+    for name in $1; do
+        status=0
+        run_test "$name" || status=$?
+        [ "$status" -ne "$skipped" ] || printf 'mutate: %s was skipped\n' "$name" >&2
+        if [ "$status" -ne 0 ] && [ "$status" -ne "$skipped" ]; then
+            printf '%s' "$name"
             return
         fi
     done
 }
 
+# ---- the work ----
+
+chosen=("$@") known=()
+for list in "$here"/*.mutations; do
+    group=${list##*/}
+    group=${group%.mutations}
+    known+=("$group")
+    read_group "$group"
+done
+for wanted in "${chosen[@]}"; do
+    [[ " ${known[*]} " == *" $wanted "* ]] || {
+        printf "mutate: no group or mutation '%s'\n" "$wanted" >&2
+        exit 2
+    }
+done
+
 copy_sources
-cmake -S "$tree/source" --preset dev -B "$tree/build" -DBUILD_TESTING=ON >"$tree/build.log" 2>&1
-build || {
+cmake -S "$tree/source" --preset dev -B "$tree/build" -DBUILD_TESTING=ON >"$tree/build.log" 2>&1 || {
     tail -n 20 "$tree/build.log" >&2
     exit 1
 }
-noticed=$(put_to_the_suites)
-[ -z "$noticed" ] || {
-    printf 'mutate: %s fails without a mutation\n' "$noticed" >&2
+
+# All of them apply, and no test fails of itself, before the first is tried.
+for i in "${!names[@]}"; do
+    text=$(<"$tree/source/${files[i]}")
+    rest=${text/"${olds[i]}"/}
+    if [ "$rest" = "$text" ] || [ "${rest/"${olds[i]}"/}" != "$rest" ]; then
+        complain "${names[i]}: expected once in ${files[i]}: ${olds[i]}"
+    fi
+done
+mapfile -t used < <(printf '%s\n' "${tests[@]}" | tr ' ' '\n' | sort -u)
+build "${used[*]}" || {
+    tail -n 20 "$tree/build.log" >&2
     exit 1
 }
+noticed=$(first_to_fail "${used[*]}")
+[ -z "$noticed" ] || {
+    tail -n 20 "$tree/test.log" >&2
+    complain "$noticed fails without a mutation"
+}
 
-total=0 missed=0
-while IFS= read -r name; do
-    case $name in '' | '#'*) continue ;; esac
-    IFS= read -r file
-    IFS= read -r old
-    IFS= read -r new
-    old=${old#- } new=${new#+ }
-    if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then
-        continue
-    fi
-    path=$tree/source/$file
+missed=0
+for i in "${!names[@]}"; do
+    path=$tree/source/${files[i]}
     text=$(<"$path")
-    rest=${text/"$old"/}
-    if [ "$rest" = "$text" ] || [ "${rest/"$old"/}" != "$rest" ]; then
-        printf 'mutate: %s: expected once in %s: %s\n' "$name" "$file" "$old" >&2
-        exit 1
-    fi
-    total=$((total + 1))
-    printf '%s\n' "${text/"$old"/"$new"}" >"$path"
-    if ! build; then
+    printf '%s\n' "${text/"${olds[i]}"/"${news[i]}"}" >"$path"
+    if ! build "${tests[i]}"; then
         result='does not build: not a mutation'
         missed=$((missed + 1))
-    elif noticed=$(put_to_the_suites) && [ -n "$noticed" ]; then
+    elif noticed=$(first_to_fail "${tests[i]}") && [ -n "$noticed" ]; then
         result="caught by $noticed"
     else
         result='NOT CAUGHT'
         missed=$((missed + 1))
     fi
-    cp -- "$root/$file" "$path"
-    printf '%-44s %s\n' "$name" "$result"
-done <"$here/mutations.txt"
-printf '%d mutations, %d not caught\n' "$total" "$missed"
-[ "$total" -gt 0 ] && [ "$missed" -eq 0 ]
+    cp -- "$root/${files[i]}" "$path"
+    printf '%-9s %-52s %s\n' "${groups[i]}" "${names[i]}" "$result"
+done
+printf '%d mutations, %d not caught\n' "${#names[@]}" "$missed"
+[ "$missed" -eq 0 ]
