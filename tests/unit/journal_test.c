@@ -74,7 +74,7 @@ static void tell_route(struct sgl_journal *journal, uint64_t sequence, size_t id
     sgl_journal_push(journal);
 }
 
-/* Each gap begins right behind what is there, or behind another gap, and ends before what follows. */
+/* Each gap begins right behind what is there, or another gap, and ends before what follows. */
 static void check_gaps(const char *path)
 {
     CU_ASSERT_EQUAL(ask(path, "SELECT count(*) FROM gap g JOIN input i ON i.sequence >= g.sequence "

@@ -231,7 +231,7 @@ static void normalizing_compares_z_scores(void)
 }
 
 /* Throughput gradients g, g and 4 g with g = -100/3: mean 2 g, deviation sqrt(2) |g|, z-scores
- * 1/sqrt(2), 1/sqrt(2) and -sqrt(2). The fourth worker takes the one in the middle, not the mean. */
+ * 1/sqrt(2), 1/sqrt(2) and -sqrt(2). The fourth worker takes the middle one, not the mean. */
 static void a_worker_without_gradients_takes_the_median(void)
 {
     static const int64_t times[] = {1, 1, 4};
