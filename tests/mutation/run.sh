@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # run.sh TREE [GROUP|NAME...] - faults put into the sources on purpose: does a test notice each?
+# run.sh --check              - do all of them apply to the sources as they are? Changes nothing.
 #
 # GROUP.mutations beside this script list them; README.md says how. TREE is a copy of the sources,
 # made and built here; for each mutation it is changed, built, put to the tests that are to notice
@@ -18,11 +19,10 @@ seconds=120 # for a test; the longest takes twenty
 skipped=77
 
 [ $# -ge 1 ] || {
-    printf 'usage: run.sh TREE [GROUP|NAME...]\n' >&2
+    printf 'usage: run.sh TREE [GROUP|NAME...] | run.sh --check\n' >&2
     exit 2
 }
-mkdir -p "$1"
-tree=$(cd -- "$1" && pwd -P)
+goal=$1
 shift
 if [ -z "${SGLSIM_DATA:-}" ] && [ -d "$root/../shared/data" ]; then
     SGLSIM_DATA=$(cd -- "$root/../shared/data" && pwd -P)
@@ -86,6 +86,21 @@ read_group()
         names+=("$name") groups+=("$group") files+=("$file")
         olds+=("$old") news+=("$new") tests+=("$own")
     done <"$here/$group.mutations"
+}
+
+# Does every text occur once?
+apply()
+{
+    local i text rest
+
+    for i in "${!names[@]}"; do
+        text=$(<"$root/${files[i]}")
+        rest=${text/"${olds[i]}"/}
+        if [ "$rest" = "$text" ] || [ "${rest/"${olds[i]}"/}" != "$rest" ]; then
+            complain "${names[i]}: expected once in ${files[i]}: ${olds[i]}" \
+                "(the code has changed: so must the fault in tests/mutation/${groups[i]}.mutations)"
+        fi
+    done
 }
 
 # ---- the tree ----
@@ -163,20 +178,21 @@ for wanted in "${chosen[@]}"; do
     }
 done
 
+apply
+if [ "$goal" = --check ]; then
+    printf '%d mutations apply\n' "${#names[@]}"
+    exit 0
+fi
+
+mkdir -p "$goal"
+tree=$(cd -- "$goal" && pwd -P)
 copy_sources
 cmake -S "$tree/source" --preset dev -B "$tree/build" -DBUILD_TESTING=ON >"$tree/build.log" 2>&1 || {
     tail -n 20 "$tree/build.log" >&2
     exit 1
 }
 
-# All of them apply, and no test fails of itself, before the first is tried.
-for i in "${!names[@]}"; do
-    text=$(<"$tree/source/${files[i]}")
-    rest=${text/"${olds[i]}"/}
-    if [ "$rest" = "$text" ] || [ "${rest/"${olds[i]}"/}" != "$rest" ]; then
-        complain "${names[i]}: expected once in ${files[i]}: ${olds[i]}"
-    fi
-done
+# No test fails of itself.
 mapfile -t used < <(printf '%s\n' "${tests[@]}" | tr ' ' '\n' | sort -u)
 build "${used[*]}" || {
     tail -n 20 "$tree/build.log" >&2
