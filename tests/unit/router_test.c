@@ -482,7 +482,7 @@ static void attempts_and_pools_have_luck_of_their_own(void)
     struct sgl_policy_spec policy = sgl_world_policy("random");
     const struct sgl_router_options options = {.policy = {NULL, &policy, &policy}};
     struct sgl_router *router;
-    char url[16];
+    char url[32];
     uint32_t same_attempts = 0;
     uint32_t same_pools = 0;
 
