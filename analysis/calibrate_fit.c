@@ -402,26 +402,21 @@ static int decompose(struct sgl_fit *fit, const struct jacobian halves[2],
 {
     const size_t n = problem->free_count;
     double inverse[SGL_FREE_MAX * SGL_FREE_MAX];
-    gsl_matrix *matrix = gsl_matrix_alloc(n, n);
-    gsl_matrix *vectors = gsl_matrix_alloc(n, n);
-    gsl_vector *values = gsl_vector_alloc(n);
+    double cells[2][SGL_FREE_MAX * SGL_FREE_MAX];
+    double roots[SGL_FREE_MAX];
+    gsl_matrix_view matrix = gsl_matrix_view_array(cells[0], n, n);
+    gsl_matrix_view vectors = gsl_matrix_view_array(cells[1], n, n);
+    gsl_vector_view values = gsl_vector_view_array(roots, n);
     gsl_eigen_symmv_workspace *work = gsl_eigen_symmv_alloc(n);
-    int status = SGL_OK;
 
-    if (matrix == NULL || vectors == NULL || values == NULL || work == NULL) {
-        status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    } else {
-        curve(halves, problem, matrix);
-        gsl_eigen_symmv(matrix, values, vectors, work);
-        invert(vectors, values, n, inverse, &fit->condition);
-        spread_errors(fit, halves, problem, inverse);
-    }
-    gsl_matrix_free(matrix);
-    gsl_matrix_free(vectors);
-    gsl_vector_free(values);
-    if (work != NULL)
-        gsl_eigen_symmv_free(work);
-    return status;
+    if (work == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    curve(halves, problem, &matrix.matrix);
+    gsl_eigen_symmv(&matrix.matrix, &values.vector, &vectors.matrix, work);
+    invert(&vectors.matrix, &values.vector, n, inverse, &fit->condition);
+    spread_errors(fit, halves, problem, inverse);
+    gsl_eigen_symmv_free(work);
+    return SGL_OK;
 }
 
 int sgl_calibration_certainty(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
