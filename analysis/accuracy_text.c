@@ -1,6 +1,7 @@
 #include "accuracy_text.h"
 
 #include "traces/json.h"
+#include "core/text.h"
 
 #include <math.h>
 
@@ -105,13 +106,13 @@ void sgl_accuracy_print(FILE *file, const struct sgl_accuracy *accuracy,
         fputc('\n', file);
     }
     if (accuracy->failed > 0)
-        fprintf(file, "\n%llu requests failed when recorded and are not scored\n",
-                (unsigned long long)accuracy->failed);
+        fprintf(file, "\nnot scored, for they failed when recorded: %llu request%s\n",
+                (unsigned long long)accuracy->failed, sgl_plural(accuracy->failed));
     if (accuracy->unserved > 0)
         fprintf(file,
-                "\n%llu requests were served when recorded and are refused by the simulated "
-                "worker: not scored\n",
-                (unsigned long long)accuracy->unserved);
+                "\nnot scored, for the simulated worker refuses what was served when recorded: "
+                "%llu request%s\n",
+                (unsigned long long)accuracy->unserved, sgl_plural(accuracy->unserved));
 }
 
 static json_t *real_or_null(double value)

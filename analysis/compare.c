@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define FIGURES SGL_FIGURE_COUNT
+#define GAP_TOLERANCE 1e-3
 
 const char *sgl_verdict_name(enum sgl_verdict verdict)
 {
@@ -64,6 +65,7 @@ void sgl_effect_fill(struct sgl_effect *effect, double estimate, double error, d
     const struct sgl_mean_test test = sgl_mean_test_of(estimate, error, freedom);
 
     effect->error = error;
+    effect->freedom = freedom;
     effect->p_value = test.p_value;
     effect->change = effect->is_ratio ? expm1(test.mean) + 0.0 : test.mean + 0.0;
     effect->low = effect->is_ratio ? expm1(test.low) + 0.0 : test.low + 0.0;
@@ -88,6 +90,7 @@ static struct sgl_effect unknown_effect(void)
         .p_value = unknown,
         .p_holm = unknown,
         .error = unknown,
+        .freedom = unknown,
         .equal_low = unknown,
         .equal_high = unknown,
         .equal_p = unknown,
@@ -132,6 +135,27 @@ static struct sgl_effect paired_effect(const struct sgl_arm *baseline, const str
     return effect;
 }
 
+/* Does the mean gap of an arm's answered requests stand for that of its run? Not where others, that
+ * failed or were cut, gave many tokens too; and a live log has no gaps at all. */
+static bool has_gaps_of_requests(const struct sgl_arm *arm)
+{
+    const double whole =
+        arm->recorded != NULL
+            ? arm->recorded->figures[sgl_figure_of(SGL_METRIC_ITL, SGL_STATISTIC_MEAN)]
+            : (double)NAN;
+    double ms = 0;
+    double gaps = 0;
+
+    for (uint32_t i = 0; i < arm->detail->request_count; i++) {
+        const struct sgl_request_detail *request = &arm->detail->requests[i];
+        if (request->gaps == 0)
+            continue;
+        ms += request->values[SGL_METRIC_TPOT] * (double)request->gaps;
+        gaps += (double)request->gaps;
+    }
+    return gaps > 0 && fabs(ms / gaps - whole) <= GAP_TOLERANCE * whole;
+}
+
 /* Where seeds gave no spread, or there is one run: the requests are the sample. A figure that is
  * the same in every pair stays exact. */
 static int resample_requests(struct sgl_comparison *comparison, uint32_t load, uint32_t arm,
@@ -160,13 +184,74 @@ static int resample_requests(struct sgl_comparison *comparison, uint32_t load, u
                               resampled, failure);
     if (status != SGL_OK)
         return status;
+    if (!has_gaps_of_requests(a) || !has_gaps_of_requests(b))
+        resampled[sgl_figure_of(SGL_METRIC_ITL, SGL_STATISTIC_MEAN)] = unknown_effect();
     for (int f = 0; f <= SGL_FIGURE_BEFORE_RATES; f++) {
         const bool is_open = effects[f].method == SGL_METHOD_NONE ||
                              (effects[f].method == SGL_METHOD_EXACT && effects[f].change != 0);
-        if (is_open && resampled[f].method == SGL_METHOD_BOOTSTRAP)
+        const bool is_of_requests = f < SGL_REQUEST_METRIC_COUNT * SGL_STATISTIC_COUNT;
+        if (!is_open)
+            continue;
+        if (resampled[f].method != SGL_METHOD_NONE) {
             effects[f] = resampled[f];
+        } else if (is_of_requests && effects[f].method == SGL_METHOD_EXACT) {
+            /* Of too few requests: the same in all runs, and yet not to be relied on. */
+            effects[f].method = SGL_METHOD_NONE;
+            effects[f].verdict = SGL_VERDICT_UNKNOWN;
+        }
     }
     return SGL_OK;
+}
+
+/* Two runs of which every request is the same in one metric, or in all. */
+struct sameness {
+    bool metric[SGL_REQUEST_METRIC_COUNT];
+    bool all;
+};
+
+static struct sameness sameness_of(const struct sgl_detail *a, const struct sgl_detail *b)
+{
+    struct sameness same = {.all = a->request_count == b->request_count};
+
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
+        same.metric[m] = same.all;
+    for (uint32_t i = 0; i < a->request_count && i < b->request_count; i++) {
+        const struct sgl_request_detail *left = &a->requests[i];
+        const struct sgl_request_detail *right = &b->requests[i];
+        const bool is_alike = left->arrival_ns == right->arrival_ns &&
+                              left->is_answered == right->is_answered &&
+                              left->success == right->success;
+        for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
+            same.metric[m] = same.metric[m] && is_alike &&
+                             (left->values[m] == right->values[m] ||
+                              (isnan(left->values[m]) && isnan(right->values[m])));
+    }
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
+        same.all = same.all && same.metric[m];
+    return same;
+}
+
+/* What cannot differ, for no request does, needs no test, however few there are. */
+static void settle_identical(const struct sgl_arm *a, const struct sgl_arm *b,
+                             struct sgl_effect *effects)
+{
+    if (a->run_count != 1 || b->run_count != 1 || a->detail == NULL || b->detail == NULL)
+        return;
+    const struct sameness same = sameness_of(a->detail, b->detail);
+    for (int f = 0; f < FIGURES; f++) {
+        const int metric = f / SGL_STATISTIC_COUNT;
+        const bool is_same = sgl_figure_is_latency(f) && metric < SGL_REQUEST_METRIC_COUNT
+                                 ? same.metric[metric]
+                                 : same.all;
+        if (!is_same || effects[f].change != 0)
+            continue;
+        effects[f].method = SGL_METHOD_EXACT;
+        effects[f].verdict = SGL_VERDICT_EQUAL;
+        effects[f].low = 0;
+        effects[f].high = 0;
+        effects[f].error = 0;
+        effects[f].p_value = (double)NAN;
+    }
 }
 
 /* `p` has a place per arm and figure. */
@@ -245,6 +330,8 @@ int sgl_comparison_compute(struct sgl_comparison *comparison, struct sgl_failure
             if (arm > 0)
                 status =
                     resample_requests(comparison, load, arm, comparison->effects + first, failure);
+            if (arm > 0)
+                settle_identical(baseline, own, comparison->effects + first);
         }
         adjust(comparison, load, values);
     }

@@ -12,9 +12,10 @@
  *     requests    one run each over the same requests: paired by request     block bootstrap
  *     separate    one run each over different requests: not paired           block bootstrap
  *
- * The bootstrap (stats_bootstrap.h, 1,000 replicates) gives a standard error of the log ratio, the
- * interval is normal. It is also used where all seeds gave the same: then nothing was drawn, and
- * the recorded requests themselves are the sample. Rates have no bootstrap.
+ * The bootstrap (stats_bootstrap.h, compare_bootstrap.h, 1,000 replicates) gives a standard error of
+ * the log ratio and its degrees of freedom. It is also used where all seeds gave the same: then
+ * nothing was drawn, and the recorded requests themselves are the sample. Rates have no bootstrap,
+ * nor have percentiles of itl, nor what has too few requests.
  *
  * A change is a ratio, in shares (0.05 = 5 % more), where all runs have the figure above 0; else it
  * is a difference in the figure's own unit, without a test of equivalence. Intervals are 95 % and
@@ -66,6 +67,7 @@ struct sgl_effect {
     double p_value;
     double p_holm;
     double error;     /* standard error of the log ratio or difference */
+    double freedom;   /* degrees of freedom of that */
     double equal_low; /* 90 % interval, as a share; NaN without a test of equivalence */
     double equal_high;
     double equal_p;

@@ -53,6 +53,9 @@ static bool grow_workers(struct sgl_detail *self)
     enum sgl_pool *pools = realloc(self->pools, capacity * sizeof *pools);
     if (pools != NULL)
         self->pools = pools;
+    uint64_t *decided = realloc(self->decided, capacity * sizeof *decided);
+    if (decided != NULL)
+        self->decided = decided;
     int64_t *outstanding = realloc(self->outstanding, capacity * sizeof *outstanding);
     if (outstanding != NULL)
         self->outstanding = outstanding;
@@ -63,7 +66,8 @@ static bool grow_workers(struct sgl_detail *self)
         realloc(self->moments, (size_t)capacity * BINS * sizeof *moments);
     if (moments != NULL)
         self->moments = moments;
-    if (urls == NULL || pools == NULL || outstanding == NULL || since_ns == NULL || moments == NULL)
+    if (urls == NULL || pools == NULL || decided == NULL || outstanding == NULL ||
+        since_ns == NULL || moments == NULL)
         return false;
     self->worker_capacity = capacity;
     return true;
@@ -83,6 +87,7 @@ static void add_worker(struct sgl_detail *self, const char *url, enum sgl_pool p
         self->is_out_of_memory = true;
         return;
     }
+    self->decided[w] = 0;
     self->outstanding[w] = 0;
     self->since_ns[w] = 0;
     for (size_t b = 0; b < BINS; b++)
@@ -198,6 +203,7 @@ static void hear_decision(struct sgl_sink *sink, const struct sgl_decision *deci
         return;
     settle(self, place->worker, decision->now_ns);
     self->outstanding[place->worker]++;
+    self->decided[place->worker]++;
 }
 
 static void hear_outcome(struct sgl_sink *sink, const struct sgl_outcome_record *record)
@@ -226,6 +232,8 @@ static void hear_outcome(struct sgl_sink *sink, const struct sgl_outcome_record 
     for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         if (m != SGL_METRIC_QUEUE_TIME || record->pool != SGL_POOL_DECODE)
             place->values[m] = sgl_metric_value((enum sgl_metric)m, outcome) / 1e6;
+    /* What has a tpot has a first token, and two of them. */
+    place->gaps = isnan(place->values[SGL_METRIC_TPOT]) ? 0 : outcome->output_tokens - 1;
     if (record->pool != SGL_POOL_DECODE)
         place->cached_tokens = outcome->cached_tokens;
     if (outcome->prompt_tokens != SGL_ABSENT)
@@ -263,6 +271,20 @@ int sgl_detail_finish(struct sgl_detail *self, struct sgl_failure *failure)
     return SGL_OK;
 }
 
+uint32_t sgl_detail_pool_size(const struct sgl_detail *detail, enum sgl_pool pool)
+{
+    uint32_t count = 0;
+
+    for (uint32_t w = 0; w < detail->worker_count; w++)
+        count += detail->pools[w] == pool;
+    return count;
+}
+
+const char *sgl_detail_pool_prefix(enum sgl_pool pool)
+{
+    return pool == SGL_POOL_PREFILL ? "prefill " : pool == SGL_POOL_DECODE ? "decode " : "";
+}
+
 void sgl_detail_destroy(struct sgl_detail *self)
 {
     if (self == NULL)
@@ -273,6 +295,7 @@ void sgl_detail_destroy(struct sgl_detail *self)
     free(self->pools);
     free(self->requests);
     free(self->moments);
+    free(self->decided);
     free(self->outstanding);
     free(self->since_ns);
     free(self);

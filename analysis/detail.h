@@ -30,6 +30,7 @@ struct sgl_request_detail {
     int64_t outstanding;   /* of the chosen worker before; SGL_ABSENT without a row */
     int64_t outstanding_least;
     double values[SGL_REQUEST_METRIC_COUNT]; /* ms; NaN */
+    int64_t gaps;                            /* between its tokens; 0 when nobody counted them */
     int64_t prompt_tokens;                   /* SGL_ABSENT when nobody counted, as the next */
     int64_t cached_tokens;
     bool is_answered;
@@ -61,6 +62,7 @@ struct sgl_detail {
     int64_t span_ns;
     int64_t bin_ns;
     struct sgl_worker_moment *moments; /* owned; worker * bins + bin */
+    uint64_t *decided;                 /* owned; by worker: decisions for it */
     int64_t *outstanding;              /* owned; by worker: now */
     int64_t *since_ns;                 /* owned; by worker: of that number */
 };
@@ -77,5 +79,11 @@ static inline const struct sgl_worker_moment *sgl_detail_moment(const struct sgl
 {
     return &detail->moments[(size_t)worker * SGL_DETAIL_BINS + (size_t)bin];
 }
+
+/* Workers of that pool. */
+uint32_t sgl_detail_pool_size(const struct sgl_detail *detail, enum sgl_pool pool);
+
+/* "" for regular workers, else the pool's name and a blank: "prefill ". */
+const char *sgl_detail_pool_prefix(enum sgl_pool pool);
 
 #endif

@@ -89,9 +89,8 @@ static struct judged judge_change(const struct sgl_gate *gate, const struct sgl_
     }
     if (effect->method == SGL_METHOD_NONE)
         return judged;
-    const double freedom =
-        effect->method == SGL_METHOD_BOOTSTRAP ? (double)INFINITY : effect->count - 1;
-    judged.bound = expm1(bound_of(log1p(effect->change), effect->error, freedom, gate->is_above));
+    judged.bound =
+        expm1(bound_of(log1p(effect->change), effect->error, effect->freedom, gate->is_above));
     return judged;
 }
 

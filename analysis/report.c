@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "analysis/report_format.h"
+#include "core/text.h"
 
 #include <assert.h>
 #include <math.h>
@@ -65,9 +66,9 @@ const char *sgl_report_population(const struct sgl_report *report, char *out, si
     case SGL_PAIRED_SEEDS:
         if (report->resamples)
             snprintf(out, size,
-                     "other stretches of time like this trace: each seed draws %u blocks of %s "
+                     "other stretches of time like this trace: each seed draws %u block%s of %s "
                      "from it, with replacement, and the luck of the policies",
-                     report->population->blocks,
+                     report->population->blocks, sgl_plural(report->population->blocks),
                      sgl_text_duration(report->population->block_ns, text, sizeof text));
         else
             snprintf(out, size,
@@ -91,6 +92,22 @@ const char *sgl_report_population(const struct sgl_report *report, char *out, si
         break;
     }
     return out;
+}
+
+bool sgl_report_note_few(struct sgl_report *report)
+{
+    const struct sgl_comparison *comparison = report->comparison;
+
+    for (uint32_t arm = 1; arm < comparison->arm_count; arm++)
+        for (int f = 0; f < SGL_METRIC_ITL * SGL_STATISTIC_COUNT; f++) {
+            const struct sgl_effect *effect = sgl_comparison_effect(comparison, 0, arm, f);
+            if (effect->method == SGL_METHOD_NONE && !isnan(effect->change) &&
+                sgl_comparison_arm(comparison, 0, arm)->detail != NULL)
+                return sgl_report_note(report,
+                                       "a change without interval is of too few requests: means, "
+                                       "p50 and p90 take 200 of each policy, p95 400, p99 2000");
+        }
+    return true;
 }
 
 /* "ttft p99 12.3 % lower (10.1 to 14.2 %)" */
@@ -121,6 +138,22 @@ static size_t say(char *out, size_t size, const struct sgl_effect *effect, int f
                             effect->verdict == SGL_VERDICT_BETTER ? "better" : "worse");
 }
 
+/* Why there is nothing to say. */
+static void say_nothing(char *out, size_t size, const struct sgl_comparison *comparison,
+                        uint32_t load, uint32_t arm)
+{
+    const double a = sgl_comparison_level(comparison, load, 0, SGL_FIGURE_FAILED_SHARE)->mean;
+    const double b = sgl_comparison_level(comparison, load, arm, SGL_FIGURE_FAILED_SHARE)->mean;
+
+    if (a == 1 && b == 1)
+        snprintf(out, size, "no request succeeded under either: nothing can be compared");
+    else if (a == 1 || b == 1)
+        snprintf(out, size, "no request succeeded under %c: its latencies cannot be compared",
+                 sgl_report_letter(a == 1 ? 0 : arm));
+    else
+        snprintf(out, size, "nothing was measured that could be compared");
+}
+
 const char *sgl_report_verdict(const struct sgl_report *report, uint32_t load, uint32_t arm,
                                char *out, size_t size)
 {
@@ -145,7 +178,7 @@ const char *sgl_report_verdict(const struct sgl_report *report, uint32_t load, u
             used += say(out + used, size - used, effect, headline[i]);
     }
     if (used == 0)
-        snprintf(out, size, "nothing was measured that could be compared");
+        say_nothing(out, size, report->comparison, load, arm);
     return out;
 }
 

@@ -83,6 +83,9 @@ sgl_report_writer sgl_report_json;
 sgl_report_writer sgl_report_html; /* html/page.h */
 
 /* The writer for that path, or NULL for an unknown suffix. */
+/* Says where a latency has no interval for want of requests. False: no memory. */
+bool sgl_report_note_few(struct sgl_report *report);
+
 sgl_report_writer *sgl_report_writer_of(const char *path);
 #define SGL_REPORT_SUFFIXES ".html, .json, .csv, .md, .txt"
 

@@ -1,6 +1,7 @@
 /* A comparison as Markdown, for a pull request or a notebook. */
 #include "analysis/report.h"
 #include "analysis/report_format.h"
+#include "core/text.h"
 
 #include <string.h>
 
@@ -60,10 +61,11 @@ int sgl_report_markdown(FILE *out, const struct sgl_report *report)
             print_table(out, report, load, arm);
     fprintf(out,
             "\nMean over runs ± half of the 95 %% interval; changes are geometric means of ratios; "
-            "intervals are not adjusted, p is, by Holm over %u tests. `=`: equal within %.3g %% "
+            "intervals are not adjusted, p is, by Holm over %u test%s. `=`: equal within %.3g %% "
             "(TOST). `~`: not shown; (needs N): runs that would show a change of %.3g %% with "
             "80 %% power. `!`: saturated.\n\n",
-            comparison->tests, 100 * comparison->margin, 100 * comparison->margin);
+            comparison->tests, sgl_plural(comparison->tests), 100 * comparison->margin,
+            100 * comparison->margin);
     for (uint32_t i = 0; i < report->note_count; i++)
         fprintf(out, "- note: %s\n", report->notes[i]);
     for (uint32_t i = 0; i < report->gate_count; i++)

@@ -1,6 +1,7 @@
 /* A comparison as an aligned table, readable at 100 columns. */
 #include "analysis/report.h"
 #include "analysis/report_format.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,7 +22,8 @@ static int columns_of(const char *text)
 
 static void print_right(FILE *out, const char *text, int width)
 {
-    fprintf(out, "%*s%s", width > columns_of(text) ? width - columns_of(text) : 0, "", text);
+    /* What is too wide for its column still stands apart. */
+    fprintf(out, "%*s%s", width > columns_of(text) ? width - columns_of(text) : 1, "", text);
 }
 
 static void print_arms(FILE *out, const struct sgl_report *report)
@@ -71,8 +73,8 @@ static void print_saturation(FILE *out, const struct sgl_comparison *comparison,
     if (known == 0)
         fprintf(out, "%c unknown (too few arrivals)", sgl_report_letter(arm));
     else
-        fprintf(out, "%c %s (%u of %u runs)", sgl_report_letter(arm), saturated > 0 ? "YES" : "no",
-                saturated, known);
+        fprintf(out, "%c %s (%u of %u run%s)", sgl_report_letter(arm), saturated > 0 ? "YES" : "no",
+                saturated, known, sgl_plural(known));
 }
 
 static void print_table(FILE *out, const struct sgl_report *report, uint32_t load, uint32_t arm)
@@ -110,13 +112,13 @@ static void print_legend(FILE *out, const struct sgl_report *report)
     snprintf(text, sizeof text,
              "n = %u run%s of each, %s; mean over runs ± half of the 95 %% interval; changes are "
              "geometric means of ratios; intervals 95 %%, not adjusted; p: %s, adjusted by Holm "
-             "over %u tests; ~ : not shown",
-             baseline->run_count, baseline->run_count == 1 ? "" : "s",
+             "over %u test%s; ~ : not shown",
+             baseline->run_count, sgl_plural(baseline->run_count),
              sgl_pairing_name(comparison->pairing),
              comparison->pairing == SGL_PAIRED_SEEDS || comparison->pairing == SGL_PAIRED_SWITCHBACK
                  ? "paired t, or block bootstrap where runs do not differ"
                  : "stationary block bootstrap, 1000 replicates",
-             comparison->tests);
+             comparison->tests, sgl_plural(comparison->tests));
     fputc('\n', out);
     sgl_text_print_wrapped(out, "method", text);
     snprintf(text, sizeof text,
@@ -142,7 +144,10 @@ static void print_gates(FILE *out, const struct sgl_report *report)
         const char *unit = gate->is_relative ? "%" : sgl_figure_unit(gate->figure);
         sgl_text_number(gate->value * scale, value, sizeof value);
         if (gate->outcome == SGL_GATE_UNKNOWN)
-            snprintf(text, sizeof text, "%s: cannot be judged, nothing measured it", gate->text);
+            snprintf(text, sizeof text, "%s: cannot be judged, nothing measured it%s", gate->text,
+                     gate->figure == SGL_FIGURE_GOODPUT && !sgl_objectives_any(&report->objectives)
+                         ? " (goodput is of objectives: give --slo)"
+                         : "");
         else
             snprintf(text, sizeof text, "%s: %s (%c at load %g: %s%s %s)%s", gate->text,
                      gate->outcome == SGL_GATE_FAILED ? "FAILED" : "passed",

@@ -1,4 +1,5 @@
 #include "summary_text.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -117,8 +118,9 @@ static void print_goodput(FILE *out, const struct sgl_summary_result *result)
     else if (isnan(result->goodput_per_s))
         fprintf(out, "none");
     else
-        fprintf(out, "%.3f requests/s: %llu of %llu requests (%.2f %%)", result->goodput_per_s,
+        fprintf(out, "%.3f requests/s: %llu of %llu request%s (%.2f %%)", result->goodput_per_s,
                 (unsigned long long)result->good, (unsigned long long)result->requests,
+                sgl_plural(result->requests),
                 100.0 * (double)result->good / (double)result->requests);
     fprintf(out, " meet ");
     for (int m = 0; m < SGL_METRIC_COUNT; m++) {

@@ -3,6 +3,7 @@
 
 #include "analysis/report_format.h"
 #include "core/version.h"
+#include "core/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,9 +90,7 @@ static void print_method(FILE *out, const struct sgl_sweep *sweep, const struct 
                  "mean over %u seeds ± half of the 95 %% Student interval; * best of its column: "
                  "its interval overlaps no other's, it is not saturated%s",
                  sweep->seed_count,
-                 marks->has_best || sweep->policy_count == 1
-                     ? ""
-                     : " (here: none)");
+                 marks->has_best || sweep->policy_count == 1 ? "" : " (here: none)");
     else
         snprintf(text, sizeof text,
                  "one seed: no intervals, so nothing is marked as best (--seeds 5)");
@@ -103,16 +102,16 @@ static void print_method(FILE *out, const struct sgl_sweep *sweep, const struct 
                                : "the luck of policies alone: the trace stays as it is");
     if (marks->saturated > 0) {
         snprintf(text, sizeof text,
-                 "! : saturated in some of its runs (%u runs in all): the queue kept growing, "
+                 "! : saturated in some of its runs (%u run%s in all): the queue kept growing, "
                  "figures hang on the length of the run",
-                 marks->saturated);
+                 marks->saturated, sgl_plural(marks->saturated));
         sgl_text_print_wrapped(out, "saturated", text);
     }
     if (marks->cut > 0) {
         snprintf(text, sizeof text,
-                 "%u runs were cut by --until with work left: their figures are of what was "
+                 "by --until with work left: %u run%s, with figures of what was "
                  "answered by then",
-                 marks->cut);
+                 marks->cut, sgl_plural(marks->cut));
         sgl_text_print_wrapped(out, "cut", text);
     }
 }

@@ -2,6 +2,7 @@
 
 #include "core/router.h"
 #include "core/version.h"
+#include "core/text.h"
 #include "traces/log_sink.h"
 #include "verify_compare.h"
 
@@ -158,8 +159,9 @@ static bool is_gap(struct verification *self)
         return false;
     self->report->status = SGL_VERIFY_INCOMPLETE;
     snprintf(self->report->text, sizeof self->report->text,
-             "verified up to sequence %" PRIu64 ", then a gap of %" PRId64 " inputs",
-             self->report->sequence, values[SGL_LOG_GAP_DROPPED].integer);
+             "verified up to sequence %" PRIu64 ", then a gap of %" PRId64 " input%s",
+             self->report->sequence, values[SGL_LOG_GAP_DROPPED].integer,
+             sgl_plural((uint64_t)values[SGL_LOG_GAP_DROPPED].integer));
     return true;
 }
 
@@ -371,10 +373,12 @@ int sgl_verify(const char *path, struct sgl_verify_report *report, struct sgl_fa
     report->outcome_count = self.comparer.row_counts[SGL_LOG_OUTCOME];
     if (status == SGL_OK && report->status == SGL_VERIFY_IDENTICAL)
         snprintf(report->text, sizeof report->text,
-                 "identical: %" PRIu64 " inputs, %" PRIu64 " decisions, %" PRIu64
-                 " candidates, %" PRIu64 " outcomes",
-                 report->input_count, report->decision_count, report->candidate_count,
-                 report->outcome_count);
+                 "identical: %" PRIu64 " input%s, %" PRIu64 " decision%s, %" PRIu64
+                 " candidate%s, %" PRIu64 " outcome%s",
+                 report->input_count, sgl_plural(report->input_count), report->decision_count,
+                 sgl_plural(report->decision_count), report->candidate_count,
+                 sgl_plural(report->candidate_count), report->outcome_count,
+                 sgl_plural(report->outcome_count));
     end(&self);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "calibrate.h"
 
 #include "analysis/accuracy_text.h"
+#include "core/text.h"
 #include "core/version.h"
 #include "traces/json.h"
 
@@ -54,8 +55,8 @@ static void print_step_errors(FILE *out, const struct sgl_calibrate_command *com
             fprintf(out, "%-8s %zu steps, MAPE %.2f %%, worst %+.1f %%\n",
                     sgl_calibrate_phase_name((enum sgl_step_phase)p), fit->count[p],
                     100 * fit->mape[p], 100 * fit->worst[p]);
-    fprintf(out, "condition %.3g, %zu rows left out (%s)\n", fit->condition,
-            command->steps.skipped_count,
+    fprintf(out, "condition %.3g, %zu row%s left out (%s)\n", fit->condition,
+            command->steps.skipped_count, sgl_plural(command->steps.skipped_count),
             strcmp(command->from, "steps") == 0
                 ? "mixes whose parts they do not tell"
                 : "beyond what the worker can hold, or --context-max");
@@ -108,10 +109,11 @@ void sgl_calibrate_print_fit(FILE *out, const struct sgl_calibrate_command *comm
 
 static void print_requests(const struct sgl_calibrate_command *command)
 {
-    printf("sglsim " SGL_VERSION " calibrate: %zu requests recorded (%s), rows %zu to %zu scored, "
+    printf("sglsim " SGL_VERSION " calibrate: %zu request%s recorded (%s), rows %zu to %zu scored, "
            "seed %llu\n",
-           command->recording.count, command->recording.format, command->range.from,
-           command->range.to - 1, (unsigned long long)command->seed);
+           command->recording.count, sgl_plural(command->recording.count),
+           command->recording.format, command->range.from, command->range.to - 1,
+           (unsigned long long)command->seed);
     if (command->recording.time_note != NULL)
         printf("note: %s\n", command->recording.time_note);
     if (command->calibration.has_found_async)

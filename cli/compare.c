@@ -202,7 +202,8 @@ static int parse_margin(struct sgl_compare *compare, struct sgl_failure *failure
         compare->margin = percent / 100;
         return SGL_OK;
     }
-    return sgl_fail(failure, SGL_EINVAL, "--margin %.40s, expected a percentage such as 5%%",
+    return sgl_fail(failure, SGL_EINVAL,
+                    "--margin %.40s, expected a percentage above 0 such as 5%%",
                     compare->options.margin);
 }
 

@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "core/version.h"
+#include "core/text.h"
 
 #include <assert.h>
 #include <math.h>
@@ -61,9 +62,9 @@ static int group(struct sgl_compare *compare, struct sgl_failure *failure)
     for (uint32_t arm = 1; arm < arms; arm++)
         if (sizes[arm] != sizes[0])
             return sgl_fail(failure, SGL_EINVAL,
-                            "the policies have %u and %u logs, expected one of each, or the same "
+                            "the policies have %u and %u log%s, expected one of each, or the same "
                             "number of blocks",
-                            sizes[0], sizes[arm]);
+                            sizes[0], sizes[arm], sgl_plural(sizes[arm]));
     compare->policy_count = arms;
     qsort(logs, count, sizeof *logs, compare_logs);
     return SGL_OK;
@@ -146,19 +147,28 @@ static bool state(struct sgl_compare *compare)
             snprintf(date, sizeof date, "epoch %.3f s", (double)log->epoch_ns / 1e9);
         if (report->fact_count + 2 < SGL_REPORT_FACTS_MAX)
             is_stated = sgl_report_fact(
-                report, "log", "%c%u %s: %s, sglsim %s, seed %llu, %llu requests, %s, trace %s",
+                report, "log", "%c%u %s: %s, sglsim %s, seed %llu, %llu request%s, %s, trace %s",
                 sgl_report_letter(log->arm), (unsigned)(i % each) + 1, log->path,
                 log->kind != NULL ? log->kind : "live", log->version != NULL ? log->version : "?",
-                (unsigned long long)log->run.seed, (unsigned long long)log->run.requests, date,
+                (unsigned long long)log->run.seed, (unsigned long long)log->run.requests,
+                sgl_plural(log->run.requests), date,
                 log->trace_digest != NULL ? log->trace_digest : "none");
-        if (!is_stated || report->note_count + 4 >= SGL_REPORT_NOTES_MAX)
+        if (!is_stated || report->note_count + 7 >= SGL_REPORT_NOTES_MAX)
             continue;
         if (!log->is_complete)
             is_stated = sgl_report_note(report, "%s was cut off: its figures are of what is there",
                                         log->path);
+        if (is_stated && log->run.unfinished > 0)
+            is_stated = sgl_report_note(
+                report,
+                "%s: %llu of %llu request%s had no answer when it ended: latencies are of "
+                "those answered, so of short ones more than of long ones",
+                log->path, (unsigned long long)log->run.unfinished,
+                (unsigned long long)log->run.requests, sgl_plural(log->run.requests));
         if (is_stated && log->gaps > 0)
-            is_stated = sgl_report_note(report, "%s has %llu gaps, where inputs were dropped",
-                                        log->path, (unsigned long long)log->gaps);
+            is_stated =
+                sgl_report_note(report, "%s has %llu gap%s, where inputs were dropped", log->path,
+                                (unsigned long long)log->gaps, sgl_plural(log->gaps));
     }
     for (uint32_t i = 1; i < compare->log_count && is_stated; i++)
         if (!is_text_same(compare->logs[0].service, compare->logs[i].service) &&
@@ -174,10 +184,17 @@ static bool state(struct sgl_compare *compare)
                                                 "the Jain index is of the less even pool");
             break;
         }
+    for (uint32_t i = 1; i < compare->log_count && is_stated; i++)
+        if (strcmp(report->kind, "sim") == 0 &&
+            !is_text_same(compare->logs[0].trace_digest, compare->logs[i].trace_digest)) {
+            is_stated = sgl_report_note(report, "the logs are of different traces: a difference "
+                                                "may be the traffic's, not a policy's doing");
+            break;
+        }
     if (is_stated && strcmp(report->kind, "mixed") == 0)
         is_stated = sgl_report_note(report, "simulated and live logs: a difference may be the "
                                             "simulator's error, not a policy's doing");
-    return is_stated;
+    return is_stated && sgl_report_note_few(report);
 }
 
 int sgl_compare_logs(struct sgl_compare *compare, struct sgl_failure *failure)

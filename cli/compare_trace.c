@@ -2,6 +2,7 @@
 #include "compare.h"
 
 #include "core/version.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -137,9 +138,10 @@ static bool state_notes(struct sgl_compare *compare)
             is_stated &&
             (report->is_stationary
                  ? sgl_report_note(report,
-                                   "warm-up: the first %llu requests of every run are left "
+                                   "warm-up: of every run the first %llu request%s left "
                                    "out (MSER-5 of e2e, the latest cut of all runs)",
-                                   (unsigned long long)report->warm_up)
+                                   (unsigned long long)report->warm_up,
+                                   report->warm_up == 1 ? " is" : "s are")
                  : sgl_report_note(report, "warm-up: not stationary, some run has no MSER-5 "
                                            "cut in its first half: nothing was left out"));
     if (flags->concurrency > 0)
@@ -154,29 +156,31 @@ static bool state_notes(struct sgl_compare *compare)
             is_stated &&
             sgl_report_note(report,
                             "cut after %g s (--until): of the trace as recorded, at the first load "
-                            "under A, %llu requests had no answer yet and %llu had not arrived; "
+                            "under A, %llu request%s had no answer yet and %llu had not arrived; "
                             "latencies are of those answered",
                             (double)flags->until_ns / 1e9, (unsigned long long)run->cut_in_flight,
-                            (unsigned long long)run->cut_arrivals);
+                            sgl_plural(run->cut_in_flight), (unsigned long long)run->cut_arrivals);
     if (run->without_max_tokens > 0)
         is_stated = is_stated &&
                     sgl_report_note(report,
-                                    "%llu requests state no max_tokens: %llu was taken "
+                                    "%llu request%s no max_tokens: %llu was taken "
                                     "(--max-new-tokens)",
                                     (unsigned long long)run->without_max_tokens,
+                                    run->without_max_tokens == 1 ? " states" : "s state",
                                     (unsigned long long)compare->options.simulation.max_new_tokens);
     if (run->cut_to_max_tokens > 0)
         is_stated =
-            is_stated && sgl_report_note(report,
-                                         "%llu recorded outputs are longer than max_tokens: they "
-                                         "end there",
-                                         (unsigned long long)run->cut_to_max_tokens);
+            is_stated &&
+            sgl_report_note(report, "longer than max_tokens, and cut there: %llu recorded output%s",
+                            (unsigned long long)run->cut_to_max_tokens,
+                            sgl_plural(run->cut_to_max_tokens));
     if (run->cut_to_memory > 0)
-        is_stated =
-            is_stated && sgl_report_note(report,
-                                         "%llu answers are cut to what their worker has KV memory "
-                                         "for (--over-capacity cut)",
-                                         (unsigned long long)run->cut_to_memory);
+        is_stated = is_stated &&
+                    sgl_report_note(report,
+                                    "cut to what their worker has KV memory for (--over-capacity "
+                                    "cut): %llu answer%s",
+                                    (unsigned long long)run->cut_to_memory,
+                                    sgl_plural(run->cut_to_memory));
     for (uint32_t i = 0;
          is_stated && sgl_simulated_fleet_caveat(&compare->fleet, &compare->options.simulation, i,
                                                  text, sizeof text) != NULL;
@@ -222,12 +226,13 @@ static bool state_facts(struct sgl_compare *compare)
     struct sgl_report *report = &compare->report;
     bool is_stated =
         sgl_report_fact(report, "trace",
-                        "%llu requests over %.6g s, format %s, times in %s, digest "
+                        "%llu request%s over %.6g s, format %s, times in %s, digest "
                         "%016llx",
-                        (unsigned long long)trace->row_count, (double)population->span_ns / 1e9,
-                        trace->format, trace->time_unit, (unsigned long long)trace->digest) &&
+                        (unsigned long long)trace->row_count, sgl_plural(trace->row_count),
+                        (double)population->span_ns / 1e9, trace->format, trace->time_unit,
+                        (unsigned long long)trace->digest) &&
         sgl_report_fact(report, "fleet", "%u worker%s (%s)", compare->fleet.worker_count,
-                        compare->fleet.worker_count == 1 ? "" : "s", compare->fleet.origin) &&
+                        sgl_plural(compare->fleet.worker_count), compare->fleet.origin) &&
         state_groups(compare);
 
     is_stated = is_stated &&
@@ -257,7 +262,7 @@ static bool state_facts(struct sgl_compare *compare)
         if (i < sizeof keys / sizeof keys[0])
             is_stated = sgl_report_fact(report, keys[i], "%s", compare->arms[i].text);
     }
-    return is_stated && state_notes(compare);
+    return is_stated && state_notes(compare) && sgl_report_note_few(report);
 }
 
 int sgl_compare_trace(struct sgl_compare *compare, struct sgl_failure *failure)

@@ -10,6 +10,7 @@
 #include "traces/log_copy.h"
 #include "traces/open.h"
 #include "traces/trace_writer.h"
+#include "core/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -123,9 +124,9 @@ static int convert(struct conversion *conversion, struct sgl_failure *failure)
     if (status != SGL_OK || conversion->quiet)
         return status;
     const struct sgl_trace_facts *facts = sgl_trace_facts(conversion->trace);
-    printf("%s: %llu requests of format %s, times in %s, digest %016llx\n", conversion->output,
-           (unsigned long long)facts->row_count, facts->format, facts->time_unit,
-           (unsigned long long)facts->digest);
+    printf("%s: %llu request%s of format %s, times in %s, digest %016llx\n", conversion->output,
+           (unsigned long long)facts->row_count, sgl_plural(facts->row_count), facts->format,
+           facts->time_unit, (unsigned long long)facts->digest);
     for (size_t i = 0;
          i < sizeof facts->warnings / sizeof facts->warnings[0] && facts->warnings[i] != NULL; i++)
         sgl_complain("%s", facts->warnings[i]);

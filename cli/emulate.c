@@ -4,6 +4,7 @@
 #include "options.h"
 #include "sim/transfer.h"
 #include "sim/worker_model.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -222,7 +223,7 @@ static void say_ready(void *context, const struct sgl_emulate_place *places, uin
     if (c->quiet)
         return;
     sgl_complain("%u worker%s of profile %s at %g times real time; ctrl-C stops", count,
-                 count == 1 ? "" : "s", c->spec.profile.name, c->time_scale);
+                 sgl_plural((uint64_t)count), c->spec.profile.name, c->time_scale);
     for (uint32_t i = 0; sgl_worker_model_caveat(&c->spec, i, caveat, sizeof caveat) != NULL; i++)
         sgl_complain("note: %s", caveat);
     if (c->counts[SGL_EMULATE_PREFILL] > 0)

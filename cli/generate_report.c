@@ -1,6 +1,7 @@
 #include "generate.h"
 
 #include "core/version.h"
+#include "core/text.h"
 #include "traces/json.h"
 
 #include <inttypes.h>
@@ -91,14 +92,15 @@ static void print_notes(const struct sgl_generation *generation)
 {
     const struct sgl_generator_facts *facts = &generation->facts;
 
-    printf("\nn = %" PRIu64 " requests over %.3f s; intended: the laws' own formulas, with their "
+    printf("\nn = %" PRIu64 " request%s over %.3f s; intended: the laws' own formulas, with their "
            "bounds\n",
-           facts->request_count, generation->last_arrival_s);
+           facts->request_count, sgl_plural(facts->request_count), generation->last_arrival_s);
     if (facts->prompts_clamped > 0 || facts->outputs_clamped > 0)
-        printf("held at max: %" PRIu64 " draws of prompts, %" PRIu64 " of outputs\n",
-               facts->prompts_clamped, facts->outputs_clamped);
+        printf("held at max: %" PRIu64 " draw%s of prompts, %" PRIu64 " of outputs\n",
+               facts->prompts_clamped, sgl_plural(facts->prompts_clamped), facts->outputs_clamped);
     if (facts->outputs_cut > 0)
-        printf("cut by --max-tokens: %" PRIu64 " outputs\n", facts->outputs_cut);
+        printf("cut by --max-tokens: %" PRIu64 " output%s\n", facts->outputs_cut,
+               sgl_plural(facts->outputs_cut));
     if (generation->options.sessions == NULL)
         return;
     printf("sessions: %" PRIu64 ", of which %" PRIu64
@@ -151,8 +153,9 @@ int sgl_generation_print(const struct sgl_generation *generation, struct sgl_fai
     char max_tokens[40];
     const size_t count = make_figures(generation, figures);
 
-    printf("%s: %" PRIu64 " requests, seed %" PRIu64 ", digest %016" PRIx64 "\n", generation->path,
-           generation->facts.request_count, options->seed, generation->digest);
+    printf("%s: %" PRIu64 " request%s, seed %" PRIu64 ", digest %016" PRIx64 "\n", generation->path,
+           generation->facts.request_count, sgl_plural(generation->facts.request_count),
+           options->seed, generation->digest);
     if (print_law("arrivals", &generation->arrivals) != SGL_OK ||
         print_law("prompt", &generation->prompt) != SGL_OK ||
         print_law("output", &generation->output) != SGL_OK ||

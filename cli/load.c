@@ -245,8 +245,8 @@ int sgl_command_load(int argument_count, char **arguments)
         sgl_complain("out of memory");
         exit_code = SGL_EXIT_FAILED;
     } else if (command.result.is_interrupted) {
-        sgl_complain("interrupted: %zu of %llu requests were sent", command.result.count,
-                     (unsigned long long)command.total);
+        sgl_complain("interrupted: %zu of %llu request%s sent", command.result.count,
+                     (unsigned long long)command.total, command.total == 1 ? " was" : "s were");
         exit_code = SGL_EXIT_FAILED;
     } else if (!any_success(&command.result)) {
         sgl_complain("no request succeeded (is a server listening at %.200s?)", command.url);

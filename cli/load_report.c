@@ -4,6 +4,7 @@
 #include "analysis/summary_text.h"
 #include "core/absent.h"
 #include "core/version.h"
+#include "core/text.h"
 #include "traces/json.h"
 
 #include <stdio.h>
@@ -201,16 +202,16 @@ static void print_text(const struct sgl_load_command *command, const struct figu
 
     printf("sglsim " SGL_VERSION " load: measured at %s, %s%s\n\n", command->url, command->api,
            strcmp(command->stream, "on") == 0 ? ", streaming" : "");
-    printf("trace        %s%llu requests, format %s", command->is_whole_trace ? "" : "the first ",
-           (unsigned long long)command->total, command->trace_format);
+    printf("trace        %s%llu request%s, format %s", command->is_whole_trace ? "" : "the first ",
+           (unsigned long long)command->total, sgl_plural(command->total), command->trace_format);
     if (command->is_whole_trace)
         printf(", digest %016llx", (unsigned long long)command->trace_digest);
     putchar('\n');
     if (is_open_loop(command))
         printf("load         open loop, arrival times divided by %g\n", command->rate_scale);
     else
-        printf("load         closed loop, %llu requests under way\n",
-               (unsigned long long)command->concurrency);
+        printf("load         closed loop, %llu request%s under way\n",
+               (unsigned long long)command->concurrency, sgl_plural(command->concurrency));
     printf("requests     %zu sent, succeeded %llu, failed %llu", result->count,
            (unsigned long long)figures->succeeded, (unsigned long long)figures->failed);
     for (size_t i = 0; i < figures->kind_count; i++)
@@ -218,11 +219,12 @@ static void print_text(const struct sgl_load_command *command, const struct figu
                (unsigned long long)figures->kinds[i].count);
     printf("%s\n", figures->kind_count > 0 ? ")" : "");
     if (result->is_interrupted)
-        printf("cut          %llu requests of the trace were not sent: interrupted\n",
-               (unsigned long long)(command->total - result->count));
+        printf("cut          not sent, for it was interrupted: %llu request%s of the trace\n",
+               (unsigned long long)(command->total - result->count),
+               sgl_plural(command->total - result->count));
     if (figures->short_answers > 0)
-        printf("note         %lld answers have fewer tokens than were asked for\n",
-               (long long)figures->short_answers);
+        printf("note         fewer tokens than were asked for: %lld answer%s\n",
+               (long long)figures->short_answers, sgl_plural((uint64_t)figures->short_answers));
     if (isnan(figures->duration_s))
         printf("throughput   none: nothing succeeded\n");
     else

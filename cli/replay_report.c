@@ -2,6 +2,7 @@
 #include "analysis/summary_json.h"
 #include "analysis/summary_text.h"
 #include "core/version.h"
+#include "core/text.h"
 #include "replay.h"
 
 #include <stdio.h>
@@ -47,9 +48,9 @@ static void print_trace(const struct sgl_replay *replay)
     const struct sgl_trace_facts *facts = sgl_trace_facts(replay->trace);
     char text[256];
 
-    snprintf(text, sizeof text, "%llu requests, format %s, times in %s, digest %016llx",
-             (unsigned long long)facts->row_count, facts->format, facts->time_unit,
-             (unsigned long long)facts->digest);
+    snprintf(text, sizeof text, "%llu request%s, format %s, times in %s, digest %016llx",
+             (unsigned long long)facts->row_count, sgl_plural(facts->row_count), facts->format,
+             facts->time_unit, (unsigned long long)facts->digest);
     print_wrapped("trace", text);
 }
 
@@ -106,7 +107,7 @@ static void print_fleet(const struct sgl_replay *replay)
     char text[256];
 
     snprintf(text, sizeof text, "%u worker%s (%.200s)", fleet->worker_count,
-             fleet->worker_count == 1 ? "" : "s", fleet->origin);
+             sgl_plural(fleet->worker_count), fleet->origin);
     print_wrapped("fleet", text);
     for (uint32_t g = 0; sgl_simulated_fleet_group(fleet, g, &group); g++)
         print_group(&group);
@@ -126,14 +127,16 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
     uint32_t own = 0;
 
     if (totals->without_max_tokens > 0 && own++ == index) {
-        snprintf(out, size, "%llu requests state no max_tokens: %llu was taken (--max-new-tokens)",
+        snprintf(out, size, "%llu request%s no max_tokens: %llu was taken (--max-new-tokens)",
                  (unsigned long long)totals->without_max_tokens,
+                 totals->without_max_tokens == 1 ? " states" : "s state",
                  (unsigned long long)replay->options.simulation.max_new_tokens);
         return out;
     }
     if (totals->cut_to_max_tokens > 0 && own++ == index) {
-        snprintf(out, size, "%llu recorded outputs are longer than max_tokens: they end there",
-                 (unsigned long long)totals->cut_to_max_tokens);
+        snprintf(out, size, "longer than max_tokens, and cut there: %llu recorded output%s",
+                 (unsigned long long)totals->cut_to_max_tokens,
+                 sgl_plural(totals->cut_to_max_tokens));
         return out;
     }
     if (totals->cut_to_memory > 0 && own++ == index) {
@@ -146,30 +149,32 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
     if (replay->options.warm_up != NULL && own++ == index) {
         snprintf(
             out, size,
-            "warm-up: the first %llu of %llu requests are left out of the figures (--warm-up %s); "
+            "warm-up: of %llu request%s the first %llu %s left out of the figures (--warm-up %s); "
             "they are in the log",
-            (unsigned long long)replay->warm_up, (unsigned long long)totals->arrived,
+            (unsigned long long)totals->arrived, sgl_plural(totals->arrived),
+            (unsigned long long)replay->warm_up, replay->warm_up == 1 ? "is" : "are",
             replay->options.warm_up);
         return out;
     }
     if (replay->options.sessions && own++ == index) {
         snprintf(out, size,
-                 "sessions (--sessions): %llu turns came after the answer before them and a think "
+                 "sessions (--sessions): %llu turn%s came after the answer before them and a think "
                  "time: the trace's gap less the measured answer for %llu, the whole gap for the "
                  "rest",
-                 (unsigned long long)replay->later_turns,
+                 (unsigned long long)replay->later_turns, sgl_plural(replay->later_turns),
                  (unsigned long long)replay->measured_turns);
         return out;
     }
     if (replay->options.warm_cache && own++ == index) {
-        snprintf(out, size,
-                 "warm caches (--warm-cache): all %llu requests were sent once before and are left "
-                 "out of the figures; other counts here are of both passes; every prompt has been "
-                 "seen%s",
-                 (unsigned long long)replay->warm_up,
-                 sgl_population_facts(replay->population)->prefix_ids > 0
-                     ? ", so cache hits are the most there can be"
-                     : ", but the trace names no prefixes: no cache knows it again");
+        snprintf(
+            out, size,
+            "warm caches (--warm-cache): every request (%llu) was sent once before, which is left "
+            "out of the figures; other counts here are of both passes; every prompt has been "
+            "seen%s",
+            (unsigned long long)replay->warm_up,
+            sgl_population_facts(replay->population)->prefix_ids > 0
+                ? ", so cache hits are the most there can be"
+                : ", but the trace names no prefixes: no cache knows it again");
         return out;
     }
     if (flags->concurrency > 0 && own++ == index) {
@@ -181,11 +186,12 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
         return out;
     }
     if (totals->cut_in_flight + totals->cut_arrivals > 0 && own++ == index) {
-        snprintf(out, size,
-                 "cut after %g s (--until): %llu requests had no answer yet, %llu had not arrived; "
-                 "figures are of those answered by then, so of short ones more than of long ones",
-                 (double)flags->until_ns / 1e9, (unsigned long long)totals->cut_in_flight,
-                 (unsigned long long)totals->cut_arrivals);
+        snprintf(
+            out, size,
+            "cut after %g s (--until): %llu request%s had no answer yet, %llu had not arrived; "
+            "figures are of those answered by then, so of short ones more than of long ones",
+            (double)flags->until_ns / 1e9, (unsigned long long)totals->cut_in_flight,
+            sgl_plural(totals->cut_in_flight), (unsigned long long)totals->cut_arrivals);
         return out;
     }
     if (flags->signal_loss != NULL && own++ == index) {
@@ -196,8 +202,8 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
         return out;
     }
     if (totals->retries > 0 && own++ == index) {
-        snprintf(out, size, "retries: %llu attempts; a request counts as its last one ended",
-                 (unsigned long long)totals->retries);
+        snprintf(out, size, "retries: %llu attempt%s; a request counts as its last one ended",
+                 (unsigned long long)totals->retries, sgl_plural(totals->retries));
         return out;
     }
     return sgl_simulated_fleet_caveat(&replay->fleet, flags, index - own, out, size);

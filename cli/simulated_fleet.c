@@ -1,5 +1,6 @@
 #include "simulated_fleet.h"
 #include "policy_json.h"
+#include "core/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,15 +245,16 @@ static const char *describe_reliability(const struct sgl_simulated_fleet *fleet,
     else
         used = (size_t)snprintf(out, size,
                                 "requests that fail before their first token are tried again, at "
-                                "most %u times",
-                                flags->retry.total_max);
+                                "most %u time%s",
+                                flags->retry.total_max, sgl_plural(flags->retry.total_max));
     if (flags->limits.breaker_failures == 0)
         snprintf(out + used, size - used, "; there are no circuit breakers");
     else
         snprintf(out + used, size - used,
-                 "; a worker with %llu failures within %g s is left alone for %g s (circuit "
+                 "; a worker with %llu failure%s within %g s is left alone for %g s (circuit "
                  "breaker)",
                  (unsigned long long)flags->limits.breaker_failures,
+                 sgl_plural(flags->limits.breaker_failures),
                  (double)flags->limits.breaker_window_ns / 1e9,
                  (double)flags->limits.breaker_open_ns / 1e9);
     return out;

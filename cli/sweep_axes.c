@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "policy_json.h"
 #include "core/router.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -138,7 +139,7 @@ static void name_point(struct sgl_sweep_command *command, uint32_t index)
     if (point->fleet.has_pairs && files->count == 0)
         snprintf(number, sizeof number, "pairs %.30s", point->flags.pairs);
     else
-        snprintf(number, sizeof number, "%u worker%s", count, count == 1 ? "" : "s");
+        snprintf(number, sizeof number, "%u worker%s", count, sgl_plural(count));
     if (files->count > 0) {
         const char *name = file_name(files->items[index]);
         uint32_t namesakes = 0;

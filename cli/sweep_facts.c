@@ -1,5 +1,6 @@
 /* What is said of a sweep as a whole, above its table and in its database. */
 #include "sweep.h"
+#include "core/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,16 +43,20 @@ static bool state_trace(struct sgl_sweep_command *command)
     const struct sgl_trace_facts *trace = sgl_trace_facts(command->trace);
     const struct sgl_population_facts *population = sgl_population_facts(command->population);
     const bool resamples = strcmp(o->resample, "blocks") == 0;
-    bool is_stated =
-        state(command, "trace", "%llu requests over %.6g s, format %s, times in %s, digest %016llx",
-              (unsigned long long)trace->row_count, (double)population->span_ns / 1e9,
-              trace->format, trace->time_unit, (unsigned long long)trace->digest) &&
-        state(command, "runs", "%u: %u policies x %u loads x %u fleets x %llu seeds",
-              command->result.run_count, command->policy_count, command->load_count,
-              command->point_count, (unsigned long long)o->seeds) &&
-        state(command, "seeds", "%llu to %llu, %s", (unsigned long long)o->seed,
-              (unsigned long long)(o->seed + o->seeds - 1),
-              resamples ? "blocks resampled" : "luck only");
+    bool is_stated = state(command, "trace",
+                           "%llu request%s over %.6g s, format %s, times in %s, digest %016llx",
+                           (unsigned long long)trace->row_count, sgl_plural(trace->row_count),
+                           (double)population->span_ns / 1e9, trace->format, trace->time_unit,
+                           (unsigned long long)trace->digest) &&
+                     state(command, "runs", "%u: %u polic%s x %u load%s x %u fleet%s x %llu seed%s",
+                           command->result.run_count, command->policy_count,
+                           command->policy_count == 1 ? "y" : "ies", command->load_count,
+                           sgl_plural(command->load_count), command->point_count,
+                           sgl_plural(command->point_count), (unsigned long long)o->seeds,
+                           sgl_plural(o->seeds)) &&
+                     state(command, "seeds", "%llu to %llu, %s", (unsigned long long)o->seed,
+                           (unsigned long long)(o->seed + o->seeds - 1),
+                           resamples ? "blocks resampled" : "luck only");
 
     if (resamples)
         is_stated = is_stated && state(command, "blocks", "%u of %.6g s, drawn with replacement",
@@ -82,11 +87,11 @@ static bool state_fleets(struct sgl_sweep_command *command)
     for (uint32_t i = 0; i < command->point_count; i++) {
         const struct sgl_sweep_point *point = &command->points[i];
         const struct sgl_fault_plan *faults = sgl_simulated_fleet_faults(&point->fleet);
-        is_stated =
-            is_stated &&
-            (point->flags.fleet != NULL
-                 ? state(command, "fleet", "%s: %u workers", point->name, point->fleet.worker_count)
-                 : state(command, "fleet", "%s (%s)", point->name, point->fleet.origin));
+        is_stated = is_stated &&
+                    (point->flags.fleet != NULL
+                         ? state(command, "fleet", "%s: %u worker%s", point->name,
+                                 point->fleet.worker_count, sgl_plural(point->fleet.worker_count))
+                         : state(command, "fleet", "%s (%s)", point->name, point->fleet.origin));
         if (point->fleet.transfer_text != NULL)
             is_stated = is_stated && state(command, "transfer", "%s", point->fleet.transfer_text);
         for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
@@ -148,23 +153,24 @@ static bool state_notes(struct sgl_sweep_command *command)
         cut = totals->cut_to_memory > cut ? totals->cut_to_memory : cut;
     }
     if (without > 0)
-        is_stated = state(command, "note",
-                          "up to %llu requests of a run state no max_tokens: %llu was taken "
-                          "(--max-new-tokens)",
-                          (unsigned long long)without,
-                          (unsigned long long)command->options.simulation.max_new_tokens);
+        is_stated =
+            state(command, "note",
+                  "no max_tokens is stated by up to %llu request%s of a run: %llu was taken "
+                  "(--max-new-tokens)",
+                  (unsigned long long)without, sgl_plural(without),
+                  (unsigned long long)command->options.simulation.max_new_tokens);
     if (shortened > 0)
-        is_stated = is_stated &&
-                    state(command, "note",
-                          "up to %llu recorded outputs of a run are longer than max_tokens: they "
-                          "end there",
-                          (unsigned long long)shortened);
+        is_stated =
+            is_stated &&
+            state(command, "note",
+                  "longer than max_tokens, and cut there: up to %llu recorded output%s of a run",
+                  (unsigned long long)shortened, sgl_plural(shortened));
     if (cut > 0)
         is_stated = is_stated &&
                     state(command, "note",
-                          "up to %llu answers of a run are cut to what their worker has KV memory "
-                          "for (--over-capacity cut)",
-                          (unsigned long long)cut);
+                          "cut to what their worker has KV memory for (--over-capacity cut): up to "
+                          "%llu answer%s of a run",
+                          (unsigned long long)cut, sgl_plural(cut));
     for (uint32_t i = 0; i < command->point_count; i++)
         for (uint32_t c = 0; is_stated && sgl_simulated_fleet_caveat(&command->points[i].fleet,
                                                                      &command->points[i].flags, c,

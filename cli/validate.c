@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "core/version.h"
+#include "core/text.h"
 #include "options.h"
 #include "recorded.h"
 #include "trace_rows.h"
@@ -209,15 +210,16 @@ static const char *heading(const struct validation *validation, uint32_t index, 
 
     if (index == 0 && validation->policy != NULL)
         snprintf(out, size,
-                 "%zu requests recorded (%s), rows %zu to %zu scored, routed anew by %.200s, seed "
+                 "%zu request%s recorded (%s), rows %zu to %zu scored, routed anew by %.200s, seed "
                  "%llu",
-                 recording->count, recording->format, validation->range.from,
-                 validation->range.to - 1, validation->policy,
+                 recording->count, sgl_plural(recording->count), recording->format,
+                 validation->range.from, validation->range.to - 1, validation->policy,
                  (unsigned long long)validation->seed);
     else if (index == 0)
-        snprintf(
-            out, size, "%zu requests recorded (%s), rows %zu to %zu scored, routed as recorded",
-            recording->count, recording->format, validation->range.from, validation->range.to - 1);
+        snprintf(out, size,
+                 "%zu request%s recorded (%s), rows %zu to %zu scored, routed as recorded",
+                 recording->count, sgl_plural(recording->count), recording->format,
+                 validation->range.from, validation->range.to - 1);
     else if (index <= validation->spec_count) {
         const struct sgl_profile_identity *profile = &validation->specs[index - 1].profile;
         snprintf(out, size, "profile %s: %s on %s, TP %s%s%s", profile->name, profile->model,

@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "core/absent.h"
+#include "core/text.h"
 #include "options.h"
 
 #include <stdio.h>
@@ -29,9 +30,12 @@ static void print_report(const struct sgl_verify_report *report)
     printf("%s\n", report->text);
     if (report->status == SGL_VERIFY_IDENTICAL)
         return; /* the text has the counts */
-    printf("identical before that: %llu inputs, %llu decisions, %llu candidates, %llu outcomes\n",
-           (unsigned long long)report->input_count, (unsigned long long)report->decision_count,
-           (unsigned long long)report->candidate_count, (unsigned long long)report->outcome_count);
+    printf(
+        "identical before that: %llu input%s, %llu decision%s, %llu candidate%s, %llu outcome%s\n",
+        (unsigned long long)report->input_count, sgl_plural(report->input_count),
+        (unsigned long long)report->decision_count, sgl_plural(report->decision_count),
+        (unsigned long long)report->candidate_count, sgl_plural(report->candidate_count),
+        (unsigned long long)report->outcome_count, sgl_plural(report->outcome_count));
 }
 
 static json_t *integer_or_null(int64_t value)

@@ -1,4 +1,5 @@
 /*
+#include "core/text.h"
  * text.h - names: comparing and suggesting them. Pure functions over strings.
  */
 #ifndef SGL_CORE_TEXT_H
@@ -6,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Edits (insert, delete, replace, swap neighbours) between two names; names over 63 bytes compare
  * by their first 63. */
@@ -32,6 +34,12 @@ bool sgl_real_read(const char *text, size_t length, double *value_out);
 /* A duration of `length` bytes, such as 5ms or 1.5s (units ns us ms s; 0 needs none), in ns. False:
  * it is no such thing. */
 bool sgl_duration_read(const char *text, size_t length, double *nanoseconds_out);
+
+/* "" for one, "s" for any other number of things: "%llu request%s". */
+static inline const char *sgl_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
 
 /* Is `word` one of the words of `list`, which are separated by `separator`? `length` bytes of word
  * count. The position goes to *index_out when that is not NULL. */

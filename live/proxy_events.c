@@ -1,5 +1,6 @@
 /* What the event log is told of the proxy as a whole. */
 #include "proxy_thread.h"
+#include "core/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,11 +52,12 @@ void sgl_proxy_say_stop(const struct sgl_proxy *proxy)
             decisions += counters->reasons[reason];
     }
     if (dropped > 0)
-        snprintf(gaps, sizeof gaps, ", %" PRIu64 " inputs are missing in the log (%s)", dropped,
+        snprintf(gaps, sizeof gaps, ", %" PRIu64 " input%s missing in the log (%s)", dropped,
+                 dropped == 1 ? " is" : "s are",
                  sgl_journal_has_failed(proxy->journal) ? "it could not be written"
                                                         : "its gaps say where");
-    snprintf(text, sizeof text, "%" PRIu64 " requests, %" PRIu64 " decisions%s", requests,
-             decisions, gaps);
+    snprintf(text, sizeof text, "%" PRIu64 " request%s, %" PRIu64 " decision%s%s", requests,
+             sgl_plural(requests), decisions, sgl_plural(decisions), gaps);
     const struct sgl_event_field fields[] = {
         {.name = "requests", .number = (int64_t)requests},
         {.name = "decisions", .number = (int64_t)decisions},

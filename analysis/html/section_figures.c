@@ -1,6 +1,7 @@
 /* The headline figures of every load, each change with its interval drawn against the margin. */
 #include "analysis/report_format.h"
 #include "page.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -116,7 +117,7 @@ static void print_table(struct sgl_page *page, uint32_t load, uint32_t arm)
         sgl_report_letter(arm), comparison->loads[load],
         sgl_text_number(baseline->run_count > 0 ? baseline->runs[0].offered_per_s : (double)NAN,
                         offered, sizeof offered),
-        baseline->run_count, baseline->run_count == 1 ? "" : "s");
+        baseline->run_count, sgl_plural(baseline->run_count));
     sgl_page_table_begin(page, "figures", caption);
     sgl_page_print(
         page,

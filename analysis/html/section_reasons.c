@@ -2,9 +2,11 @@
 #include "analysis/report_format.h"
 #include "analysis/samples.h"
 #include "page.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MATRIX_WORKERS_MAX 16
 
@@ -68,12 +70,27 @@ static void print_reasons(struct sgl_page *page)
                        "a policy has no scores.");
 }
 
+/* The pool that a request's worker is of: of pairs the one that answers. */
+static enum sgl_pool answering_pool(const struct sgl_detail *detail)
+{
+    return sgl_detail_pool_size(detail, SGL_POOL_DECODE) > 0 ? SGL_POOL_DECODE : SGL_POOL_REGULAR;
+}
+
+/* Else a worker's number means another thing under each. */
+static bool has_same_workers(const struct sgl_detail *left, const struct sgl_detail *right)
+{
+    return right != NULL && left->worker_count == right->worker_count &&
+           memcmp(left->pools, right->pools, left->worker_count * sizeof *left->pools) == 0;
+}
+
 /* How often request i went to worker a under A and to worker b under the other. */
 static void print_matrix(struct sgl_page *page, uint32_t arm)
 {
     const struct sgl_detail *a = sgl_comparison_arm(page->comparison, 0, 0)->detail;
     const struct sgl_detail *b = sgl_comparison_arm(page->comparison, 0, arm)->detail;
     const uint32_t workers = a->worker_count;
+    const enum sgl_pool pool = answering_pool(a);
+    const uint32_t choices = sgl_detail_pool_size(a, pool);
     uint64_t *counts = calloc((size_t)workers * workers, sizeof *counts);
     uint64_t same = 0;
     uint64_t total = 0;
@@ -93,10 +110,11 @@ static void print_matrix(struct sgl_page *page, uint32_t arm)
         total++;
     }
     snprintf(caption, sizeof caption,
-             "A and %c send %.1f %% of %llu requests to the same worker (by chance: %.1f %%)",
+             "A and %c send %.1f %% of %llu request%s to the same %sworker (by chance: %.1f %%)",
              sgl_report_letter(arm), total > 0 ? 100 * (double)same / (double)total : 0,
-             (unsigned long long)total, 100.0 / workers);
-    if (workers > MATRIX_WORKERS_MAX) {
+             (unsigned long long)total, sgl_plural(total), sgl_detail_pool_prefix(pool),
+             100.0 / choices);
+    if (choices > MATRIX_WORKERS_MAX) {
         sgl_page_paragraph(page, "", "%s.", caption);
         free(counts);
         return;
@@ -105,17 +123,22 @@ static void print_matrix(struct sgl_page *page, uint32_t arm)
     sgl_page_print(page, "<thead><tr><th class=\"l\" scope=\"col\">A \\ %c</th>",
                    sgl_report_letter(arm));
     for (uint32_t w = 0; w < workers; w++)
-        sgl_page_print(page, "<th scope=\"col\">%u</th>", w);
+        if (a->pools[w] == pool)
+            sgl_page_print(page, "<th scope=\"col\">%u</th>", w);
     sgl_page_print(page, "</tr></thead><tbody>\n");
     for (uint32_t left = 0; left < workers; left++) {
+        if (a->pools[left] != pool)
+            continue;
         sgl_page_print(page, "<tr><th scope=\"row\">%u</th>", left);
         for (uint32_t right = 0; right < workers; right++) {
+            if (a->pools[right] != pool)
+                continue;
             const double share =
                 total > 0 ? (double)counts[(size_t)left * workers + right] / (double)total : 0;
             sgl_page_print(page,
                            "<td class=\"heat\" style=\"background:color-mix(in srgb,var(--s0) "
                            "%.0f%%,transparent)\">%.1f</td>",
-                           fmin(60 * share * workers, 60), 100 * share);
+                           fmin(60 * share * choices, 60), 100 * share);
         }
         sgl_page_print(page, "</tr>\n");
     }
@@ -133,7 +156,7 @@ void sgl_section_reasons(struct sgl_page *page)
     if (comparison->pairing != SGL_PAIRED_SEEDS && comparison->pairing != SGL_PAIRED_REQUESTS)
         return;
     for (uint32_t arm = 1; arm < comparison->arm_count && baseline != NULL; arm++)
-        if (sgl_comparison_arm(comparison, 0, arm)->detail != NULL)
+        if (has_same_workers(baseline, sgl_comparison_arm(comparison, 0, arm)->detail))
             print_matrix(page, arm);
     sgl_page_paragraph(page, "note",
                        "Cells: %% of all requests by worker under A (row) and under the other "

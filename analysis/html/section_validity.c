@@ -1,4 +1,5 @@
 /* What stands behind the figures, and what does not: before any of them is shown. */
+#include "core/text.h"
 #include "page.h"
 
 #include <string.h>
@@ -32,9 +33,9 @@ static void print_saturation(struct sgl_page *page)
             if (known == 0)
                 sgl_page_print(page, "too few arrivals to tell");
             else
-                sgl_page_print(page, "<span class=\"%s\">%s</span> (%u of %u runs)",
+                sgl_page_print(page, "<span class=\"%s\">%s</span> (%u of %u run%s)",
                                saturated > 0 ? "worse" : "equal", saturated > 0 ? "yes" : "no",
-                               saturated, known);
+                               saturated, known, sgl_plural(known));
         }
     sgl_page_print(page,
                    "<br>In a saturated run waiting grew over the second half of the arrivals: "
@@ -57,6 +58,7 @@ static void print_gates(struct sgl_page *page)
 static void print_measured(struct sgl_page *page)
 {
     static const struct {
+        const char *world;
         const char *method;
         const char *figure;
         unsigned trials;
@@ -64,28 +66,32 @@ static void print_measured(struct sgl_page *page)
         double covered;
         double equal;
     } rows[] = {
-#define SGL_VALIDITY(method, figure, trials, rejected, covered, equal)                             \
-    {method, figure, trials, rejected, covered, equal},
+#define SGL_VALIDITY(world, method, figure, trials, rejected, covered, equal)                      \
+    {world, method, figure, trials, rejected, covered, equal},
 #include "analysis/validity.def"
 #undef SGL_VALIDITY
     };
 
     sgl_page_print(page, "<details><summary>How often these intervals are wrong, as measured on "
                          "policies that do not differ</summary>\n");
-    sgl_page_table_begin(page, "validity",
-                         "A policy against itself, M/M/1 workers at half load (./dev validate)");
-    sgl_page_print(page, "<thead><tr><th class=\"l\" scope=\"col\">method</th><th class=\"l\" "
-                         "scope=\"col\">figure of e2e</th><th scope=\"col\">trials</th><th "
+    sgl_page_table_begin(
+        page, "validity",
+        "A policy against itself on two workers (./dev validate): M/M/1 at half load, and "
+        "engines that batch");
+    sgl_page_print(page, "<thead><tr><th class=\"l\" scope=\"col\">workers</th><th class=\"l\" "
+                         "scope=\"col\">method</th><th class=\"l\" scope=\"col\">figure</th><th "
+                         "scope=\"col\">trials</th><th "
                          "scope=\"col\">false differences<br>(5 %% promised)</th><th "
                          "scope=\"col\">intervals holding<br>the truth (95 %%)</th><th "
                          "scope=\"col\">false equalities<br>(at most 5 %%)</th></tr></thead>"
                          "<tbody>\n");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         sgl_page_print(page,
-                       "<tr><th scope=\"row\">%s</th><td class=\"l\">%s</td><td>%u</td><td>%.1f "
+                       "<tr><th scope=\"row\">%s</th><td class=\"l\">%s</td><td "
+                       "class=\"l\">%s</td><td>%u</td><td>%.1f "
                        "%%</td><td>%.1f %%</td><td>%.1f %%</td></tr>\n",
-                       rows[i].method, rows[i].figure, rows[i].trials, rows[i].rejected,
-                       rows[i].covered, rows[i].equal);
+                       rows[i].world, rows[i].method, rows[i].figure, rows[i].trials,
+                       rows[i].rejected, rows[i].covered, rows[i].equal);
     sgl_page_print(page, "</tbody>");
     sgl_page_table_end(page);
     sgl_page_print(page, "</details>\n");
@@ -109,9 +115,9 @@ void sgl_section_validity(struct sgl_page *page)
                  : "");
     print_item(page, "Runs", text);
     snprintf(text, sizeof text,
-             "Intervals are 95 %% and not adjusted. p is adjusted by Holm over %u tests. Equal "
+             "Intervals are 95 %% and not adjusted. p is adjusted by Holm over %u test%s. Equal "
              "means within %.3g %% either way, shown by two one-sided tests at 5 %%.",
-             comparison->tests, 100 * comparison->margin);
+             comparison->tests, sgl_plural(comparison->tests), 100 * comparison->margin);
     print_item(page, "Tests", text);
     print_saturation(page);
     print_gates(page);

@@ -1,4 +1,5 @@
-/* Load of every worker over time, and how uneven it was: of the trace as it was recorded. */
+/* Load of every worker over time, and how uneven it was: of the trace as it was recorded. The pools
+ * of pairs are apart: their workers do different work, and are never chosen from together. */
 #include "analysis/html/plot.h"
 
 #include <math.h>
@@ -12,20 +13,20 @@ static void fill_times(const struct sgl_detail *detail, double *times)
         times[b] = (b + 0.5) * ((double)detail->bin_ns / 1e9);
 }
 
-static double most_loaded(const struct sgl_comparison *comparison)
+static double most_loaded(const struct sgl_comparison *comparison, enum sgl_pool pool)
 {
     double most = 0;
 
     for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
         const struct sgl_detail *detail = sgl_comparison_arm(comparison, 0, arm)->detail;
         for (uint32_t w = 0; detail != NULL && w < detail->worker_count; w++)
-            for (int b = 0; b < BINS; b++)
+            for (int b = 0; b < BINS && detail->pools[w] == pool; b++)
                 most = fmax(most, sgl_detail_moment(detail, w, b)->outstanding);
     }
     return most;
 }
 
-static void draw_loads(struct sgl_page *page, uint32_t arm, double most)
+static void draw_loads(struct sgl_page *page, uint32_t arm, enum sgl_pool pool, double most)
 {
     const struct sgl_detail *detail = sgl_comparison_arm(page->comparison, 0, arm)->detail;
     struct sgl_plot plot = {
@@ -36,17 +37,21 @@ static void draw_loads(struct sgl_page *page, uint32_t arm, double most)
     double times[BINS];
     double loads[BINS];
     double means[BINS] = {0};
+    const uint32_t workers = sgl_detail_pool_size(detail, pool);
     char title[64];
 
-    snprintf(title, sizeof title, "%c: outstanding per worker", sgl_report_letter(arm));
+    snprintf(title, sizeof title, "%c: outstanding per %sworker", sgl_report_letter(arm),
+             sgl_detail_pool_prefix(pool));
     fill_times(detail, times);
     sgl_plot_begin(&plot, page, title,
                    "Requests sent and not yet answered, mean of each bin; a thin line per worker, "
                    "the mean of all thick.");
     for (uint32_t w = 0; w < detail->worker_count; w++) {
+        if (detail->pools[w] != pool)
+            continue;
         for (int b = 0; b < BINS; b++) {
             loads[b] = sgl_detail_moment(detail, w, b)->outstanding;
-            means[b] += loads[b] / detail->worker_count;
+            means[b] += loads[b] / workers;
         }
         sgl_plot_line(&plot, times, loads, BINS, "thin", arm);
     }
@@ -56,15 +61,18 @@ static void draw_loads(struct sgl_page *page, uint32_t arm, double most)
 
 enum imbalance { RANGE, VARIATION, JAIN };
 
-static double imbalance_of(const struct sgl_detail *detail, int bin, enum imbalance kind)
+static double imbalance_of(const struct sgl_detail *detail, enum sgl_pool pool, int bin,
+                           enum imbalance kind)
 {
-    const double n = detail->worker_count;
+    const double n = sgl_detail_pool_size(detail, pool);
     double least = (double)INFINITY;
     double most = 0;
     double sum = 0;
     double squares = 0;
 
     for (uint32_t w = 0; w < detail->worker_count; w++) {
+        if (detail->pools[w] != pool)
+            continue;
         const double load = sgl_detail_moment(detail, w, bin)->outstanding;
         least = fmin(least, load);
         most = fmax(most, load);
@@ -82,6 +90,17 @@ static double imbalance_of(const struct sgl_detail *detail, int bin, enum imbala
     return sqrt(fmax(squares / n - sum * sum / n / n, 0)) / (sum / n);
 }
 
+/* Is there a worker of that pool under any policy? */
+static bool has_pool(const struct sgl_comparison *comparison, enum sgl_pool pool)
+{
+    for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
+        const struct sgl_detail *detail = sgl_comparison_arm(comparison, 0, arm)->detail;
+        if (detail != NULL && sgl_detail_pool_size(detail, pool) > 0)
+            return true;
+    }
+    return false;
+}
+
 /* Thresholds of cache_aware: the absolute one, and what the relative one demands. */
 static void draw_thresholds(struct sgl_plot *plot, const struct sgl_report *report)
 {
@@ -96,7 +115,7 @@ static void draw_thresholds(struct sgl_plot *plot, const struct sgl_report *repo
     }
 }
 
-static void draw_imbalance(struct sgl_page *page, enum imbalance kind)
+static void draw_imbalance(struct sgl_page *page, enum sgl_pool pool, enum imbalance kind)
 {
     static const char *const titles[] = {"most − least outstanding", "coefficient of variation",
                                          "Jain index (1 = even)"};
@@ -105,6 +124,7 @@ static void draw_imbalance(struct sgl_page *page, enum imbalance kind)
                             .y = {0, kind == JAIN ? 1 : 0, false, false, "", NULL, NULL}};
     double times[BINS];
     double values[BINS];
+    char title[96];
 
     for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
         const struct sgl_detail *detail = sgl_comparison_arm(comparison, 0, arm)->detail;
@@ -112,10 +132,12 @@ static void draw_imbalance(struct sgl_page *page, enum imbalance kind)
             continue;
         sgl_axis_hold(&plot.x, BINS * ((double)detail->bin_ns / 1e9));
         for (int b = 0; b < BINS; b++)
-            sgl_axis_hold(&plot.y, imbalance_of(detail, b, kind));
+            sgl_axis_hold(&plot.y, imbalance_of(detail, pool, b, kind));
     }
     sgl_axis_settle(&plot.y);
-    sgl_plot_begin(&plot, page, titles[kind],
+    snprintf(title, sizeof title, "%s%s%s", sgl_detail_pool_prefix(pool),
+             pool != SGL_POOL_REGULAR ? "workers: " : "", titles[kind]);
+    sgl_plot_begin(&plot, page, title,
                    "Unevenness of the load over the workers, per bin of time and policy.");
     if (kind == RANGE)
         draw_thresholds(&plot, page->report);
@@ -126,7 +148,7 @@ static void draw_imbalance(struct sgl_page *page, enum imbalance kind)
             continue;
         fill_times(detail, times);
         for (int b = 0; b < BINS; b++) {
-            values[b] = imbalance_of(detail, b, kind);
+            values[b] = imbalance_of(detail, pool, b, kind);
             last = isfinite(values[b]) ? values[b] : last;
         }
         sgl_plot_line(&plot, times, values, BINS, "line hair", arm);
@@ -135,60 +157,98 @@ static void draw_imbalance(struct sgl_page *page, enum imbalance kind)
     sgl_plot_end(&plot);
 }
 
-static void print_means(struct sgl_page *page)
+/* Over all bins that have it; NaN when none has. */
+static double mean_imbalance(const struct sgl_detail *detail, enum sgl_pool pool,
+                             enum imbalance kind)
+{
+    double sum = 0;
+    int count = 0;
+
+    for (int b = 0; b < BINS; b++) {
+        const double value = imbalance_of(detail, pool, b, kind);
+        if (!isfinite(value))
+            continue;
+        sum += value;
+        count++;
+    }
+    return count > 0 ? sum / count : (double)NAN;
+}
+
+/* Of the decisions for each worker of the pool, repeated attempts too. */
+static double jain_of_requests(const struct sgl_detail *detail, enum sgl_pool pool)
+{
+    double sum = 0;
+    double squares = 0;
+
+    for (uint32_t w = 0; w < detail->worker_count; w++)
+        if (detail->pools[w] == pool) {
+            sum += (double)detail->decided[w];
+            squares += (double)detail->decided[w] * (double)detail->decided[w];
+        }
+    return squares > 0 ? sum * sum / (sgl_detail_pool_size(detail, pool) * squares) : (double)NAN;
+}
+
+static void print_number(struct sgl_page *page, double value, int decimals)
+{
+    if (isfinite(value))
+        sgl_page_print(page, "<td>%.*f</td>", decimals, value);
+    else
+        sgl_page_print(page, "<td>-</td>");
+}
+
+static void print_means(struct sgl_page *page, enum sgl_pool pool)
 {
     const struct sgl_comparison *comparison = page->comparison;
+    char caption[96];
 
-    sgl_page_table_begin(page, "means", "Over the whole trace, means of the bins");
+    snprintf(caption, sizeof caption, "Over the whole trace%s%s, means of the bins",
+             pool != SGL_POOL_REGULAR ? ", workers of pool " : "",
+             pool != SGL_POOL_REGULAR ? sgl_pool_name(pool) : "");
+    sgl_page_table_begin(page, "means", caption);
     sgl_page_print(page, "<thead><tr><th class=\"l\" scope=\"col\">policy</th><th "
-                         "scope=\"col\">most &minus; least</th><th scope=\"col\">variation</th><th "
-                         "scope=\"col\">Jain of load</th><th scope=\"col\">Jain of "
-                         "requests</th></tr></thead><tbody>\n");
+                         "scope=\"col\">workers</th><th scope=\"col\">most &minus; least</th><th "
+                         "scope=\"col\">variation</th><th scope=\"col\">Jain of load</th><th "
+                         "scope=\"col\">Jain of requests</th></tr></thead><tbody>\n");
     for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
-        const struct sgl_arm *own = sgl_comparison_arm(comparison, 0, arm);
-        if (own->detail == NULL)
+        const struct sgl_detail *detail = sgl_comparison_arm(comparison, 0, arm)->detail;
+        if (detail == NULL)
             continue;
         sgl_page_print(page, "<tr><th scope=\"row\">");
         sgl_page_arm(page, arm);
-        sgl_page_print(page, "</th>");
-        for (int kind = 0; kind < 3; kind++) {
-            double sum = 0;
-            int count = 0;
-            for (int b = 0; b < BINS; b++) {
-                const double value = imbalance_of(own->detail, b, (enum imbalance)kind);
-                if (!isfinite(value))
-                    continue;
-                sum += value;
-                count++;
-            }
-            if (count > 0)
-                sgl_page_print(page, "<td>%.3f</td>", sum / count);
-            else
-                sgl_page_print(page, "<td>-</td>");
-        }
-        sgl_page_print(page, "<td>%.4f</td></tr>\n",
-                       own->recorded != NULL ? own->recorded->figures[SGL_FIGURE_JAIN_INDEX]
-                                             : (double)NAN);
+        sgl_page_print(page, "</th><td>%u</td>", sgl_detail_pool_size(detail, pool));
+        for (int kind = 0; kind < 3; kind++)
+            print_number(page, mean_imbalance(detail, pool, (enum imbalance)kind), 3);
+        print_number(page, jain_of_requests(detail, pool), 4);
+        sgl_page_print(page, "</tr>\n");
     }
     sgl_page_print(page, "</tbody>");
     sgl_page_table_end(page);
 }
 
-void sgl_section_workers(struct sgl_page *page)
+static void show_pool(struct sgl_page *page, enum sgl_pool pool)
 {
     const struct sgl_comparison *comparison = page->comparison;
-    const double most = most_loaded(comparison);
+    const double most = most_loaded(comparison, pool);
 
+    sgl_page_grid_begin(page);
+    for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
+        const struct sgl_detail *detail = sgl_comparison_arm(comparison, 0, arm)->detail;
+        if (detail != NULL && sgl_detail_pool_size(detail, pool) > 0)
+            draw_loads(page, arm, pool, most);
+    }
+    for (int kind = 0; kind < 3; kind++)
+        draw_imbalance(page, pool, (enum imbalance)kind);
+    sgl_page_grid_end(page);
+    print_means(page, pool);
+}
+
+void sgl_section_workers(struct sgl_page *page)
+{
     sgl_page_paragraph(page, "note",
                        "One run of the requests as they were recorded%s, %d bins of time; the same "
                        "scale for all policies.",
                        page->report->resamples ? ", not resampled" : "", BINS);
-    sgl_page_grid_begin(page);
-    for (uint32_t arm = 0; arm < comparison->arm_count; arm++)
-        if (sgl_comparison_arm(comparison, 0, arm)->detail != NULL)
-            draw_loads(page, arm, most);
-    for (int kind = 0; kind < 3; kind++)
-        draw_imbalance(page, (enum imbalance)kind);
-    sgl_page_grid_end(page);
-    print_means(page);
+    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
+        if (has_pool(page->comparison, (enum sgl_pool)pool))
+            show_pool(page, (enum sgl_pool)pool);
 }
