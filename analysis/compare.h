@@ -12,8 +12,8 @@
  *     requests    one run each over the same requests: paired by request     block bootstrap
  *     separate    one run each over different requests: not paired           block bootstrap
  *
- * The bootstrap (stats_bootstrap.h, compare_bootstrap.h, 1,000 replicates) gives a standard error of
- * the log ratio and its degrees of freedom. It is also used where all seeds gave the same: then
+ * The bootstrap (stats_bootstrap.h, compare_bootstrap.h, 1,000 replicates) gives a standard error
+ * of the log ratio and its degrees of freedom. It is also used where all seeds gave the same: then
  * nothing was drawn, and the recorded requests themselves are the sample. Rates have no bootstrap,
  * nor have percentiles of itl, nor what has too few requests.
  *

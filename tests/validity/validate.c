@@ -3,10 +3,10 @@
  *
  *     queue    Poisson arrivals, exponential service, two workers, policy random; so each worker is
  *              M/M/1 with 50 % load
- *     engine   the same arrivals and policy, prompts of 50 to 1,000 tokens, geometric outputs of 60
- *              on average, two workers that batch (coefficients near those of an 8B model)
- *     trial    20 runs of 1,000 requests for A, 20 others for B: other arrivals, other luck. Nothing
- *              differs.
+ *     engine   such arrivals, prompts of 50 to 1,000 tokens, geometric outputs of 60 on average,
+ *              two workers that batch (coefficients near those of an 8B model), policy random
+ *     trial    20 runs of 1,000 requests for A, 20 others for B: other arrivals, other luck.
+ *              Nothing differs.
  *
  * A test at 5 % must find a difference in 5 % of the trials; a 95 % interval of a mean over runs
  * must hold the truth, the mean over 20,000 further runs, in 95 %. B slowed down to exactly the
@@ -15,8 +15,8 @@
  * rows for analysis/validity.def.
  *
  * usage: validate [TRIALS [THREADS]]      (2,000 trials, 2 threads: about five minutes)
- * Exit 1 when a rate that is judged is further than three standard errors, plus half a point, from
- * what is promised: mean and p50 of 20 runs, all but p99 of single ones.
+ * Exit 1 when mean or p50 of 20 runs are further than three standard errors, plus half a point, from
+ * what is promised, or when single runs are told apart, p99 aside, in more than 10 %.
  */
 #include "analysis/compare.h"
 #include "analysis/compare_bootstrap.h"
@@ -179,29 +179,38 @@ struct tally {
     uint32_t equal;
 };
 
+#define SINGLE_REJECTED_MOST 10.0
+
 /* Within three standard errors of a binomial share, and half a point. */
 static bool is_near(double percent, double promised, uint32_t trials)
 {
     return fabs(percent - promised) <= 300 * sqrt(0.05 * 0.95 / trials) + 0.5;
 }
 
-static bool print_row(const struct study *study, const char *method, int figure,
-                      const struct tally *tally, bool is_judged)
+static double percent_of(uint32_t count, const struct tally *tally)
 {
-    const double share = 100.0 / tally->trials;
-    const double rejected = share * tally->rejected;
-    const double covered = share * tally->covered;
-    const double equal = share * tally->equal;
-    const bool is_good =
-        !is_judged || (is_near(rejected, 5, tally->trials) && is_near(covered, 95, tally->trials) &&
-                       (equal <= 5 || is_near(equal, 5, tally->trials)));
+    return 100.0 * count / tally->trials;
+}
+
+static bool is_as_promised(const struct tally *tally)
+{
+    const double equal = percent_of(tally->equal, tally);
+
+    return is_near(percent_of(tally->rejected, tally), 5, tally->trials) &&
+           is_near(percent_of(tally->covered, tally), 95, tally->trials) &&
+           (equal <= 5 || is_near(equal, 5, tally->trials));
+}
+
+static void print_row(const struct study *study, const char *method, int figure,
+                      const struct tally *tally, bool is_good)
+{
     char name[SGL_FIGURE_NAME_MAX];
 
     printf("SGL_VALIDITY(\"%s\", \"%s\", \"%s\", %u, %.1f, %.1f, %.1f)%s\n", study->world->name,
-           method, sgl_figure_name(figure, name), tally->trials, rejected, covered, equal,
+           method, sgl_figure_name(figure, name), tally->trials, percent_of(tally->rejected, tally),
+           percent_of(tally->covered, tally), percent_of(tally->equal, tally),
            is_good ? "" : " /* out of bounds */");
     fflush(stdout);
-    return is_good;
 }
 
 /* What a world has: without tokens, answers are one piece. */
@@ -235,8 +244,9 @@ static bool judge_figure(const struct study *study, int figure)
                                             change.deviation / sqrt(RUNS), RUNS - 1, MARGIN)
                            .is_shown;
     }
-    return print_row(study, "paired t over 20 runs", figure, &tally,
-                     figure % SGL_STATISTIC_COUNT <= SGL_STATISTIC_P50);
+    const bool is_good = figure % SGL_STATISTIC_COUNT > SGL_STATISTIC_P50 || is_as_promised(&tally);
+    print_row(study, "paired t over 20 runs", figure, &tally, is_good);
+    return is_good;
 }
 
 static bool judge_single_figure(const struct study *study, const char *method, uint32_t trials,
@@ -255,8 +265,12 @@ static bool judge_single_figure(const struct study *study, const char *method, u
                                             effect->freedom, MARGIN)
                            .is_shown;
     }
-    return tally.trials == 0 || print_row(study, method, figure, &tally,
-                                          figure % SGL_STATISTIC_COUNT < SGL_STATISTIC_P99);
+    if (tally.trials == 0)
+        return true;
+    const bool is_good = figure % SGL_STATISTIC_COUNT == SGL_STATISTIC_P99 ||
+                         percent_of(tally.rejected, &tally) <= SINGLE_REJECTED_MOST;
+    print_row(study, method, figure, &tally, is_good);
+    return is_good;
 }
 
 /* Runs and judges the single runs of one kind. */
