@@ -15,8 +15,8 @@
  * rows for analysis/validity.def.
  *
  * usage: validate [TRIALS [THREADS]]      (2,000 trials, 2 threads: about five minutes)
- * Exit 1 when mean or p50 of 20 runs are further than three standard errors, plus half a point, from
- * what is promised, or when single runs are told apart, p99 aside, in more than 10 %.
+ * Exit 1 when mean or p50 of 20 runs are further than three standard errors, plus half a point,
+ * from what is promised, or when single runs are told apart, p99 aside, in more than 10 %.
  */
 #include "analysis/compare.h"
 #include "analysis/compare_bootstrap.h"
