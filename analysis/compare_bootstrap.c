@@ -22,7 +22,7 @@ struct side {
     struct sgl_bootstrap_series series[SGL_REQUEST_METRIC_COUNT];
     double *gap_ms;                  /* sum of the gaps between the tokens of each request */
     double *gap_count;               /* how many */
-    double itl_mean;                 /* of all of them; NaN: there are none */
+    double itl_mean;                 /* of all their gaps; NaN: there are none */
     double blocks[SGL_METRIC_COUNT]; /* length that a metric asks for */
     uint32_t *counts;
 };
@@ -82,6 +82,19 @@ static int init(struct side *side, const struct sgl_detail *detail)
     return SGL_OK;
 }
 
+/* Of gaps only the mean is one of requests. */
+static void statistics_of(const struct side *side, int metric, const uint32_t *counts,
+                          double out[static STATISTICS])
+{
+    if (metric != ITL) {
+        sgl_bootstrap_statistics(&side->series[metric], counts, out);
+        return;
+    }
+    for (int s = 0; s < STATISTICS; s++)
+        out[s] = (double)NAN;
+    out[SGL_STATISTIC_MEAN] = mean_gap(side, counts);
+}
+
 /* What a request adds to the mean gap, to the first order: its gaps' sum beyond as many average
  * ones. The dependence of these is that of the mean. */
 static double gap_block(const struct side *side, double *influence)
@@ -125,19 +138,6 @@ struct spread {
     double squares[SGL_METRIC_COUNT][STATISTICS][2];
     uint32_t count[SGL_METRIC_COUNT][STATISTICS][2];
 };
-
-/* Of gaps only the mean is one of requests. */
-static void statistics_of(const struct side *side, int metric, const uint32_t *counts,
-                          double out[static STATISTICS])
-{
-    if (metric != ITL) {
-        sgl_bootstrap_statistics(&side->series[metric], counts, out);
-        return;
-    }
-    for (int s = 0; s < STATISTICS; s++)
-        out[s] = (double)NAN;
-    out[SGL_STATISTIC_MEAN] = mean_gap(side, counts);
-}
 
 static void add(struct spread *spread, int m, int s, int kind, double value)
 {

@@ -20,7 +20,7 @@
  *                degrees of freedom: Student's t, not the normal distribution
  *
  * Bias and variance: Politis and White, Econometric Reviews 23, 2004, and Patton, Politis and
- * White, 28, 2009. Of the two sides the worse one counts. What is left is 8 % (600 requests).
+ * White, 28, 2009. Of the two sides the worse one counts. What is left is 10 % at worst (600).
  * A statistic has no interval of fewer than 200 requests, or with fewer than 20 beyond the
  * quantile: p95 needs 400, p99 2,000.
  */
