@@ -532,6 +532,13 @@ void sgl_journal_drain(struct sgl_journal *journal)
     pthread_join(journal->writer, NULL);
 }
 
+void sgl_journal_tell_gaps(struct sgl_journal *journal, const struct sgl_gaps *gaps)
+{
+    struct sgl_sink *sink = sgl_log_sink(journal->log);
+
+    sink->ops->gaps(sink, gaps);
+}
+
 /* The log is taken out of the journal, which is freed. */
 static struct sgl_log *end(struct sgl_journal *journal)
 {

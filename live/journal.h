@@ -67,6 +67,9 @@ struct sgl_failure sgl_journal_failure(struct sgl_journal *journal);
  * dropped is known then. Nothing may be pushed any more. */
 void sgl_journal_drain(struct sgl_journal *journal);
 
+/* Behind drain: gaps between tokens, as a sink is told of them (core/sink.h). */
+void sgl_journal_tell_gaps(struct sgl_journal *journal, const struct sgl_gaps *gaps);
+
 /* Writes what is in the ring, finishes the log, ends the thread and frees the journal. Nothing may
  * be pushed any more. */
 int sgl_journal_close(struct sgl_journal *journal, struct sgl_failure *failure);

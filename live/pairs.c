@@ -328,13 +328,8 @@ static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
     if (relay->is_gathered ? !gather(relay, bytes, size) : !pass(relay, bytes, size))
         return false;
     relay->last_ns = hear(relay, call->worker);
-    if (relay->is_stream) {
-        relay->is_line_end = size > 0 && bytes[size - 1] == '\n';
-        if (relay->first_ns == 0) {
-            relay->first_ns = relay->last_ns;
-            sgl_relay_tell_first_token(relay);
-        }
-    }
+    if (relay->is_stream)
+        sgl_relay_hear_stream(relay, bytes, size, relay->last_ns);
     sgl_learner_take(&relay->learner, bytes, size);
     return true;
 }

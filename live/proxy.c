@@ -202,6 +202,11 @@ static int thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *prox
             .connect_timeout_ms = (long)(options->connect_timeout_ns / 1000000),
             .trust = &proxy->trust},
         failure);
+    if (status == SGL_OK && proxy->journal != NULL) {
+        thread->gaps = calloc(worker_max, sizeof *thread->gaps);
+        if (thread->gaps == NULL)
+            status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    }
     if (status == SGL_OK && sgl_gateway_is_paired(proxy->gateway)) {
         thread->pair_heard_ns = calloc(worker_max, sizeof *thread->pair_heard_ns);
         if (thread->pair_heard_ns == NULL)
@@ -308,6 +313,8 @@ static void state_facts(const struct sgl_proxy *proxy, struct sgl_log *log)
     sgl_log_fact(log, "ttft_ns",
                  "by the router's clock, to the first byte of a stream's body; "
                  "absent for answers that are not streams");
+    sgl_log_fact(log, "itl",
+                 "between events of streams as they came here, whatever tokens an event has");
     sgl_log_fact(log, "queue_time_ns", "as the worker said; absent when it did not");
     sgl_log_fact(log, "tokens", "as the worker said in meta_info or usage; absent when it did not");
     if (options->asks_for_usage)
@@ -474,6 +481,19 @@ static int serve(struct sgl_proxy *proxy, struct sgl_failure *failure)
     return status;
 }
 
+static void release_gaps(struct sgl_proxy *proxy)
+{
+    const size_t worker_max =
+        (size_t)sgl_router_limits_resolved(&proxy->options->limits).worker_max;
+
+    for (uint32_t i = 0; i < proxy->thread_count; i++) {
+        struct sgl_gap_counter *gaps = proxy->threads[i].gaps;
+        for (size_t worker = 0; gaps != NULL && worker < worker_max; worker++)
+            sgl_gap_counter_release(&gaps[worker]);
+        free(gaps);
+    }
+}
+
 /* Ends what was started, however far that went. `status` of the run so far. */
 static int end(struct sgl_proxy *proxy, int status, struct sgl_failure *failure)
 {
@@ -485,6 +505,9 @@ static int end(struct sgl_proxy *proxy, int status, struct sgl_failure *failure)
         sgl_journal_drain(proxy->journal);
     if (has_started)
         sgl_proxy_say_stop(proxy);
+    if (proxy->journal != NULL && has_started)
+        sgl_proxy_tell_gaps(proxy);
+    release_gaps(proxy);
     if (proxy->journal != NULL && has_started)
         status = sgl_journal_close(proxy->journal, failure);
     else if (proxy->journal != NULL)

@@ -6,6 +6,7 @@
  *      relay.c        one request, from its arrival to its end
  *      relay_admission.c  whether and when it is let in
  *      relay_answer.c what its client gets
+ *      relay_stream.c what is seen of a stream that passes
  *      pairs.c        the two legs of a request to a pair of workers
  *      fields.c       which header fields pass
  *      admin.c        the router's own endpoints; admin_workers.c those about workers; metrics.c
@@ -14,6 +15,7 @@
 #ifndef SGL_LIVE_PROXY_THREAD_H
 #define SGL_LIVE_PROXY_THREAD_H
 
+#include "core/gap_counter.h"
 #include "core/rng.h"
 #include "admission_gate.h"
 #include "buffer_pool.h"
@@ -75,10 +77,11 @@ struct sgl_proxy_thread {
     struct sgl_relay *relays; /* all under way */
     struct sgl_relay *spare;  /* for the next ones */
     size_t spare_count;
-    uint64_t *pair_heard_ns;     /* of each worker, by uv_hrtime; NULL: no pairs. pair_time.c */
-    struct sgl_buffer_pool pool; /* of what relays gather and learn */
-    struct sgl_ask *asks;        /* under way */
-    struct sgl_rng id_draws;     /* of made request ids */
+    struct sgl_gap_counter *gaps; /* between events of streams, by worker; NULL: no log */
+    uint64_t *pair_heard_ns;      /* of each worker, by uv_hrtime; NULL: no pairs. pair_time.c */
+    struct sgl_buffer_pool pool;  /* of what relays gather and learn */
+    struct sgl_ask *asks;         /* under way */
+    struct sgl_rng id_draws;      /* of made request ids */
     struct sgl_counters counters;
 };
 
@@ -88,6 +91,10 @@ void sgl_thread_sweep_in(struct sgl_proxy_thread *thread, uint64_t delay_ms);
 /* proxy_events.c: looks for what nobody comes by to tell of; and the last words of a run. */
 void sgl_proxy_watch(struct sgl_proxy *proxy);
 void sgl_proxy_say_stop(const struct sgl_proxy *proxy);
+
+/* relay_stream.c: what was counted between events, to the log. No thread runs, and the journal is
+ * drained. */
+void sgl_proxy_tell_gaps(const struct sgl_proxy *proxy);
 
 /* relay.c */
 void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);

@@ -158,6 +158,8 @@ void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max)
     relay->is_gathered = false;
     relay->is_line_end = true;
     relay->first_ns = 0;
+    relay->event_ns = 0;
+    relay->lines = (struct sgl_event_lines){0};
     relay->last_ns = uv_hrtime();
     sgl_learner_begin(&relay->learner, false);
     sgl_buffer_clear(&relay->gathered, kept_max);
@@ -399,13 +401,8 @@ static bool on_body(struct sgl_call *call, const char *bytes, size_t size)
         sgl_http_send(relay->exchange, bytes, size);
     }
     relay->last_ns = now_ns;
-    if (relay->is_stream) {
-        relay->is_line_end = size > 0 && bytes[size - 1] == '\n';
-        if (relay->first_ns == 0) {
-            relay->first_ns = now_ns;
-            sgl_relay_tell_first_token(relay);
-        }
-    }
+    if (relay->is_stream)
+        sgl_relay_hear_stream(relay, bytes, size, now_ns);
     sgl_buffer_pool_reserve(pool, &relay->learner.end, size < LEARNED_USUAL ? size : LEARNED_USUAL);
     sgl_learner_take(&relay->learner, bytes, size);
     return true;
@@ -506,6 +503,7 @@ void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange
     (void)thread;
     if (relay != NULL) {
         relay->last_ns = uv_hrtime(); /* it was the client who was slow */
+        relay->event_ns = 0;
         sgl_call_resume(&relay->call);
     }
 }

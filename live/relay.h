@@ -19,6 +19,7 @@
 #ifndef SGL_LIVE_RELAY_H
 #define SGL_LIVE_RELAY_H
 
+#include "event_lines.h"
 #include "learner.h"
 #include "proxy_thread.h"
 
@@ -81,6 +82,8 @@ struct sgl_relay {
     bool is_gathered; /* the answer is held until it is whole */
     bool has_answer;  /* its head went to the client */
     bool is_line_end; /* of the stream, so far */
+    struct sgl_event_lines lines;
+    uint64_t event_ns; /* the last event, by uv_hrtime; 0: none yet, or none since a pause */
     struct sgl_buffer gathered;
     struct sgl_relay_held held;
     char error_text[20]; /* "http_503" */
@@ -105,6 +108,10 @@ void sgl_relay_say_failed(const struct sgl_relay *relay, int status);
 void sgl_relay_tell_end(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error);
 void sgl_relay_tell_first_token(struct sgl_relay *relay);
 bool sgl_relay_is_event_stream(const struct sgl_call *call);
+
+/* relay_stream.c: bytes of an event stream went on, or will. */
+void sgl_relay_hear_stream(struct sgl_relay *relay, const char *bytes, size_t size,
+                           uint64_t now_ns);
 
 /* relay_admission.c: true when it may be sent now; else it waits in the queue, or is over. */
 bool sgl_relay_admit(struct sgl_relay *relay);

@@ -9,10 +9,10 @@
 #ifndef SGL_SIM_SIMULATION_STATE_H
 #define SGL_SIM_SIMULATION_STATE_H
 
+#include "core/gap_counter.h"
 #include "core/records.h"
 #include "core/router.h"
 #include "sim/event_queue.h"
-#include "sim/gap_counter.h"
 #include "sim/reports.h"
 #include "sim/simulation.h"
 

@@ -70,7 +70,7 @@
 #ifndef SGL_SIM_MODELS_ENGINE_H
 #define SGL_SIM_MODELS_ENGINE_H
 
-#include "sim/gap_counter.h"
+#include "sim/gap_steps.h"
 #include "sim/kv_cache.h"
 #include "sim/models/finish_order.h"
 #include "sim/models/step_cost.h"

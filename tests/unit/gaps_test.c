@@ -1,7 +1,7 @@
 /* Gaps between tokens: counting leaps as wholes, and what a simulation tells of them. */
 #include "analysis/summary.h"
 #include "core/rng.h"
-#include "sim/gap_counter.h"
+#include "sim/gap_steps.h"
 #include "sim_support.h"
 #include "support.h"
 
@@ -326,6 +326,30 @@ static void only_for_who_asks(void)
     sgl_test_fleet_release(&fleet);
 }
 
+/* What several have counted is what one would have. */
+static void counters_are_added_up(void)
+{
+    struct sgl_rng rng = sgl_rng_stream(3, SGL_PURPOSE_PROMPT, 0, 0, 0);
+    struct sgl_gap_counter parts[3] = {0};
+    struct sgl_gap_counter one = {0};
+    struct sgl_gap_counter sum = {0};
+
+    for (int i = 0; i < 20000; i++) {
+        const int64_t length_ps =
+            1000 + (int64_t)(sgl_rng_next(&rng) >> (6 + sgl_rng_below(&rng, 50)));
+        const uint64_t times = 1 + sgl_rng_below(&rng, UINT32_MAX);
+        sgl_gap_counter_add(&parts[i % 3], length_ps, times);
+        sgl_gap_counter_add(&one, length_ps, times);
+    }
+    for (int i = 0; i < 3; i++) {
+        sgl_gap_counter_add_all(&sum, &parts[i]);
+        sgl_gap_counter_release(&parts[i]);
+    }
+    CU_ASSERT_TRUE(same_classes(&one, &sum));
+    sgl_gap_counter_release(&one);
+    sgl_gap_counter_release(&sum);
+}
+
 SGL_SUITE(gaps) = {
     {"2,000 leaps, whole and in pieces, are counted as their steps are, bit for bit",
      leaps_count_as_steps},
@@ -338,5 +362,6 @@ SGL_SUITE(gaps) = {
     {"an objective on itl holds a request to the mean of its gaps",
      objectives_hold_requests_to_their_mean},
     {"gaps are counted when asked for, by models that give tokens", only_for_who_asks},
+    {"what several have counted is what one would have", counters_are_added_up},
     CU_TEST_INFO_NULL,
 };

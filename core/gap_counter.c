@@ -1,4 +1,4 @@
-#include "sim/gap_counter.h"
+#include "gap_counter.h"
 
 #include <assert.h>
 #include <math.h>
@@ -13,17 +13,24 @@
 #define CLASS_SHIFT 45
 #define CLASS_OF_ONE (UINT64_C(1023) << 7)
 
-static uint64_t class_of(int64_t length_ns)
+static int64_t whole_ns(int64_t length_ps)
 {
-    const double length = (double)length_ns; /* exact, below 2^53 */
+    const int64_t length_ns = length_ps / PS_PER_NS;
+
+    return length_ns < LONGEST_NS ? length_ns : LONGEST_NS;
+}
+
+uint64_t sgl_gap_class_of(int64_t length_ps)
+{
+    const double length = (double)whole_ns(length_ps); /* exact, below 2^53 */
     uint64_t bits;
 
     memcpy(&bits, &length, sizeof bits);
     return (bits >> CLASS_SHIFT) - CLASS_OF_ONE;
 }
 
-/* The least length of the class. Classes below 128 ns may begin between two nanoseconds. */
-static int64_t start_of(uint64_t class)
+/* Classes below 128 ns may begin between two nanoseconds. */
+int64_t sgl_gap_class_start(uint64_t class)
 {
     const uint64_t bits = (class + CLASS_OF_ONE) << CLASS_SHIFT;
     double length;
@@ -56,24 +63,16 @@ static void add_sum(struct sgl_gap_count *place, uint64_t total_ps, uint64_t cou
     place->sum_low &= UINT32_MAX;
 }
 
-static int64_t whole_ns(int64_t length_ps)
+void sgl_gap_counter_add_run(struct sgl_gap_counter *counter, const struct sgl_gap_run *run,
+                             uint64_t count)
 {
-    const int64_t length_ns = length_ps / PS_PER_NS;
-
-    return length_ns < LONGEST_NS ? length_ns : LONGEST_NS;
-}
-
-/* `steps` steps of a leap that begins here, all of one class. */
-static void add_run(struct sgl_gap_counter *counter, uint64_t class, struct sgl_leap leap,
-                    int64_t steps, uint64_t count)
-{
-    struct sgl_gap_count *place = place_of(counter, class);
+    struct sgl_gap_count *place = place_of(counter, run->class);
+    const int64_t longest_ns = whole_ns(run->longest_ps);
 
     if (place == NULL)
         return;
-    const int64_t longest_ns = whole_ns(leap.base_ps + leap.slope_ps * (steps - 1));
-    place->count += (uint64_t)steps * count;
-    add_sum(place, (uint64_t)sgl_leap_ps(leap, steps), count);
+    place->count += run->lengths * count;
+    add_sum(place, run->total_ps, count);
     if (longest_ns > place->longest_ns)
         place->longest_ns = longest_ns;
 }
@@ -81,24 +80,29 @@ static void add_run(struct sgl_gap_counter *counter, uint64_t class, struct sgl_
 void sgl_gap_counter_add(struct sgl_gap_counter *counter, int64_t length_ps, uint64_t count)
 {
     assert(length_ps >= PS_PER_NS && count <= UINT32_MAX);
-    add_run(counter, class_of(whole_ns(length_ps)), (struct sgl_leap){.base_ps = length_ps}, 1,
-            count);
+    const struct sgl_gap_run run = {.class = sgl_gap_class_of(length_ps),
+                                    .lengths = 1,
+                                    .total_ps = (uint64_t)length_ps,
+                                    .longest_ps = length_ps};
+    sgl_gap_counter_add_run(counter, &run, count);
 }
 
-void sgl_gap_counter_add_steps(struct sgl_gap_counter *counter, struct sgl_leap leap, int64_t from,
-                               int64_t to, uint64_t count)
+void sgl_gap_counter_add_all(struct sgl_gap_counter *counter, const struct sgl_gap_counter *other)
 {
-    assert(leap.base_ps >= PS_PER_NS && count <= UINT32_MAX);
-    while (from < to) {
-        const struct sgl_leap rest = {leap.base_ps + leap.slope_ps * from, leap.slope_ps};
-        const uint64_t class = class_of(whole_ns(rest.base_ps));
-        int64_t steps = to - from;
-        /* What follows the class, but for the last one, which has no end. */
-        const int64_t beyond_ps = start_of(class + 1) * PS_PER_NS;
-        if (rest.base_ps + rest.slope_ps * (steps - 1) >= beyond_ps && rest.base_ps < beyond_ps)
-            steps = (beyond_ps - rest.base_ps + rest.slope_ps - 1) / rest.slope_ps;
-        add_run(counter, class, rest, steps, count);
-        from += steps;
+    counter->is_out_of_memory |= other->is_out_of_memory;
+    for (uint64_t class = 0; class < SGL_GAP_OCTAVES * SGL_GAP_CLASSES; class ++) {
+        const struct sgl_gap_count *octave = other->octaves[class / SGL_GAP_CLASSES];
+        const struct sgl_gap_count *from = octave != NULL ? &octave[class % SGL_GAP_CLASSES] : NULL;
+        struct sgl_gap_count *to =
+            from != NULL && from->count > 0 ? place_of(counter, class) : NULL;
+        if (to == NULL)
+            continue;
+        to->count += from->count;
+        to->sum_low += from->sum_low;
+        to->sum_high += from->sum_high + (to->sum_low >> 32);
+        to->sum_low &= UINT32_MAX;
+        if (from->longest_ns > to->longest_ns)
+            to->longest_ns = from->longest_ns;
     }
 }
 
@@ -113,8 +117,8 @@ uint32_t sgl_gap_counter_classes(const struct sgl_gap_counter *counter,
             continue;
         const struct sgl_gap_count *place = &octave[class % SGL_GAP_CLASSES];
         classes_out[used++] = (struct sgl_gap_class){
-            .from_ns = start_of(class),
-            .to_ns = start_of(class + 1),
+            .from_ns = sgl_gap_class_start(class),
+            .to_ns = sgl_gap_class_start(class + 1),
             .count = place->count,
             .sum_s = ((double)place->sum_high * 4294967296.0 + (double)place->sum_low) / 1e12,
             .longest_ns = place->longest_ns,

@@ -1,5 +1,5 @@
 /*
- * gap_counter.h - counts gaps between tokens by length, whole leaps at a time.
+ * gap_counter.h - counts gaps between tokens by length.
  *
  *     ns      1   2   4   8  ...  2^22        2^23                   2^53
  *     octave  |---|---|---|-- ... --|-----------|-----------| ...      |
@@ -10,16 +10,13 @@
  * (Tene, 2013). Lengths below 128 ns have a class for each nanosecond. Lengths from 2^53 ns (104
  * days) on count as of the longest class; nothing shorter than a nanosecond may be counted.
  *
- * The steps of a leap last base, base + slope, base + 2 slope ... (step_cost.h). So those of one
- * class follow one another, and where they end is a division: cost is by classes, not by steps.
- *
- * All is integers, so that leaps and single steps count the same bit for bit; sums have 96 bits.
+ * All is integers, so that the order of counting changes nothing; sums have 96 bits.
+ * One thread at a time; counters of several threads are added up.
  */
-#ifndef SGL_SIM_GAP_COUNTER_H
-#define SGL_SIM_GAP_COUNTER_H
+#ifndef SGL_CORE_GAP_COUNTER_H
+#define SGL_CORE_GAP_COUNTER_H
 
-#include "core/gaps.h"
-#include "sim/models/step_cost.h"
+#include "gaps.h"
 
 #define SGL_GAP_OCTAVES 53
 #define SGL_GAP_CLASSES 128 /* of an octave */
@@ -40,9 +37,23 @@ struct sgl_gap_counter {
 /* Counts a gap of that length `count` times. */
 void sgl_gap_counter_add(struct sgl_gap_counter *counter, int64_t length_ps, uint64_t count);
 
-/* Counts gaps as long as the steps `from` to `to` - 1 of a leap, from 0, each `count` times. */
-void sgl_gap_counter_add_steps(struct sgl_gap_counter *counter, struct sgl_leap leap, int64_t from,
-                               int64_t to, uint64_t count);
+/* Lengths of one class: `lengths` of them, that last `total_ps` together and `longest_ps` at most.
+ * Each is counted `count` times. */
+struct sgl_gap_run {
+    uint64_t class;
+    uint64_t lengths;
+    uint64_t total_ps;
+    int64_t longest_ps;
+};
+void sgl_gap_counter_add_run(struct sgl_gap_counter *counter, const struct sgl_gap_run *run,
+                             uint64_t count);
+
+/* Adds what another one has counted. */
+void sgl_gap_counter_add_all(struct sgl_gap_counter *counter, const struct sgl_gap_counter *other);
+
+/* The class of a length of at least 1 ns, and the least whole length of a class. */
+uint64_t sgl_gap_class_of(int64_t length_ps);
+int64_t sgl_gap_class_start(uint64_t class);
 
 /* The classes that counted something, in ascending order; there is room for
  * SGL_GAP_OCTAVES * SGL_GAP_CLASSES. Returns how many. */
