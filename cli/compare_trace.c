@@ -119,11 +119,13 @@ static bool state_notes(struct sgl_compare *compare)
     const struct sgl_run *run = &result->recorded[0];
     const struct sgl_simulation_flags *flags = &compare->options.simulation;
     struct sgl_report *report = &compare->report;
+    const char *cut = sgl_trace_facts(compare->trace)->cut;
     char text[256];
-    bool is_stated = true;
+    bool is_stated = cut == NULL || sgl_report_note(report, "%s", cut);
 
     if (report->resamples && population->is_short)
         is_stated =
+            is_stated &&
             sgl_report_note(report,
                             "the trace lasts %.3g s: blocks of %.3g s, not %.3g s; what "
                             "hangs together for longer is torn apart",

@@ -5,12 +5,13 @@
  *     log (SQLite or folder)    --rows--> log (folder, SQLite)  every table, so the same digests
  */
 #include "cli.h"
+#include "core/text.h"
 #include "options.h"
 #include "trace_rows.h"
 #include "traces/log_copy.h"
+#include "traces/log_file.h"
 #include "traces/open.h"
 #include "traces/trace_writer.h"
-#include "core/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,19 +89,32 @@ static int convert_trace(struct conversion *conversion, struct sgl_failure *fail
     return sgl_trace_writer_close(writer, failure);
 }
 
-/* Is the input a decision log? A folder can be nothing else; a file is looked into. */
+/* Is the input a decision log, finished or not? A folder can be nothing else. */
 static bool is_log(const struct conversion *conversion)
 {
-    struct sgl_trace *trace = NULL;
     struct sgl_failure ignored;
 
-    if (is_folder(conversion->input.path))
-        return true;
-    if (sgl_trace_open(&trace, &conversion->input, &ignored) != SGL_OK)
-        return false;
-    const bool is = strcmp(sgl_trace_facts(trace)->format, "log") == 0;
-    sgl_trace_close(trace);
-    return is;
+    return is_folder(conversion->input.path) ||
+           sgl_log_file_is_log(conversion->input.path, &ignored) == 1;
+}
+
+/* A copy of a log that is not whole is not whole either. */
+static int complain_of_cut(const struct conversion *conversion, struct sgl_failure *failure)
+{
+    struct sgl_log_value row[SGL_LOG_COLUMN_MAX];
+    struct sgl_log_reader *reader;
+    int status = sgl_log_reader_open(&reader, conversion->input.path, failure);
+
+    if (status != SGL_OK)
+        return status;
+    status = sgl_log_reader_next_row(reader, SGL_LOG_GAP, row, failure);
+    if (!sgl_log_reader_is_complete(reader))
+        sgl_complain("%s: the run of this log did not finish: what came later is missing",
+                     conversion->input.path);
+    else if (status == 1)
+        sgl_complain("%s: this log has gaps, in which inputs were dropped", conversion->input.path);
+    sgl_log_reader_close(reader);
+    return status < 0 ? status : SGL_OK;
 }
 
 static int convert(struct conversion *conversion, struct sgl_failure *failure)
@@ -115,10 +129,11 @@ static int convert(struct conversion *conversion, struct sgl_failure *failure)
         return sgl_fail(failure, SGL_EINVAL, "OUT is IN itself (choose another name)");
     if (to_log) {
         const int status = sgl_log_copy_file(conversion->input.path, conversion->output, failure);
-        if (status == SGL_OK && !conversion->quiet)
-            printf("%s: the same log (prove it: sglsim verify %s)\n", conversion->output,
-                   conversion->output);
-        return status;
+        if (status != SGL_OK || conversion->quiet)
+            return status;
+        printf("%s: the same log (prove it: sglsim verify %s)\n", conversion->output,
+               conversion->output);
+        return complain_of_cut(conversion, failure);
     }
     const int status = convert_trace(conversion, failure);
     if (status != SGL_OK || conversion->quiet)
@@ -127,6 +142,8 @@ static int convert(struct conversion *conversion, struct sgl_failure *failure)
     printf("%s: %llu request%s of format %s, times in %s, digest %016llx\n", conversion->output,
            (unsigned long long)facts->row_count, sgl_plural(facts->row_count), facts->format,
            facts->time_unit, (unsigned long long)facts->digest);
+    if (facts->cut != NULL)
+        sgl_complain_of(conversion->input.path, facts->cut);
     for (size_t i = 0;
          i < sizeof facts->warnings / sizeof facts->warnings[0] && facts->warnings[i] != NULL; i++)
         sgl_complain("%s", facts->warnings[i]);

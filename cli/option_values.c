@@ -67,6 +67,7 @@ bool sgl_option_differs(const struct sgl_option *option, const void *options, co
     case SGL_OPTION_FLAG:
         return *(const bool *)own != *(const bool *)other;
     case SGL_OPTION_TEXT:
+    case SGL_OPTION_PAIRS:
     case SGL_OPTION_CHOICE: {
         const char *text = *(const char *const *)own;
         const char *before = *(const char *const *)other;

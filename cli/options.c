@@ -57,6 +57,8 @@ static const char *expected(const struct sgl_option *option, char *out, size_t s
         return "on or off";
     case SGL_OPTION_TEXT:
         return "a text";
+    case SGL_OPTION_PAIRS:
+        return "name=value,...";
     case SGL_OPTION_CHOICE:
         snprintf(out, size, "one of %s", option->argument);
         return out;
@@ -75,6 +77,19 @@ static const char *expected(const struct sgl_option *option, char *out, size_t s
     return "";
 }
 
+/* "name=value", and more behind commas; a value may be empty, a name may not. */
+static bool is_pairs(const char *text)
+{
+    for (const char *at = text; at != NULL;) {
+        const char *comma = strchr(at, ',');
+        const size_t length = comma != NULL ? (size_t)(comma - at) : strlen(at);
+        if (length == 0 || *at == '=' || memchr(at, '=', length) == NULL)
+            return false;
+        at = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
+}
+
 static bool set_option(const struct sgl_option *option, const char *value)
 {
     switch (option->kind) {
@@ -86,6 +101,9 @@ static bool set_option(const struct sgl_option *option, const char *value)
     case SGL_OPTION_TEXT:
         *(const char **)option->target = value;
         return value[0] != '\0';
+    case SGL_OPTION_PAIRS:
+        *(const char **)option->target = value;
+        return is_pairs(value);
     case SGL_OPTION_CHOICE:
         *(const char **)option->target = value;
         return sgl_list_has(option->argument, '|', value, strlen(value), NULL);
@@ -438,6 +456,7 @@ static const char *standard_of(const struct sgl_option *option, char out[static 
         break;
     }
     case SGL_OPTION_FLAG:
+    case SGL_OPTION_PAIRS:
     case SGL_OPTION_DURATION:
     case SGL_OPTION_LIST:
         break;

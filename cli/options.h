@@ -22,6 +22,7 @@
 enum sgl_option_kind {
     SGL_OPTION_FLAG,     /* bool *: set by its presence, unset by --no-NAME; in a file: on | off */
     SGL_OPTION_TEXT,     /* const char **: not empty */
+    SGL_OPTION_PAIRS,    /* const char **: name=value, and more of them behind commas */
     SGL_OPTION_CHOICE,   /* const char **: one of the words of `argument`, "on|off" */
     SGL_OPTION_NATURAL,  /* uint64_t *: a whole number from `least` */
     SGL_OPTION_POSITIVE, /* double *: a finite number above 0 */

@@ -126,6 +126,10 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
     const struct sgl_simulation_flags *flags = &replay->options.simulation;
     uint32_t own = 0;
 
+    if (sgl_trace_facts(replay->trace)->cut != NULL && own++ == index) {
+        snprintf(out, size, "%s", sgl_trace_facts(replay->trace)->cut);
+        return out;
+    }
     if (totals->without_max_tokens > 0 && own++ == index) {
         snprintf(out, size, "%llu request%s no max_tokens: %llu was taken (--max-new-tokens)",
                  (unsigned long long)totals->without_max_tokens,

@@ -38,6 +38,7 @@ static void print_option(const struct sgl_option *option)
     case SGL_OPTION_FLAG:
         printf("%s = %s\n", option->name, *(const bool *)option->target ? "on" : "off");
         return;
+    case SGL_OPTION_PAIRS:
     case SGL_OPTION_TEXT:
     case SGL_OPTION_CHOICE: {
         const char *value = *(const char *const *)option->target;

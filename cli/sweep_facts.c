@@ -58,6 +58,8 @@ static bool state_trace(struct sgl_sweep_command *command)
                            (unsigned long long)(o->seed + o->seeds - 1),
                            resamples ? "blocks resampled" : "luck only");
 
+    if (trace->cut != NULL)
+        is_stated = is_stated && state(command, "note", "%s", trace->cut);
     if (resamples)
         is_stated = is_stated && state(command, "blocks", "%u of %.6g s, drawn with replacement",
                                        population->blocks, (double)population->block_ns / 1e9);

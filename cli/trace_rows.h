@@ -22,7 +22,7 @@
      "of " operand " (default: by its content)", 0},                                               \
     {"table", 0, SGL_OPTION_TEXT, "NAME", &(trace).table,                                          \
      "of a SQLite " operand " (default requests)", 0},                                             \
-    {"where", 0, SGL_OPTION_TEXT, "COL=VALUE,...", &(trace).where,                                 \
+    {"where", 0, SGL_OPTION_PAIRS, "COL=VALUE,...", &(trace).where,                                \
      "keep only the rows of a CSV " operand " that have these values", 0},                         \
     {"prefix-block", 0, SGL_OPTION_NATURAL, "N", &(prefix_block),                                  \
      "tokens a prefix id stands for, where " operand " does not state it", 1},                     \

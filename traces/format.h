@@ -14,6 +14,8 @@
 #include "bytes.h"
 #include "columns.h"
 
+#define SGL_CUT_MAX 160
+
 /* One row; text and place are the format's until its next call. */
 struct sgl_raw_row {
     uint64_t
@@ -45,6 +47,7 @@ struct sgl_format_reader {
     uint64_t skipped_count;                /* rows of the file that are no requests to replay */
     const char *skipped_words;             /* "of the log ..., and are left out" */
     const char *zero_output_words; /* what 0 output tokens mean here; NULL: nothing special */
+    char cut[SGL_CUT_MAX];         /* what is missing of a log that is not whole; "": nothing */
     bool has_ms;                   /* numbers of time columns are ms from the start */
     int64_t
         epoch_ns; /* when the times of the file count from: SGL_ABSENT unless the format knows */

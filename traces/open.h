@@ -41,6 +41,8 @@ struct sgl_trace_facts {
     uint64_t zero_output_count;        /* rows with 0 output tokens */
     uint64_t without_max_tokens_count; /* rows without max_tokens */
     uint64_t digest; /* over the rows as given: the same requests, the same digest, in any format */
+    const char *cut; /* of a log: what its run has that it has not, so that figures of it are off;
+                      * to be said beside these. NULL: it is whole. Known from the start. */
     const char *warnings[6]; /* one line each, to be shown once; NULL after the last */
 };
 

@@ -354,6 +354,8 @@ int sgl_trace_open(struct sgl_trace **trace_out, const struct sgl_trace_options 
     if (self->file.reader->has_ms)
         self->packer.unit = SGL_TIME_FROM_START_MS;
     self->facts.format = self->file.reader->ops->name;
+    if (self->file.reader->cut[0] != '\0')
+        self->facts.cut = self->file.reader->cut;
     memcpy(self->facts.headers, self->file.reader->headers, sizeof self->facts.headers);
     *trace_out = self;
     return 0;

@@ -100,7 +100,31 @@ static int look_up(struct sgl_sqlite_reader *self, const char *sql, char *out, s
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : sgl_sqlite_fail(self, failure, name);
 }
 
-/* Is the log of our version, and whole? */
+/* A log may be readable and yet not have all of its run: a live one drops what the disk does not
+ * take, and of an interrupted one a copy has what was there. */
+static int look_for_cuts(struct sgl_sqlite_reader *self, const char *name,
+                         struct sgl_failure *failure)
+{
+    char *cut = self->reader.cut;
+    char value[32];
+    int code = look_up(self, "SELECT 1 FROM run WHERE key = 'is_complete'", value, sizeof value,
+                       name, failure);
+
+    if (code == 0 && value[0] == '\0')
+        snprintf(cut, SGL_CUT_MAX,
+                 "the log was cut off, its run did not finish: what came later is missing");
+    if (code < 0 || cut[0] != '\0')
+        return code;
+    code = look_up(self, "SELECT sum(dropped) FROM gap", value, sizeof value, name, failure);
+    if (code == 0 && value[0] != '\0')
+        snprintf(cut, SGL_CUT_MAX,
+                 "the log has gaps, in which %s inputs were dropped: requests are missing, and the "
+                 "load is less than it was",
+                 value);
+    return code;
+}
+
+/* Is the log of our version, and readable? */
 static int check_log(struct sgl_sqlite_reader *self, const char *name, struct sgl_failure *failure)
 {
     char value[32];
@@ -119,7 +143,12 @@ static int check_log(struct sgl_sqlite_reader *self, const char *name, struct sg
         return code;
     if (strcmp(value, "1") != 0)
         return sgl_fail(failure, SGL_EINVAL,
-                        "%s: is a decision log that was not finished, expected a whole one", name);
+                        "%s: is a decision log that was not finished, expected a finished one "
+                        "(sglsim convert %.200s whole.db makes one of what is there)",
+                        name, name);
+    code = look_for_cuts(self, name, failure);
+    if (code < 0)
+        return code;
     code =
         look_up(self,
                 "SELECT e.value FROM run e JOIN run t ON t.key = 'times' AND t.value = 'absolute'"
