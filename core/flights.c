@@ -7,6 +7,9 @@
 #define LINE 16         /* buckets: 64 bytes */
 #define LINES_FIRST 4   /* a power of two */
 #define LINES_MANY 4096 /* from here on chains may be twice as long: memory counts for more */
+#define POOL_NONE 3     /* of a record that is free */
+
+static_assert(SGL_POOL_COUNT <= POOL_NONE, "a pool fits in two bits, and one number is left");
 
 /* A flight in 32 bytes. worker is less than the 2^20 of limits.h. */
 struct record {
@@ -37,6 +40,13 @@ static uint32_t *bucket_of(const struct sgl_flights *flights, int64_t request, e
     return &flights->buckets[(line >> (64 - flights->line_bits)) * LINE + (uint64_t)request % LINE];
 }
 
+static bool is_key(const struct record *record, int64_t request, uint32_t attempt,
+                   enum sgl_pool pool)
+{
+    return record->request == request && record->attempt == attempt &&
+           record->pool == (unsigned)pool;
+}
+
 uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
                           enum sgl_pool pool)
 {
@@ -44,12 +54,19 @@ uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, ui
         return SGL_NO_FLIGHT;
     for (uint32_t at = *bucket_of(flights, request, pool); at != 0;) {
         const struct record *record = record_at(flights, at - 1);
-        if (record->request == request && record->attempt == attempt &&
-            record->pool == (unsigned)pool)
+        if (is_key(record, request, attempt, pool))
             return at - 1;
         at = record->next;
     }
     return SGL_NO_FLIGHT;
+}
+
+uint32_t sgl_flights_find_at(const struct sgl_flights *flights, uint32_t hint, int64_t request,
+                             uint32_t attempt, enum sgl_pool pool)
+{
+    if (hint < flights->records.fresh && is_key(record_at(flights, hint), request, attempt, pool))
+        return hint;
+    return sgl_flights_find(flights, request, attempt, pool);
 }
 
 struct sgl_flight sgl_flights_get(const struct sgl_flights *flights, uint32_t number)
@@ -142,12 +159,13 @@ void sgl_flights_set_first_token(struct sgl_flights *flights, uint32_t number)
 
 void sgl_flights_remove(struct sgl_flights *flights, uint32_t number)
 {
-    const struct record *record = record_at(flights, number);
+    struct record *record = record_at(flights, number);
     uint32_t *at = bucket_of(flights, record->request, (enum sgl_pool)record->pool);
 
     while (*at != number + 1)
         at = &record_at(flights, *at - 1)->next;
     *at = record->next;
+    record->pool = POOL_NONE;
     sgl_records_give(&flights->records, sizeof(struct record), number);
 }
 

@@ -10,9 +10,12 @@
  * A flight is a record of 32 bytes, which stays where it is, so it has a number; it is found by its
  * key through a chain. Requests that follow each other are neighbours in the buckets, for drivers
  * count them up: who routes or completes them in about that order stays within a few lines of the
- * processor's cache. The table is never iterated: no order of chains can leak into a result.
+ * processor's cache. Who remembers the number of a flight need not search for it: the record says
+ * whether it is still that of the key. The table is never iterated: no order of chains can leak
+ * into a result.
  *
- * Memory: the caller's allocator; 32 bytes a flight and 2 to 8 of the buckets, which double in
+ * Memory: the caller's allocator; 32 bytes a flight, 64 for each 256 of them, and 2 to 8 of the
+ * buckets, which double in
  * place. It grows to the most flights that were ever out together and never shrinks. Only reserve
  * allocates.
  */
@@ -53,6 +56,11 @@ int sgl_flights_reserve(struct sgl_flights *flights);
 /* The number of the flight with that key, or SGL_NO_FLIGHT. */
 uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
                           enum sgl_pool pool);
+
+/* The same for a driver that may know it: `hint` is looked at first. Any number will do: one that
+ * is not that of the flight costs a search. */
+uint32_t sgl_flights_find_at(const struct sgl_flights *flights, uint32_t hint, int64_t request,
+                             uint32_t attempt, enum sgl_pool pool);
 
 /* A flight that is out, by its number. */
 struct sgl_flight sgl_flights_get(const struct sgl_flights *flights, uint32_t number);

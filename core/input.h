@@ -19,6 +19,9 @@
  *   flush_cache   -                                               all prefix caches were emptied
  *   tick          -                                               time passed, nothing else
  *
+ * Who has kept the flight that a dispatch named (router.h) may name it with what becomes of it:
+ * that saves the router a search, and nothing else. Any number will do.
+ *
  * now_ns is the driver's clock (virtual or real), in integer nanoseconds from the run's start,
  * never decreasing. Pointers are borrowed for the call.
  */
@@ -93,7 +96,10 @@ struct sgl_input {
     int64_t now_ns;
     int64_t request;
     uint32_t attempt; /* 0 for the first, 1 for its first retry, up to 255 (flights.h) */
-    uint32_t worker;
+    union {
+        uint32_t worker;
+        uint32_t flight; /* of first_token, complete and cancel; not logged */
+    };
     union {
         struct sgl_route route;
         struct sgl_outcome outcome;

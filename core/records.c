@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define DIRECTORY_FIRST 8
+#define LINE 64 /* bytes */
 
 /* The directory of chunks is full when their number is a power of two from DIRECTORY_FIRST on. */
 static int grow_directory(struct sgl_records *records, const struct sgl_allocator *allocator)
@@ -22,6 +23,28 @@ static int grow_directory(struct sgl_records *records, const struct sgl_allocato
     return SGL_OK;
 }
 
+/* A chunk that starts with a line, and before it where its memory starts: what is allocated is
+ * aligned for a pointer, so there is always room for that in what is skipped. NULL without memory.
+ */
+static void *allocate_chunk(size_t size, const struct sgl_allocator *allocator)
+{
+    unsigned char *start = sgl_resize(allocator, NULL, SGL_RECORDS_CHUNK * size + LINE);
+
+    if (start == NULL)
+        return NULL;
+    unsigned char *chunk = start + (LINE - (uintptr_t)start % LINE);
+    memcpy(chunk - sizeof start, &start, sizeof start);
+    return chunk;
+}
+
+static void release_chunk(void *chunk, const struct sgl_allocator *allocator)
+{
+    void *start;
+
+    memcpy(&start, (unsigned char *)chunk - sizeof start, sizeof start);
+    sgl_resize(allocator, start, 0);
+}
+
 int sgl_records_reserve(struct sgl_records *records, size_t size,
                         const struct sgl_allocator *allocator)
 {
@@ -32,7 +55,7 @@ int sgl_records_reserve(struct sgl_records *records, size_t size,
     /* The last number plus one must be a number, too. */
     if (count >= UINT32_MAX / SGL_RECORDS_CHUNK || grow_directory(records, allocator) != SGL_OK)
         return SGL_ENOMEM;
-    records->chunks[count] = sgl_resize(allocator, NULL, SGL_RECORDS_CHUNK * size);
+    records->chunks[count] = allocate_chunk(size, allocator);
     if (records->chunks[count] == NULL)
         return SGL_ENOMEM;
     records->chunk_count = count + 1;
@@ -62,7 +85,7 @@ void sgl_records_give(struct sgl_records *records, size_t size, uint32_t number)
 void sgl_records_release(struct sgl_records *records, const struct sgl_allocator *allocator)
 {
     for (uint32_t i = 0; i < records->chunk_count; i++)
-        sgl_resize(allocator, records->chunks[i], 0);
+        release_chunk(records->chunks[i], allocator);
     if (records->chunks != NULL)
         sgl_resize(allocator, records->chunks, 0);
     *records = (struct sgl_records){0};

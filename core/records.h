@@ -8,6 +8,9 @@
  *
  *     free -> 7 -> 3                        the first four bytes of a free record: next + 1
  *
+ *     a chunk  | what was got | * | 0 | 1 | 2 | ...    starts with a line of the processor's cache,
+ *                ^              '-- its start          so a record whose size divides 64 is in one
+ *
  * Numbers are dense and reused at once, the last given back first: memory is bounded by the most
  * records that were ever in use together, and what is used is what was used just before.
  *

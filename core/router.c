@@ -257,7 +257,8 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
 static int find_flight(const struct sgl_router *router, const struct sgl_input *input,
                        uint32_t *flight_out, struct sgl_failure *failure)
 {
-    *flight_out = sgl_flights_find(&router->flights, input->request, input->attempt, input->pool);
+    *flight_out = sgl_flights_find_at(&router->flights, input->flight, input->request,
+                                      input->attempt, input->pool);
     if (*flight_out != SGL_NO_FLIGHT)
         return SGL_OK;
     return sgl_fail(failure, SGL_EINVAL, "%s: request %lld attempt %u (%s) is not outstanding",

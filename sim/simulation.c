@@ -538,6 +538,7 @@ static void release(struct sgl_simulation *self)
     sgl_simulation_release_pasts(self);
     sgl_records_release(&self->flights, NULL);
     sgl_records_release(&self->progress, NULL);
+    sgl_records_release(&self->answers, NULL);
     sgl_reports_release(&self->reports);
     sgl_transfers_release(&self->transfers);
     sgl_event_queue_release(&self->events);

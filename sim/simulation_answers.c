@@ -36,41 +36,65 @@ uint32_t sgl_simulation_worker_of(const struct sgl_simulation *self, uint32_t sl
                            : sgl_router_flight(self->router, flight->number).worker;
 }
 
-/* The progress of a flight, begun when it has none; NULL without memory. */
-static struct sgl_simulated_progress *make_progress(struct sgl_simulation *self, uint32_t slot,
-                                                    int64_t prompt_tokens)
+int64_t sgl_simulation_prompt_tokens(const struct sgl_simulation *self, uint32_t slot)
+{
+    const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+
+    if (flight->has_answer)
+        return sgl_simulation_answer_at(self, slot)->prompt_tokens;
+    return flight->has_progress ? sgl_simulation_progress(self, slot)->value : flight->value;
+}
+
+static void *note_no_memory(struct sgl_simulation *self)
+{
+    self->is_out_of_memory = true;
+    return NULL;
+}
+
+/* The progress of a flight, begun when it has none. NULL without memory: who cannot fail leaves it
+ * at that, for it is noticed when the instant goes on. */
+static struct sgl_simulated_progress *progress_of(struct sgl_simulation *self, uint32_t slot)
 {
     struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
 
+    if (flight->has_progress)
+        return sgl_simulation_progress(self, slot);
     if (sgl_records_reserve(&self->progress, self->progress_size, NULL) != SGL_OK)
-        return NULL;
+        return note_no_memory(self);
+    const uint32_t prompt_tokens = flight->value;
     flight->value = sgl_records_take(&self->progress, self->progress_size) & (SLOT_MAX - 1);
     flight->has_progress = true;
     struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
     *progress = (struct sgl_simulated_progress){
+        .value = prompt_tokens, .slot = slot, .first_token_ns = SGL_ABSENT};
+    return progress;
+}
+
+/* Its answer, the same way. */
+static struct sgl_simulated_answer *answer_of(struct sgl_simulation *self, uint32_t slot)
+{
+    struct sgl_simulated_progress *progress = progress_of(self, slot);
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+
+    if (progress == NULL)
+        return NULL;
+    if (flight->has_answer)
+        return sgl_simulation_answer_at(self, slot);
+    if (sgl_records_reserve(&self->answers, sizeof(struct sgl_simulated_answer), NULL) != SGL_OK)
+        return note_no_memory(self);
+    const uint32_t prompt_tokens = progress->value;
+    progress->value = sgl_records_take(&self->answers, sizeof(struct sgl_simulated_answer));
+    flight->has_answer = true;
+    struct sgl_simulated_answer *answer = sgl_simulation_answer_at(self, slot);
+    *answer = (struct sgl_simulated_answer){
         .queue_length = SGL_NO_QUEUE_LENGTH,
-        .slot = slot,
         .prompt_tokens = prompt_tokens,
-        .first_token_ns = SGL_ABSENT,
         .started_ns = SGL_ABSENT,
         .output_tokens = SGL_ABSENT,
         .cached_tokens = SGL_ABSENT,
         .reported_ns = SGL_ABSENT,
     };
-    return progress;
-}
-
-/* The same in a call that cannot fail: what is missing is then noticed when the instant goes on. */
-static struct sgl_simulated_progress *progress_of(struct sgl_simulation *self, uint32_t slot)
-{
-    const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
-    struct sgl_simulated_progress *progress = flight->has_progress
-                                                  ? sgl_simulation_progress(self, slot)
-                                                  : make_progress(self, slot, flight->value);
-
-    if (progress == NULL)
-        self->is_out_of_memory = true;
-    return progress;
+    return answer;
 }
 
 int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_request *request,
@@ -87,9 +111,14 @@ int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_reques
         .is_used = true,
         .number = dispatch->number,
     };
-    if ((self->has_pairs || !is_short) &&
-        make_progress(self, *slot_out, request->prompt_tokens) == NULL)
+    if (self->has_pairs && progress_of(self, *slot_out) == NULL)
         return sgl_simulation_no_memory(self);
+    if (is_short)
+        return SGL_OK;
+    struct sgl_simulated_answer *answer = answer_of(self, *slot_out);
+    if (answer == NULL)
+        return sgl_simulation_no_memory(self);
+    answer->prompt_tokens = request->prompt_tokens;
     return SGL_OK;
 }
 
@@ -98,7 +127,10 @@ void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot)
     struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
 
     if (flight->has_progress) {
-        sgl_simulation_progress(self, slot)->slot = SGL_NO_SLOT;
+        struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
+        if (flight->has_answer)
+            sgl_records_give(&self->answers, sizeof(struct sgl_simulated_answer), progress->value);
+        progress->slot = SGL_NO_SLOT;
         sgl_records_give(&self->progress, self->progress_size, flight->value);
     }
     flight->is_used = false;
@@ -128,13 +160,14 @@ void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool suc
 
 static int deliver_first_token(struct sgl_simulation *self, uint32_t slot)
 {
-    const struct sgl_flight flight =
-        sgl_router_flight(self->router, sgl_simulation_flight(self, slot)->number);
+    const uint32_t number = sgl_simulation_flight(self, slot)->number;
+    const struct sgl_flight flight = sgl_router_flight(self->router, number);
     struct sgl_input input = {
         .kind = SGL_INPUT_FIRST_TOKEN,
         .pool = flight.pool,
         .request = flight.request,
         .attempt = flight.attempt,
+        .flight = number,
     };
 
     return sgl_simulation_feed(self, &input, NULL);
@@ -150,12 +183,12 @@ static int64_t reached_ns(const struct sgl_simulation *self, uint32_t slot,
 /* An answer that ended before the truth. Where max_tokens is just the room there was, it is the
  * memory's. */
 static void count_cut(struct sgl_simulation *self, uint32_t worker,
-                      const struct sgl_simulated_progress *progress)
+                      const struct sgl_simulated_answer *answer)
 {
-    const int64_t prompt_tokens = progress->prompt_tokens > 0 ? progress->prompt_tokens : 1;
+    const int64_t prompt_tokens = answer->prompt_tokens > 0 ? answer->prompt_tokens : 1;
     const int64_t capacity = sgl_simulation_capacity(&self->options->workers[worker]);
 
-    if (progress->output_tokens == capacity - prompt_tokens)
+    if (answer->output_tokens == capacity - prompt_tokens)
         self->totals->cut_to_memory++;
     else
         self->totals->cut_to_max_tokens++;
@@ -163,35 +196,36 @@ static void count_cut(struct sgl_simulation *self, uint32_t worker,
 
 static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
 {
-    const struct sgl_simulated_flight landed = *sgl_simulation_flight(self, slot);
-    const struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
-    const struct sgl_flight flight = sgl_router_flight(self->router, landed.number);
+    const uint32_t number = sgl_simulation_flight(self, slot)->number;
+    const struct sgl_flight flight = sgl_router_flight(self->router, number);
+    const int64_t first_token_ns = sgl_simulation_progress(self, slot)->first_token_ns;
+    const struct sgl_simulated_answer *answer = sgl_simulation_answer_at(self, slot);
     const int64_t begin_ns = sgl_simulation_begin_ns(self, slot, flight.sent_ns);
-    const bool success = progress->error == NULL;
+    const bool success = answer->error == NULL;
     struct sgl_input input = {
         .kind = SGL_INPUT_COMPLETE,
         .pool = flight.pool,
         .request = flight.request,
         .attempt = flight.attempt,
+        .flight = number,
         .outcome =
             {
-                .queue_time_ns = progress->started_ns != SGL_ABSENT
-                                     ? progress->started_ns - reached_ns(self, slot, &flight)
+                .queue_time_ns = answer->started_ns != SGL_ABSENT
+                                     ? answer->started_ns - reached_ns(self, slot, &flight)
                                      : SGL_ABSENT,
-                .ttft_ns =
-                    progress->first_token_ns != SGL_ABSENT
-                        ? progress->first_token_ns + self->options->response_delay_ns - begin_ns
-                        : SGL_ABSENT,
+                .ttft_ns = first_token_ns != SGL_ABSENT
+                               ? first_token_ns + self->options->response_delay_ns - begin_ns
+                               : SGL_ABSENT,
                 .e2e_ns = self->now_ns - begin_ns,
-                .prompt_tokens = progress->prompt_tokens,
-                .output_tokens = progress->output_tokens,
-                .cached_tokens = progress->cached_tokens,
-                .queue_length = progress->queue_length != SGL_NO_QUEUE_LENGTH
-                                    ? (int64_t)progress->queue_length
+                .prompt_tokens = answer->prompt_tokens,
+                .output_tokens = answer->output_tokens,
+                .cached_tokens = answer->cached_tokens,
+                .queue_length = answer->queue_length != SGL_NO_QUEUE_LENGTH
+                                    ? (int64_t)answer->queue_length
                                     : SGL_ABSENT,
-                .reported_ns = progress->reported_ns,
+                .reported_ns = answer->reported_ns,
                 .success = success,
-                .error = progress->error,
+                .error = answer->error,
             },
     };
     int status = sgl_simulation_feed(self, &input, NULL);
@@ -200,12 +234,12 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
         return status;
     if (!success && (status = sgl_simulation_ask_retry(self, slot, &flight)) != 0)
         return status < 0 ? status : SGL_OK;
-    if (flight.pool != SGL_POOL_PREFILL && success && landed.is_cut)
-        count_cut(self, flight.worker, progress);
+    if (flight.pool != SGL_POOL_PREFILL && success && answer->is_cut)
+        count_cut(self, flight.worker, answer);
     if (self->has_pairs) {
         const struct sgl_simulated_leg leg = *sgl_simulation_leg(self, slot);
         sgl_simulation_land(self, slot);
-        return sgl_simulation_leg_ended(self, &leg);
+        return sgl_simulation_leg_ended(self, &leg, success);
     }
     sgl_simulation_land(self, slot);
     sgl_simulation_count(self, flight.request, success);
@@ -244,7 +278,7 @@ static void send_answer(struct sgl_simulation *self, uint32_t progress, bool is_
 {
     const struct sgl_event event = {
         .time = self->now_ns + delay_ns + self->options->response_delay_ns,
-        .index = self->answers++,
+        .index = self->sent++,
         .kind = SGL_EVENT_ANSWER,
         .item = sgl_simulation_answer_item(self, progress, is_last),
     };
@@ -291,13 +325,14 @@ void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char 
             return;
         }
     }
-    struct sgl_simulated_progress *progress = progress_of(self, slot);
-    if (progress == NULL)
+    struct sgl_simulated_answer *answer = answer_of(self, slot);
+    if (answer == NULL)
         return;
-    progress->error = error;
-    progress->started_ns = SGL_ABSENT;
-    progress->output_tokens = SGL_ABSENT;
-    progress->cached_tokens = SGL_ABSENT;
+    answer->error = error;
+    answer->started_ns = SGL_ABSENT;
+    answer->output_tokens = SGL_ABSENT;
+    answer->cached_tokens = SGL_ABSENT;
+    struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
     /* A token that is still in the worker's host is lost with it. */
     if (progress->first_token_ns != SGL_ABSENT && progress->first_token_ns > self->now_ns) {
         progress->first_token_ns = SGL_ABSENT;
@@ -317,7 +352,7 @@ static bool is_report_lost(const struct sgl_simulation *self, const struct sgl_f
 
 /* The answer tells how long its worker's queue is, unless that gets lost. */
 static void take_report(struct sgl_simulation *self, const struct sgl_simulated_worker *worker,
-                        uint32_t slot, struct sgl_simulated_progress *progress)
+                        uint32_t slot, struct sgl_simulated_answer *answer)
 {
     const uint32_t number = sgl_simulation_flight(self, slot)->number;
     struct sgl_worker_load load;
@@ -329,8 +364,8 @@ static void take_report(struct sgl_simulation *self, const struct sgl_simulated_
         return;
     worker->ops->load(worker->state, &load);
     assert(load.queue_length < SGL_NO_QUEUE_LENGTH);
-    progress->queue_length = (uint32_t)load.queue_length;
-    progress->reported_ns = self->now_ns;
+    answer->queue_length = (uint32_t)load.queue_length;
+    answer->reported_ns = self->now_ns;
 }
 
 /* A worker's model says that something happened to one of its jobs. */
@@ -351,21 +386,23 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
         sgl_simulation_land(self, slot);
         return;
     }
-    struct sgl_simulated_progress *progress = progress_of(self, slot);
-    if (progress == NULL)
-        return;
     if (event->kind == SGL_WORKER_FIRST_TOKEN) {
+        struct sgl_simulated_progress *progress = progress_of(self, slot);
+        if (progress == NULL)
+            return;
         progress->first_token_ns = event->time_ns + event->delay_ns;
         send_answer(self, sgl_simulation_flight(self, slot)->value, false, event->delay_ns);
         return;
     }
-    if (event->is_cut)
-        sgl_simulation_flight(self, slot)->is_cut = true;
-    progress->error = event->error;
-    progress->started_ns = event->started_ns;
-    progress->output_tokens = event->output_tokens;
-    progress->cached_tokens = event->cached_tokens;
-    take_report(self, worker, slot, progress);
+    struct sgl_simulated_answer *answer = answer_of(self, slot);
+    if (answer == NULL)
+        return;
+    answer->is_cut = event->is_cut;
+    answer->error = event->error;
+    answer->started_ns = event->started_ns;
+    answer->output_tokens = event->output_tokens;
+    answer->cached_tokens = event->cached_tokens;
+    take_report(self, worker, slot, answer);
     if (is_prefill && event->kind == SGL_WORKER_FINISH)
         sgl_simulation_send_memory(self, slot);
     else

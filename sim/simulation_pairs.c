@@ -108,7 +108,7 @@ void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot)
     if (!leg->is_ghost)
         end_ns = sgl_transfers_end_ns(&self->transfers, leg->worker,
                                       sgl_simulation_leg(self, leg->twin)->worker,
-                                      leg->progress.prompt_tokens, self->now_ns);
+                                      sgl_simulation_prompt_tokens(self, slot), self->now_ns);
     leg->is_sending = true;
     const struct sgl_event event = {
         .time = end_ns,
@@ -149,7 +149,7 @@ int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot)
     const struct sgl_request request = {
         .request = twin->request,
         .arrival_ns = sgl_router_flight(self->router, number).sent_ns,
-        .prompt_tokens = twin->progress.prompt_tokens,
+        .prompt_tokens = sgl_simulation_prompt_tokens(self, leg->twin),
         .max_tokens = twin->max_tokens,
         .priority = twin->priority,
     };
@@ -175,10 +175,11 @@ static int cancel(struct sgl_simulation *self, uint32_t slot)
         .kind = SGL_INPUT_CANCEL,
         .pool = leg->pool,
         .request = leg->request,
+        .flight = flight->number,
         .outcome = sgl_outcome_absent(),
     };
 
-    input.outcome.prompt_tokens = leg->progress.prompt_tokens;
+    input.outcome.prompt_tokens = sgl_simulation_prompt_tokens(self, slot);
     input.outcome.error = SGL_ERROR_PAIR_LOST;
     const int status = sgl_simulation_feed(self, &input, NULL);
     if (status != SGL_OK)
@@ -194,9 +195,9 @@ static int cancel(struct sgl_simulation *self, uint32_t slot)
     return SGL_OK;
 }
 
-int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simulated_leg *leg)
+int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simulated_leg *leg,
+                             bool success)
 {
-    const bool success = leg->progress.error == NULL;
     const uint32_t slot = leg->twin;
 
     if (slot != SGL_NO_SLOT)

@@ -120,10 +120,9 @@ int64_t sgl_simulation_begin_ns(const struct sgl_simulation *self, uint32_t slot
 int sgl_simulation_ask_retry(struct sgl_simulation *self, uint32_t slot,
                              const struct sgl_flight *failed)
 {
-    const struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
-
     /* Of a pair, or some of it was seen: it has failed. */
-    if (!self->has_retries || self->has_pairs || progress->first_token_ns != SGL_ABSENT ||
+    if (!self->has_retries || self->has_pairs ||
+        sgl_simulation_progress(self, slot)->first_token_ns != SGL_ABSENT ||
         failed->attempt + 1 >= SGL_PAST_ATTEMPTS_MAX)
         return 0;
     struct sgl_simulated_past *past = self->pasts[slot];
@@ -136,7 +135,7 @@ int sgl_simulation_ask_retry(struct sgl_simulation *self, uint32_t slot,
         .request = failed->request,
         .attempt = failed->attempt,
         .worker_tries = sgl_past_attempts_add(past->attempts, failed->worker),
-        .error = progress->error,
+        .error = sgl_simulation_answer_at(self, slot)->error,
         .now_ns = self->now_ns,
         .deadline_ns = SGL_SIMULATION_NS_MAX,
     };
@@ -163,13 +162,13 @@ int sgl_simulation_ask_retry(struct sgl_simulation *self, uint32_t slot,
 static void begin_again(struct sgl_simulation *self, uint32_t slot, uint32_t number)
 {
     struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
-    struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
+    struct sgl_simulated_answer *answer = sgl_simulation_answer_at(self, slot);
 
     flight->number = number;
     flight->is_answered = false;
-    progress->queue_length = SGL_NO_QUEUE_LENGTH;
-    progress->reported_ns = SGL_ABSENT;
-    progress->error = NULL;
+    answer->queue_length = SGL_NO_QUEUE_LENGTH;
+    answer->reported_ns = SGL_ABSENT;
+    answer->error = NULL;
 }
 
 int sgl_simulation_retry(struct sgl_simulation *self, uint32_t slot)

@@ -38,27 +38,36 @@ enum {
  * worker, and more is kept only when there is more to keep:
  *
  *     flight      8 bytes    the router's number for it, and its prompt
- *        `-> progress        of one that has had a token, or its answer
- *               `-> leg      of pairs, from the start: what it has beside that
+ *        `-> progress  16      of one that has had a token, or its answer: its first token
+ *               |-> answer     of one whose answer is on its way to the router, which is soon over:
+ *               |              what the worker said of it
+ *               `-> leg        of pairs, from the start: what it has beside that
  *
- * All three are records (core/records.h), which stay where they are; the first four bytes are
- * theirs when they are free.
+ * All four are records (core/records.h), which stay where they are; the first four bytes are
+ * theirs when they are free. A leg begins with its progress. With ten thousand requests in flight
+ * each of these is out of the processor's cache when it is wanted again, so what is kept for long
+ * is small, and each is within one line.
  */
 struct sgl_simulated_flight {
     uint32_t number; /* the router's; SGL_NO_FLIGHT: a ghost's, or it waits to be tried again */
     unsigned int value : 28; /* the number of its progress, if it has that; else prompt tokens */
     unsigned int is_used : 1;
     unsigned int has_progress : 1;
+    unsigned int has_answer : 1;  /* then it has progress, too */
     unsigned int is_answered : 1; /* the whole answer, or its failure, is on its way */
-    unsigned int is_cut : 1;      /* the answer ended at max_tokens, before the truth */
+};
+
+struct sgl_simulated_progress {
+    uint32_t value; /* the number of its answer, if it has that; else prompt tokens */
+    uint32_t slot;  /* SGL_NO_SLOT: it is free */
+    int64_t first_token_ns;
 };
 
 /* What the worker sent. */
-struct sgl_simulated_progress {
+struct sgl_simulated_answer {
     uint32_t queue_length; /* SGL_NO_QUEUE_LENGTH: not told, or lost */
-    uint32_t slot;         /* SGL_NO_SLOT: it is free */
+    bool is_cut;           /* it ended at max_tokens, before the truth */
     int64_t prompt_tokens;
-    int64_t first_token_ns;
     int64_t started_ns;
     int64_t output_tokens;
     int64_t cached_tokens;
@@ -133,12 +142,13 @@ struct sgl_simulation {
 
     struct sgl_records flights;  /* by slot */
     struct sgl_records progress; /* of pairs: legs */
+    struct sgl_records answers;
     size_t progress_size;
     struct sgl_simulated_past **pasts; /* by slot, each owned; NULL without retries */
     uint32_t past_capacity;
     bool has_retries;
     struct sgl_retry_budget budget;
-    uint64_t answers;     /* sent so far: their order */
+    uint64_t sent;        /* answers, so far: their order */
     uint64_t cut_flights; /* out when the run was cut; of pairs each leg is one */
 
     /* Answers that take no time, in the order they were sent: items that do not pass through the
@@ -212,6 +222,17 @@ sgl_simulation_progress(const struct sgl_simulation *self, uint32_t slot)
                           sgl_simulation_flight(self, slot)->value);
 }
 
+/* Of a flight that has an answer. */
+static inline struct sgl_simulated_answer *
+sgl_simulation_answer_at(const struct sgl_simulation *self, uint32_t slot)
+{
+    return sgl_records_at(&self->answers, sizeof(struct sgl_simulated_answer),
+                          sgl_simulation_progress(self, slot)->value);
+}
+
+/* Of any flight; SGL_ABSENT when nobody knows. */
+int64_t sgl_simulation_prompt_tokens(const struct sgl_simulation *self, uint32_t slot);
+
 /* Of a flight in a fleet of pairs. */
 static inline struct sgl_simulated_leg *sgl_simulation_leg(const struct sgl_simulation *self,
                                                            uint32_t slot)
@@ -270,7 +291,8 @@ void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot);
 int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot);
 
 /* A leg's outcome is with the router; its slot is free. */
-int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simulated_leg *leg);
+int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simulated_leg *leg,
+                             bool success);
 
 /* The first change of each worker's condition goes into the queue. */
 void sgl_simulation_plan_faults(struct sgl_simulation *self);

@@ -72,6 +72,13 @@ static void agrees_with_a_list(void)
         const uint32_t i = sgl_rng_below(&rng, KEYS);
         const uint32_t number = sgl_flights_find(&flights, key_of(i), attempt_of(i), pool_of(i));
         CU_ASSERT_EQUAL_FATAL(number != SGL_NO_FLIGHT, is_in[i]);
+        /* Its number, that of a flight that has left, of another, or of none. */
+        const uint32_t hints[] = {numbers[i], numbers[sgl_rng_below(&rng, KEYS)],
+                                  sgl_rng_below(&rng, 2 * KEYS), UINT32_MAX};
+        for (size_t h = 0; h < sizeof hints / sizeof hints[0]; h++)
+            CU_ASSERT_EQUAL_FATAL(
+                sgl_flights_find_at(&flights, hints[h], key_of(i), attempt_of(i), pool_of(i)),
+                number);
         if (is_in[i]) {
             CU_ASSERT_EQUAL_FATAL(number, numbers[i]);
             check_flight(&flights, number, i, added[i]);
@@ -127,7 +134,7 @@ static void *meter_resize(void *context, void *memory, size_t size)
     return block + 2;
 }
 
-static void grows_by_less_than_forty_bytes(void)
+static void grows_by_little_more_than_forty_bytes(void)
 {
     struct meter meter = {.left = SIZE_MAX};
     const struct sgl_allocator allocator = {.resize = meter_resize, .context = &meter};
@@ -138,7 +145,7 @@ static void grows_by_less_than_forty_bytes(void)
         CU_ASSERT_EQUAL_FATAL(sgl_flights_reserve(&flights), SGL_OK);
         sgl_flights_add(&flights, &(struct sgl_flight){.request = i});
         /* A chunk, its share of the directory, and the first buckets come before their flights. */
-        CU_ASSERT_FATAL(meter.bytes <= (i + UINT64_C(1)) * 40 + 256 * 40);
+        CU_ASSERT_FATAL(meter.bytes <= (i + UINT64_C(1)) * 40 + (i / 256 + 1) * 64 + 256 * 40);
     }
     CU_ASSERT(meter.most <= (size_t)MANY * 35);
     for (uint32_t i = 0; i < MANY; i++)
@@ -176,7 +183,8 @@ static void without_memory_nothing_changes(void)
 
 SGL_SUITE(flights) = {
     {"the table agrees with a list over random scripts", agrees_with_a_list},
-    {"a million flights take less than 40 bytes each, at any time", grows_by_less_than_forty_bytes},
+    {"a million flights take 40.25 bytes each at the most, at any time",
+     grows_by_little_more_than_forty_bytes},
     {"without memory nothing changes", without_memory_nothing_changes},
     CU_TEST_INFO_NULL,
 };
