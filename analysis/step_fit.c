@@ -1,6 +1,7 @@
 /* Least squares on relative errors of steps. */
 #include "step_samples.h"
 
+#include <gsl/gsl_blas.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
 #include <math.h>
@@ -93,28 +94,21 @@ static int refuse(const gsl_matrix *v, const int *columns, size_t n, struct sgl_
                     text, strstr(text, " from ") != NULL ? "" : ": its column is constant or 0");
 }
 
-/* What one least squares needs. */
+/* What one least squares needs: rows x n of u, then n x n of v, then s, x and the ones, in one block
+ * (gsl_matrix_alloc loses what it has when the rest cannot be had). */
 struct squares {
     int columns[SGL_COEFFICIENT_COUNT];
     size_t n;
     double lengths[SGL_COEFFICIENT_COUNT]; /* of the columns, before they were made 1 */
-    gsl_matrix *u;
-    gsl_matrix *v;
-    gsl_vector *s;
-    gsl_vector *x;
-    gsl_vector *ones; /* the measured steps, in units of themselves */
+    double *cells;
+    gsl_matrix_view u;
+    gsl_matrix_view v;
+    gsl_vector_view s;
+    gsl_vector_view x;
+    gsl_vector_view ones; /* the measured steps, in units of themselves */
 };
 
-static void release(struct squares *squares)
-{
-    gsl_matrix_free(squares->u);
-    gsl_matrix_free(squares->v);
-    gsl_vector_free(squares->s);
-    gsl_vector_free(squares->x);
-    gsl_vector_free(squares->ones);
-}
-
-/* The rows over what was measured, columns of length 1. */
+/* The rows over what was measured, columns of length 1. The caller frees `cells`. */
 static int prepare(struct squares *squares, const struct design *design, bool decode_is_larger,
                    struct sgl_failure *failure)
 {
@@ -126,27 +120,28 @@ static int prepare(struct squares *squares, const struct design *design, bool de
     if (rows < n)
         return sgl_fail(failure, SGL_EINVAL, "%zu steps for %zu coefficients, expected more", rows,
                         n);
-    squares->u = gsl_matrix_alloc(rows, n);
-    squares->v = gsl_matrix_alloc(n, n);
-    squares->s = gsl_vector_alloc(n);
-    squares->x = gsl_vector_alloc(n);
-    squares->ones = gsl_vector_alloc(rows);
-    if (squares->u == NULL || squares->v == NULL || squares->s == NULL || squares->x == NULL ||
-        squares->ones == NULL)
+    double *cells = calloc(rows * n + n * n + 2 * n + rows, sizeof *cells);
+    if (cells == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    gsl_vector_set_all(squares->ones, 1);
+    squares->cells = cells;
+    squares->u = gsl_matrix_view_array(cells, rows, n);
+    squares->v = gsl_matrix_view_array(cells + rows * n, n, n);
+    squares->s = gsl_vector_view_array(cells + rows * n + n * n, n);
+    squares->x = gsl_vector_view_array(cells + rows * n + n * n + n, n);
+    squares->ones = gsl_vector_view_array(cells + rows * n + n * n + 2 * n, rows);
+    gsl_vector_set_all(&squares->ones.vector, 1);
     for (size_t r = 0; r < rows; r++) {
         const struct sgl_step_sample *sample = &design->samples->samples[r];
         double row[SGL_COEFFICIENT_COUNT];
         fill_row(design, sample, decode_is_larger, row);
         for (size_t i = 0; i < n; i++) {
             const double value = row[squares->columns[i]] / sample->step_us;
-            gsl_matrix_set(squares->u, r, i, value);
+            gsl_matrix_set(&squares->u.matrix, r, i, value);
             squares->lengths[i] += value * value;
         }
     }
     for (size_t i = 0; i < n; i++) {
-        gsl_vector_view column = gsl_matrix_column(squares->u, i);
+        gsl_vector_view column = gsl_matrix_column(&squares->u.matrix, i);
         squares->lengths[i] = squares->lengths[i] > 0 ? sqrt(squares->lengths[i]) : 1;
         gsl_vector_scale(&column.vector, 1 / squares->lengths[i]);
     }
@@ -172,11 +167,28 @@ static void find_errors(struct design *design, const struct squares *squares, bo
     for (size_t i = 0; i < n; i++) {
         double variance = 0;
         for (size_t k = 0; k < n; k++) {
-            const double share = gsl_matrix_get(squares->v, i, k) / gsl_vector_get(squares->s, k);
+            const double share =
+                gsl_matrix_get(&squares->v.matrix, i, k) / gsl_vector_get(&squares->s.vector, k);
             variance += share * share;
         }
         design->error_us[squares->columns[i]] =
             sqrt(variance * left / (double)(rows > n ? rows - n : 1)) / squares->lengths[i];
+    }
+}
+
+/* The values are V S^-1 U' 1 over the lengths, all of S being far from 0. gsl_linalg_SV_solve
+ * allocates, and does not look whether it could. */
+static void set_values(struct design *design, struct squares *squares)
+{
+    gsl_vector *x = &squares->x.vector;
+
+    gsl_blas_dgemv(CblasTrans, 1, &squares->u.matrix, &squares->ones.vector, 0, x);
+    gsl_vector_div(x, &squares->s.vector);
+    for (size_t i = 0; i < squares->n; i++) {
+        gsl_vector_view row = gsl_matrix_row(&squares->v.matrix, i);
+        double value;
+        gsl_blas_ddot(&row.vector, x, &value);
+        design->value_us[squares->columns[i]] = value / squares->lengths[i];
     }
 }
 
@@ -187,21 +199,19 @@ static int solve(struct design *design, bool decode_is_larger, struct sgl_failur
     int result = prepare(&squares, design, decode_is_larger, failure);
 
     if (result == SGL_OK) {
-        gsl_linalg_SV_decomp_jacobi(squares.u, squares.v, squares.s);
-        const double least = gsl_vector_get(squares.s, squares.n - 1);
-        design->condition = least > 0 ? gsl_vector_get(squares.s, 0) / least : (double)INFINITY;
+        gsl_linalg_SV_decomp_jacobi(&squares.u.matrix, &squares.v.matrix, &squares.s.vector);
+        const double least = gsl_vector_get(&squares.s.vector, squares.n - 1);
+        design->condition =
+            least > 0 ? gsl_vector_get(&squares.s.vector, 0) / least : (double)INFINITY;
         result = design->condition < CONDITION_MAX ? 1 : 0;
         if (result == 0)
-            refuse(squares.v, squares.columns, squares.n, failure);
+            refuse(&squares.v.matrix, squares.columns, squares.n, failure);
     }
     if (result == 1) {
-        gsl_linalg_SV_solve(squares.u, squares.v, squares.s, squares.ones, squares.x);
-        for (size_t i = 0; i < squares.n; i++)
-            design->value_us[squares.columns[i]] =
-                gsl_vector_get(squares.x, i) / squares.lengths[i];
+        set_values(design, &squares);
         find_errors(design, &squares, decode_is_larger);
     }
-    release(&squares);
+    free(squares.cells);
     return result;
 }
 

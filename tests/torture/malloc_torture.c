@@ -53,6 +53,21 @@ static const char recorded_text[] =
     "0.2,480,60,http://two,0.2,0.66,0.02\n"
     "0.3,640,30,http://one,0.3,0.53,0.022\n";
 
+static const char steps_text[] =
+    "model,tp,system,backend,phase,batch,new_tokens_per_req,context_or_prefix,decode_reqs,step_ms\n"
+    "m,2,g,s,prefill,1,128,0,0,9.194\n"
+    "m,2,g,s,decode,1,0,128,1,6.016\n"
+    "m,2,g,s,prefill,1,1024,0,0,24.942\n"
+    "m,2,g,s,decode,1,0,1024,1,6.061\n"
+    "m,2,g,s,prefill,4,128,0,0,15.776\n"
+    "m,2,g,s,decode,4,0,128,4,6.065\n"
+    "m,2,g,s,prefill,4,1024,0,0,78.769\n"
+    "m,2,g,s,decode,4,0,1024,4,6.244\n"
+    "m,2,g,s,prefill,16,128,0,0,42.107\n"
+    "m,2,g,s,decode,16,0,128,16,6.262\n"
+    "m,2,g,s,prefill,16,1024,0,0,294.076\n"
+    "m,2,g,s,decode,16,0,1024,16,6.979\n";
+
 /* What is there before: a log of another policy in both media, under every name that is written. */
 static char *const preparations[][ARGUMENTS_MOST] = {
     {"sglsim", "replay", "trace.csv", "--policy", "round_robin", "--log", "old.db"},
@@ -79,6 +94,7 @@ static char *const commands[][ARGUMENTS_MOST] = {
     {"sglsim", "compare", "old.db", "new.db", "--json"},
     {"sglsim", "policies", "cache_aware"},
     {"sglsim", "calibrate", "recorded.csv", "--fit", "scale", "--starts=0", "-oout.profile", "-q"},
+    {"sglsim", "calibrate", "steps.csv", "--from", "steps", "-oout.profile", "-q"},
     {"sglsim", "validate", "recorded.csv", "--html", "page.html", "--json"},
 };
 
@@ -282,6 +298,7 @@ static int prepare(const struct torture *torture)
 
     write_text("trace.csv", trace_text);
     write_text("recorded.csv", recorded_text);
+    write_text("steps.csv", steps_text);
     for (size_t i = 0; i < sizeof preparations / sizeof preparations[0]; i++) {
         run(torture, preparations[i], 0, &result);
         if (result.status != 0) {
