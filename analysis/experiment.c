@@ -112,6 +112,7 @@ static int gather(const struct study *study, uint32_t number, struct sgl_run *ru
         run->cut_to_memory = totals.cut_to_memory;
         run->cut_in_flight = totals.cut_in_flight;
         run->cut_arrivals = totals.cut_arrivals;
+        run->rejected = totals.rejected;
     }
     if (status == SGL_OK && experiment->keep != NULL && !task.is_recorded)
         status = experiment->keep(experiment->keep_context, number, &result, &totals, failure);

@@ -37,6 +37,7 @@ struct sgl_run {
     uint64_t cut_to_memory;
     uint64_t cut_in_flight; /* by an end set to the run: not answered by then */
     uint64_t cut_arrivals;  /* not arrived by then */
+    uint64_t rejected;      /* not let in, so they failed */
 };
 
 /* Takes the figures of a finished summary. */

@@ -16,6 +16,7 @@ struct sgl_summary {
     uint64_t requests;
     uint64_t succeeded;
     uint64_t failed;
+    uint64_t rejected;
     uint64_t good;
     struct sgl_error_count errors[SGL_ERROR_WORDS_MAX];
     uint32_t error_count;
@@ -105,6 +106,27 @@ static void hear_retry(struct sgl_summary *summary, const struct sgl_input *inpu
     entry->attempt = input->attempt;
 }
 
+static void count_arrival(struct sgl_summary *summary, int64_t arrival_ns)
+{
+    if (summary->requests == 0 || arrival_ns < summary->first_arrival_ns)
+        summary->first_arrival_ns = arrival_ns;
+    if (summary->requests == 0 || arrival_ns > summary->last_arrival_ns)
+        summary->last_arrival_ns = arrival_ns;
+    summary->requests++;
+}
+
+/* One that was routed, if in vain, has been counted. When one arrived that waited in vain is not
+ * told: it is counted as of now, which is at most its wait too late. */
+static void hear_reject(struct sgl_summary *summary, const struct sgl_input *input)
+{
+    const char *error = input->outcome.error;
+
+    if (input->attempt > 0 || (error != NULL && strcmp(error, "no_worker") == 0))
+        return;
+    count_arrival(summary, input->now_ns);
+    summary->rejected++;
+}
+
 static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sgl_input *input)
 {
     struct sgl_summary *summary = (struct sgl_summary *)self;
@@ -116,14 +138,11 @@ static void hear_input(struct sgl_sink *self, uint64_t sequence, const struct sg
         summary->route_prompt_tokens = input->route.request->prompt_tokens;
     if (input->kind == SGL_INPUT_ROUTE && input->attempt > 0)
         hear_retry(summary, input);
+    if (input->kind == SGL_INPUT_REJECT)
+        hear_reject(summary, input);
     if (input->kind != SGL_INPUT_ROUTE || input->attempt > 0 || input->pool == SGL_POOL_DECODE)
         return;
-    const int64_t arrival_ns = input->route.request->arrival_ns;
-    if (summary->requests == 0 || arrival_ns < summary->first_arrival_ns)
-        summary->first_arrival_ns = arrival_ns;
-    if (summary->requests == 0 || arrival_ns > summary->last_arrival_ns)
-        summary->last_arrival_ns = arrival_ns;
-    summary->requests++;
+    count_arrival(summary, input->route.request->arrival_ns);
 }
 
 /* What the policy expected the chosen worker to have of the prompt. */
@@ -275,6 +294,21 @@ static void count_failure(struct sgl_summary *summary, const struct sgl_outcome_
     entry->error = count_error(summary, record->outcome->error);
 }
 
+/* From its arrival, for it may have waited at the router, until it was started. A worker's clock
+ * may run fast: nobody waited beyond the answer. */
+static void count_wait(struct sgl_summary *summary, const struct sgl_outcome_record *record)
+{
+    const struct sgl_outcome *outcome = record->outcome;
+    const int64_t most_ns = record->now_ns - record->sent_ns;
+    const int64_t waited_ns = outcome->queue_time_ns < most_ns ? outcome->queue_time_ns : most_ns;
+    int64_t begin_ns = record->sent_ns;
+
+    if (record->attempt == 0 && outcome->e2e_ns != SGL_ABSENT &&
+        record->now_ns - outcome->e2e_ns < begin_ns)
+        begin_ns = record->now_ns - outcome->e2e_ns;
+    sgl_saturation_add(&summary->saturation, begin_ns, record->sent_ns + waited_ns);
+}
+
 static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record *record)
 {
     struct sgl_summary *summary = (struct sgl_summary *)self;
@@ -282,13 +316,8 @@ static void hear_outcome(struct sgl_sink *self, const struct sgl_outcome_record 
 
     if (record->now_ns > summary->last_finish_ns)
         summary->last_finish_ns = record->now_ns;
-    /* A worker's clock may run fast: nobody waited beyond the answer. */
-    if (record->sent_ns != SGL_ABSENT && outcome->queue_time_ns != SGL_ABSENT) {
-        const int64_t most_ns = record->now_ns - record->sent_ns;
-        const int64_t waited_ns =
-            outcome->queue_time_ns < most_ns ? outcome->queue_time_ns : most_ns;
-        sgl_saturation_add(&summary->saturation, record->sent_ns, record->sent_ns + waited_ns);
-    }
+    if (record->sent_ns != SGL_ABSENT && outcome->queue_time_ns != SGL_ABSENT)
+        count_wait(summary, record);
     if (outcome->success && record->pool == SGL_POOL_PREFILL) {
         count_prefill(summary, outcome);
     } else if (outcome->success) {
@@ -444,6 +473,7 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         .requests = summary->requests,
         .succeeded = summary->succeeded,
         .failed = summary->failed,
+        .rejected = summary->rejected,
         .unfinished = summary->requests > summary->succeeded + summary->failed
                           ? summary->requests - summary->succeeded - summary->failed
                           : 0,

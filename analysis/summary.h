@@ -96,9 +96,10 @@ struct sgl_summary_worker {
 };
 
 struct sgl_summary_result {
-    uint64_t requests; /* first routes */
+    uint64_t requests; /* first routes, and those rejected before one */
     uint64_t succeeded;
     uint64_t failed; /* requests whose last attempt was no success: cancelled, rejected ones too */
+    uint64_t rejected;   /* of these: not let in, so never routed */
     uint64_t unfinished; /* neither: their last attempt is still out */
     struct sgl_error_count errors[SGL_ERROR_WORDS_MAX];
     uint32_t error_count;

@@ -124,16 +124,16 @@ json_t *sgl_summary_json(const struct sgl_summary_result *result)
 {
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:o, s:o}",
+        "s:o, s:o, s:o, s:o}",
         "requests", integer(result->requests), "succeeded", integer(result->succeeded), "failed",
-        integer(result->failed), "unfinished", integer(result->unfinished), "errors",
-        errors(result), "duration_s", real(result->duration_s), "requests_per_s",
-        real(result->requests_per_s), "input_tokens_per_s", real(result->input_tokens_per_s),
-        "output_tokens_per_s", real(result->output_tokens_per_s), "saturation",
-        saturation(&result->saturation), "latency", metrics(result), "goodput", goodput(result),
-        "cache_hit_rate", real(result->cache_hit_rate), "cache_hit_rate_predicted",
-        real(result->cache_hit_rate_predicted), "workers", workers(result), "jain_index",
-        real(result->jain_index), "decisions", integer(result->decisions), "reasons",
-        reasons(result), "propensity_min", real(result->propensity_min), "propensity_max",
-        real(result->propensity_max));
+        integer(result->failed), "rejected", integer(result->rejected), "unfinished",
+        integer(result->unfinished), "errors", errors(result), "duration_s",
+        real(result->duration_s), "requests_per_s", real(result->requests_per_s),
+        "input_tokens_per_s", real(result->input_tokens_per_s), "output_tokens_per_s",
+        real(result->output_tokens_per_s), "saturation", saturation(&result->saturation), "latency",
+        metrics(result), "goodput", goodput(result), "cache_hit_rate", real(result->cache_hit_rate),
+        "cache_hit_rate_predicted", real(result->cache_hit_rate_predicted), "workers",
+        workers(result), "jain_index", real(result->jain_index), "decisions",
+        integer(result->decisions), "reasons", reasons(result), "propensity_min",
+        real(result->propensity_min), "propensity_max", real(result->propensity_max));
 }

@@ -29,8 +29,10 @@ static const struct sgl_table_file_kind kind = {
         " max_new_tokens INTEGER, concurrency INTEGER, until_ns INTEGER,"
         " response_delay_ns INTEGER, load_interval_ns INTEGER, load_delay_ns INTEGER,"
         " load_loss REAL, completions_report INTEGER, completions_loss REAL,"
-        " health_interval_ns INTEGER,"
-        " n INTEGER, succeeded INTEGER, failed INTEGER, cut_in_flight INTEGER,"
+        " health_interval_ns INTEGER, admission_concurrency INTEGER, admission_queue INTEGER,"
+        " admission_timeout_ns INTEGER, admission_interval_ns INTEGER,"
+        " admission_slack_ns INTEGER,"
+        " n INTEGER, succeeded INTEGER, failed INTEGER, rejected INTEGER, cut_in_flight INTEGER,"
         " cut_arrivals INTEGER, saturated INTEGER, without_max_tokens INTEGER,"
         " cut_to_max_tokens INTEGER, cut_to_memory INTEGER,"
         " duration_s REAL, offered_per_s REAL, requests_per_s REAL,"
@@ -167,6 +169,20 @@ static void put_faults(struct sgl_table_file *file, const struct sgl_sweep *swee
     }
 }
 
+/* All absent when everybody is let in; of limits there are not, each. */
+static void put_admission(struct sgl_table_file *file,
+                          const struct sgl_admission_options *admission)
+{
+    const struct sgl_admission_options none = {.concurrency_max = -1};
+    const struct sgl_admission_options *it = admission != NULL ? admission : &none;
+
+    sgl_table_file_integer(file, if_used(it->concurrency_max));
+    sgl_table_file_integer(file, admission != NULL ? it->queue_max : SGL_ABSENT);
+    sgl_table_file_integer(file, if_used(it->timeout_ns));
+    sgl_table_file_integer(file, if_used(it->rate.interval_ns));
+    sgl_table_file_integer(file, it->rate.interval_ns > 0 ? it->rate.slack_ns : SGL_ABSENT);
+}
+
 /* What the run was asked to be. */
 static void put_run_options(struct sgl_table_file *file, const struct sgl_sweep *sweep,
                             const struct sgl_sweep_job *job, const char *policy)
@@ -196,6 +212,7 @@ static void put_run_options(struct sgl_table_file *file, const struct sgl_sweep 
     sgl_table_file_real(file, options->completions_loss);
     sgl_table_file_integer(file, options->faults != NULL ? if_used(options->health_interval_ns)
                                                          : SGL_ABSENT);
+    put_admission(file, options->admission);
 }
 
 /* What came of it. */
@@ -210,6 +227,7 @@ static void put_run_result(struct sgl_table_file *file, const struct sgl_sweep_r
     sgl_table_file_integer(file, (int64_t)result->requests);
     sgl_table_file_integer(file, (int64_t)result->succeeded);
     sgl_table_file_integer(file, (int64_t)result->failed);
+    sgl_table_file_integer(file, (int64_t)totals->rejected);
     sgl_table_file_integer(file, (int64_t)totals->cut_in_flight);
     sgl_table_file_integer(file, (int64_t)totals->cut_arrivals);
     sgl_table_file_integer(file, verdict->is_known ? verdict->is_saturated : SGL_ABSENT);

@@ -162,6 +162,15 @@ static bool state_notes(struct sgl_compare *compare)
                             "latencies are of those answered",
                             (double)flags->until_ns / 1e9, (unsigned long long)run->cut_in_flight,
                             sgl_plural(run->cut_in_flight), (unsigned long long)run->cut_arrivals);
+    if (sgl_admission_is_limited(&flags->admission_limits))
+        is_stated =
+            is_stated &&
+            sgl_report_note(report,
+                            "admission: %s; of the trace as recorded, at the first load under A, "
+                            "not let in, and counted as failed: %llu request%s; latencies are of "
+                            "the others, their wait to be let in included",
+                            sgl_admission_text(&flags->admission_limits, text, sizeof text),
+                            (unsigned long long)run->rejected, sgl_plural(run->rejected));
     if (run->without_max_tokens > 0)
         is_stated = is_stated &&
                     sgl_report_note(report,

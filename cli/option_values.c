@@ -75,8 +75,11 @@ bool sgl_option_differs(const struct sgl_option *option, const void *options, co
     }
     case SGL_OPTION_NATURAL:
         return *(const uint64_t *)own != *(const uint64_t *)other;
-    case SGL_OPTION_POSITIVE:
-        return *(const double *)own != *(const double *)other;
+    case SGL_OPTION_POSITIVE: {
+        const double number = *(const double *)own;
+        const double before = *(const double *)other;
+        return number != before && !(isnan(number) && isnan(before)); /* NaN: not given */
+    }
     case SGL_OPTION_DURATION:
         return *(const int64_t *)own != *(const int64_t *)other;
     case SGL_OPTION_LIST:

@@ -205,6 +205,13 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
                  100 * flags->completions_loss, 100 * flags->load_loss);
         return out;
     }
+    if (totals->rejected > 0 && own++ == index) {
+        snprintf(out, size,
+                 "admission: %llu of %llu requests were not let in and count as failed; latencies "
+                 "are of those that were, their wait to be let in included",
+                 (unsigned long long)totals->rejected, (unsigned long long)totals->arrived);
+        return out;
+    }
     if (totals->retries > 0 && own++ == index) {
         snprintf(out, size, "retries: %llu attempt%s; a request counts as its last one ended",
                  (unsigned long long)totals->retries, sgl_plural(totals->retries));
@@ -235,6 +242,9 @@ int sgl_replay_print(const struct sgl_replay *replay)
     print_trace(replay);
     print_policies(replay);
     print_fleet(replay);
+    if (sgl_admission_is_limited(&o->simulation.admission_limits))
+        print_wrapped("admission",
+                      sgl_admission_text(&o->simulation.admission_limits, text, sizeof text));
     for (uint32_t i = 0; caveat(replay, i, text, sizeof text) != NULL; i++)
         print_wrapped("note", text);
     putchar('\n');
@@ -343,13 +353,13 @@ static json_t *simulation_json(const struct sgl_replay *replay)
 {
     const struct sgl_simulation_totals *totals = &replay->totals;
 
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
-                     (json_int_t)totals->retries, "warm_up_requests", (json_int_t)replay->warm_up,
-                     "cut_in_flight", (json_int_t)totals->cut_in_flight, "cut_arrivals",
-                     (json_int_t)totals->cut_arrivals, "engine_steps", (json_int_t)totals->steps,
-                     "without_max_tokens", (json_int_t)totals->without_max_tokens,
-                     "cut_to_max_tokens", (json_int_t)totals->cut_to_max_tokens, "cut_to_memory",
-                     (json_int_t)totals->cut_to_memory);
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries", (json_int_t)totals->retries,
+        "rejected", (json_int_t)totals->rejected, "warm_up_requests", (json_int_t)replay->warm_up,
+        "cut_in_flight", (json_int_t)totals->cut_in_flight, "cut_arrivals",
+        (json_int_t)totals->cut_arrivals, "engine_steps", (json_int_t)totals->steps,
+        "without_max_tokens", (json_int_t)totals->without_max_tokens, "cut_to_max_tokens",
+        (json_int_t)totals->cut_to_max_tokens, "cut_to_memory", (json_int_t)totals->cut_to_memory);
 }
 
 int sgl_replay_print_json(const struct sgl_replay *replay)
@@ -363,6 +373,12 @@ int sgl_replay_print_json(const struct sgl_replay *replay)
                   fleet_json(replay), "notes", notes_json(replay), "simulation",
                   simulation_json(replay), "result", sgl_summary_json(&replay->result));
 
+    char text[160];
+    if (root != NULL && sgl_admission_is_limited(&o->simulation.admission_limits) &&
+        !sgl_json_set(
+            root, "admission",
+            sgl_json_text(sgl_admission_text(&o->simulation.admission_limits, text, sizeof text))))
+        return SGL_ENOMEM;
     if (root != NULL && strcmp(o->log, "none") != 0 &&
         !sgl_json_set(root, "log", sgl_json_text(o->log)))
         return SGL_ENOMEM;

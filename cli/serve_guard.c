@@ -9,10 +9,6 @@
 void sgl_serve_guard_init(struct sgl_serve_guard *guard)
 {
     *guard = (struct sgl_serve_guard){
-        .max_concurrent_requests = "-1",
-        .queue_size = 100,
-        .queue_timeout_s = 60,
-        .rate_limit = NAN,
         .tenant_rate_limit = NAN,
         .tenant_header = "",
         .api_key = "",
@@ -21,6 +17,7 @@ void sgl_serve_guard_init(struct sgl_serve_guard *guard)
         .admin_port = UINT64_MAX,
         .log_prompts = "hash",
     };
+    sgl_admission_flags_init(&guard->admission);
 }
 
 /* clang-format off */
@@ -28,14 +25,7 @@ size_t sgl_serve_guard_rows(struct sgl_serve_guard *g,
                             struct sgl_option rows[static SGL_SERVE_GUARD_ROWS_MAX])
 {
     const struct sgl_option table[] = {
-        {"max-concurrent-requests", 0, SGL_OPTION_TEXT, "N|-1", &g->max_concurrent_requests,
-         "requests under way at once; more wait in a queue; -1: no limit", 0},
-        {"queue-size", 0, SGL_OPTION_NATURAL, "N", &g->queue_size,
-         "of that queue; beyond it 429 with Retry-After; 0: nobody waits", 0},
-        {"queue-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &g->queue_timeout_s,
-         "of waiting in it, then 408", 0},
-        {"rate-limit-tokens-per-second", 0, SGL_OPTION_POSITIVE, "X", &g->rate_limit,
-         "requests per second (bursts of a second's worth)", 0},
+        SGL_ADMISSION_ROWS(g->admission),
         {"tenant-header", 0, SGL_OPTION_TEXT, "NAME", &g->tenant_header,
          "field that names the tenant of a request, for the log and for", 0},
         {"tenant-rate-limit-tokens-per-second", 0, SGL_OPTION_POSITIVE, "X",
@@ -76,45 +66,16 @@ bool sgl_serve_guard_hides(const struct sgl_serve_guard *guard, const void *targ
            (target == &guard->admin_api_key && guard->admin_api_key[0] != '\0');
 }
 
-/* Bursts of what a second brings. */
-static struct sgl_token_rate rate_of(double per_second)
-{
-    if (isnan(per_second))
-        return (struct sgl_token_rate){0};
-    const double burst = ceil(per_second);
-    return sgl_token_rate(per_second, burst < 1e9 ? (uint32_t)burst : 1000000000);
-}
-
 static bool resolve_admission(struct sgl_proxy_options *proxy, const struct sgl_serve_guard *guard)
 {
-    struct sgl_admission_options *admission = &proxy->admission;
-    char *end;
-    const long long most = strtoll(guard->max_concurrent_requests, &end, 10);
-
-    if (end == guard->max_concurrent_requests || *end != '\0' || most < -1 || most == 0 ||
-        most > INT32_MAX) {
-        sgl_complain("--max-concurrent-requests %.60s, expected a number from 1, or -1 for no "
-                     "limit",
-                     guard->max_concurrent_requests);
+    if (!sgl_admission_flags_resolve(&guard->admission, &proxy->admission))
         return false;
-    }
-    if (guard->queue_size > 1000000) {
-        sgl_complain("--queue-size %llu, expected 0 to 1000000",
-                     (unsigned long long)guard->queue_size);
-        return false;
-    }
     if (!isnan(guard->tenant_rate_limit) && guard->tenant_header[0] == '\0') {
         sgl_complain("--tenant-rate-limit-tokens-per-second needs --tenant-header NAME (the field "
                      "that says whose a request is)");
         return false;
     }
-    *admission = sgl_admission_standard();
-    admission->concurrency_max = most;
-    admission->queue_max = (uint32_t)guard->queue_size;
-    admission->timeout_ns =
-        guard->queue_timeout_s < 1e9 ? (int64_t)(guard->queue_timeout_s * 1e9) : INT64_MAX / 4;
-    admission->rate = rate_of(guard->rate_limit);
-    proxy->tenant_rate = rate_of(guard->tenant_rate_limit);
+    proxy->tenant_rate = sgl_admission_rate(guard->tenant_rate_limit);
     proxy->tenant_header = guard->tenant_header[0] != '\0' ? guard->tenant_header : NULL;
     proxy->forwards_priority = guard->priority_forward;
     proxy->asks_for_usage = guard->ask_usage;

@@ -6,14 +6,12 @@
 #define SGL_CLI_SERVE_GUARD_H
 
 #include "live/proxy.h"
+#include "admission_options.h"
 #include "options.h"
 
 struct sgl_serve_guard {
-    const char *max_concurrent_requests;
-    uint64_t queue_size;
-    double queue_timeout_s;
-    double rate_limit; /* requests per second; NaN: none; so the next */
-    double tenant_rate_limit;
+    struct sgl_admission_flags admission;
+    double tenant_rate_limit; /* requests per second; NaN: none */
     const char *tenant_header;
     bool priority_forward;
     bool ask_usage;

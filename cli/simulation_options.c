@@ -21,6 +21,7 @@ void sgl_simulation_flags_init(struct sgl_simulation_flags *flags)
         .health_interval_ns = HEALTH_INTERVAL_STANDARD_NS,
     };
     sgl_reliability_flags_init(&flags->reliability);
+    sgl_admission_flags_init(&flags->admission);
 }
 
 static int check_interval(const char *name, int64_t interval_ns)
@@ -65,6 +66,24 @@ static int read_loss(struct sgl_simulation_flags *flags)
         return SGL_EXIT_USAGE;
     }
     return SGL_OPTIONS_RUN;
+}
+
+/* Options of a queue in which nobody waits would do nothing. */
+static int read_admission(struct sgl_simulation_flags *flags)
+{
+    struct sgl_admission_flags standard;
+
+    if (!sgl_admission_flags_resolve(&flags->admission, &flags->admission_limits))
+        return SGL_EXIT_USAGE;
+    sgl_admission_flags_init(&standard);
+    if (sgl_admission_is_limited(&flags->admission_limits) ||
+        (flags->admission.queue_size == standard.queue_size &&
+         flags->admission.queue_timeout_s == standard.queue_timeout_s))
+        return SGL_OPTIONS_RUN;
+    sgl_complain("--queue-size and --queue-timeout-secs are of those who wait to be let in, and "
+                 "everybody is (give --max-concurrent-requests or "
+                 "--rate-limit-tokens-per-second)");
+    return SGL_EXIT_USAGE;
 }
 
 /* "P:D" */
@@ -134,6 +153,8 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
         checked = check_interval("--health-interval", flags->health_interval_ns);
     if (checked == SGL_OPTIONS_RUN)
         checked = read_pairs(flags);
+    if (checked == SGL_OPTIONS_RUN)
+        checked = read_admission(flags);
     if (checked == SGL_OPTIONS_RUN &&
         !sgl_reliability_flags_resolve(&flags->reliability, &flags->retry, &flags->limits))
         checked = SGL_EXIT_USAGE;
@@ -177,6 +198,8 @@ void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
         options->retry = flags->retry.total_max > 0 ? &flags->retry : NULL;
         options->limits = flags->limits;
     }
+    options->admission =
+        sgl_admission_is_limited(&flags->admission_limits) ? &flags->admission_limits : NULL;
     options->concurrency = (uint32_t)flags->concurrency;
     options->until_ns = flags->until_ns != SGL_ABSENT ? flags->until_ns : 0;
     options->cuts_oversize = strcmp(flags->over_capacity, "cut") == 0;
@@ -202,6 +225,18 @@ static void state_retries(const struct sgl_retry_options *retry, struct sgl_log 
              (long long)retry->most_delay_ns, retry->growth, retry->jitter, retry->budget_percent,
              retry->budget_reserve);
     sgl_log_fact(log, "retries", retry->total_max > 0 ? text : "off");
+}
+
+static void state_admission(const struct sgl_admission_options *admission, struct sgl_log *log)
+{
+    char text[160];
+
+    snprintf(text, sizeof text,
+             "concurrency_max=%lld,queue_max=%u,timeout_ns=%lld,interval_ns=%lld,slack_ns=%lld",
+             (long long)admission->concurrency_max, admission->queue_max,
+             (long long)admission->timeout_ns, (long long)admission->rate.interval_ns,
+             (long long)admission->rate.slack_ns);
+    sgl_log_fact(log, "admission", text);
 }
 
 void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, bool has_faults,
@@ -232,4 +267,6 @@ void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, bool h
         state_time(log, "health_interval_ns", flags->health_interval_ns);
     if (has_faults)
         state_retries(&flags->retry, log);
+    if (sgl_admission_is_limited(&flags->admission_limits))
+        state_admission(&flags->admission_limits, log);
 }

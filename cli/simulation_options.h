@@ -17,6 +17,7 @@
 #ifndef SGL_CLI_SIMULATION_OPTIONS_H
 #define SGL_CLI_SIMULATION_OPTIONS_H
 
+#include "cli/admission_options.h"
 #include "cli/options.h"
 #include "cli/reliability_options.h"
 #include "sim/simulation.h"
@@ -38,6 +39,8 @@ struct sgl_simulation_flags {
     struct sgl_reliability_flags reliability; /* of fleets with faults, as the next two */
     struct sgl_retry_options retry;           /* what they come to, once checked */
     struct sgl_router_limits limits;
+    struct sgl_admission_flags admission;
+    struct sgl_admission_options admission_limits; /* what they come to, once checked */
     uint64_t concurrency; /* 0: requests arrive when the trace says */
     int64_t until_ns;     /* SGL_ABSENT: to the last answer */
     double rate_scale;
@@ -80,6 +83,7 @@ struct sgl_simulation_flags {
     {"health-interval", 0, SGL_OPTION_DURATION, "TIME", &(flags).health_interval_ns,               \
      "workers with faults are probed that often (default 60s; 0: never)", 0},                      \
     SGL_RELIABILITY_ROWS((flags).reliability),                                                     \
+    SGL_ADMISSION_ROWS((flags).admission),                                                         \
     {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &(flags).rate_scale,                               \
      "divide arrival times by X (default 1): 2 is twice the load", 0},                             \
     {"concurrency", 0, SGL_OPTION_NATURAL, "N", &(flags).concurrency,                              \

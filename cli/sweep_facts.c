@@ -123,6 +123,7 @@ static bool state_fleets(struct sgl_sweep_command *command)
 static bool state_simulation(struct sgl_sweep_command *command)
 {
     const struct sgl_simulation_flags *flags = &command->options.simulation;
+    char text[160];
     bool is_stated = true;
 
     if (flags->response_delay_ns > 0 || flags->load_interval_ns > 0 || flags->load_delay_ns > 0)
@@ -135,6 +136,11 @@ static bool state_simulation(struct sgl_sweep_command *command)
     if (flags->concurrency > 0)
         is_stated = is_stated && state(command, "arrivals", "closed loop, %llu in flight",
                                        (unsigned long long)flags->concurrency);
+    /* As checked, and alike for all points. */
+    const struct sgl_admission_options *admission = &command->points[0].flags.admission_limits;
+    if (sgl_admission_is_limited(admission))
+        is_stated = is_stated && state(command, "admission", "%s",
+                                       sgl_admission_text(admission, text, sizeof text));
     if (flags->until_ns != SGL_ABSENT)
         is_stated = is_stated && state(command, "until", "%.6g s", (double)flags->until_ns / 1e9);
     return is_stated;
@@ -146,11 +152,13 @@ static bool state_notes(struct sgl_sweep_command *command)
     uint64_t without = 0;
     uint64_t shortened = 0;
     uint64_t cut = 0;
+    uint64_t rejected = 0;
     bool is_stated = true;
 
     for (uint32_t i = 0; i < command->result.run_count; i++) {
         const struct sgl_simulation_totals *totals = &command->result.runs[i].totals;
         without = totals->without_max_tokens > without ? totals->without_max_tokens : without;
+        rejected = totals->rejected > rejected ? totals->rejected : rejected;
         shortened = totals->cut_to_max_tokens > shortened ? totals->cut_to_max_tokens : shortened;
         cut = totals->cut_to_memory > cut ? totals->cut_to_memory : cut;
     }
@@ -173,6 +181,12 @@ static bool state_notes(struct sgl_sweep_command *command)
                           "cut to what their worker has KV memory for (--over-capacity cut): up to "
                           "%llu answer%s of a run",
                           (unsigned long long)cut, sgl_plural(cut));
+    if (rejected > 0)
+        is_stated = is_stated &&
+                    state(command, "note",
+                          "admission: not let in, and counted as failed (column rejected): up to "
+                          "%llu request%s of a run; latencies are of the others",
+                          (unsigned long long)rejected, sgl_plural(rejected));
     for (uint32_t i = 0; i < command->point_count; i++)
         for (uint32_t c = 0; is_stated && sgl_simulated_fleet_caveat(&command->points[i].fleet,
                                                                      &command->points[i].flags, c,

@@ -215,6 +215,11 @@ int64_t sgl_admission_wake_ns(const struct sgl_admission *admission, int64_t now
     return wake_ns;
 }
 
+const char *sgl_admission_full_word(const struct sgl_admission *admission)
+{
+    return has_room(admission) ? "rate_limited" : "queue_full";
+}
+
 int64_t sgl_admission_retry_after_s(const struct sgl_admission *admission, int64_t now_ns)
 {
     const int64_t wait_ns =

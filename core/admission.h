@@ -68,6 +68,10 @@ bool sgl_admission_next(struct sgl_admission *admission, int64_t now_ns, uint64_
 /* When next is worth a call though nobody is done before; SGL_ABSENT: never. */
 int64_t sgl_admission_wake_ns(const struct sgl_admission *admission, int64_t now_ns);
 
+/* Why the queue is full, when it is (error_word.h): rate_limited when there would be a place,
+ * queue_full when those under way take them all. */
+const char *sgl_admission_full_word(const struct sgl_admission *admission);
+
 /* How long a refused client had better stay away: a whole number of seconds, at least 1. */
 int64_t sgl_admission_retry_after_s(const struct sgl_admission *admission, int64_t now_ns);
 

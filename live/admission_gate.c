@@ -188,15 +188,6 @@ static int64_t whole_seconds(int64_t ns)
     return seconds > 1 ? seconds : 1;
 }
 
-/* A full queue: was it the rate or the number of those inside that made it so? */
-static const char *full_word(const struct sgl_gate *gate)
-{
-    const int64_t most = gate->options.admission.concurrency_max;
-
-    return most < 0 || sgl_admission_running(gate->admission) < most ? "rate_limited"
-                                                                     : "queue_full";
-}
-
 static struct sgl_gate_answer ask(struct sgl_gate *gate, struct sgl_gate_waiter *waiter,
                                   enum sgl_priority priority, struct sgl_token_bucket *bucket)
 {
@@ -215,7 +206,7 @@ static struct sgl_gate_answer ask(struct sgl_gate *gate, struct sgl_gate_waiter 
     const enum sgl_admission_verdict verdict = sgl_admission_ask(
         gate->admission, now_ns, priority, (uint64_t)(uintptr_t)waiter, &waiter->place);
     if (verdict == SGL_ADMISSION_FULL) {
-        const char *word = full_word(gate);
+        const char *word = sgl_admission_full_word(gate->admission);
         gate->counts.queue_full += strcmp(word, "queue_full") == 0;
         gate->counts.rate_limited += strcmp(word, "rate_limited") == 0;
         return (struct sgl_gate_answer){.verdict = verdict,

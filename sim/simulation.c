@@ -23,15 +23,20 @@ uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self)
     return self->options->worker_count + 2;
 }
 
+uint32_t sgl_simulation_admission_item(const struct sgl_simulation *self)
+{
+    return self->options->worker_count + 3;
+}
+
 uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker)
 {
-    return self->options->worker_count + 3 + worker;
+    return self->options->worker_count + 4 + worker;
 }
 
 uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t progress,
                                     bool is_last)
 {
-    return 2 * self->options->worker_count + 3 + 2 * progress + (is_last ? 1 : 0);
+    return 2 * self->options->worker_count + 4 + 2 * progress + (is_last ? 1 : 0);
 }
 
 /* ---- workers ---------------------------------------------------------------------------- */
@@ -111,81 +116,6 @@ static int schedule_touched(struct sgl_simulation *self)
     return SGL_OK;
 }
 
-/* ---- load reports ----------------------------------------------------------------------- */
-
-void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns)
-{
-    const int64_t fault_ns = sgl_simulation_next_fault_ns(self);
-    int64_t watched_ns = self->has_row ? self->arrival_ns : SGL_ABSENT;
-
-    /* What a worker said before it fell silent is what the next arrival will know of it. */
-    if (self->has_row && self->is_paused)
-        watched_ns = now_ns;
-    else if (self->has_row && fault_ns <= self->arrival_ns)
-        watched_ns = fault_ns - 1 + self->reports.delay_ns;
-    const struct sgl_event event = {
-        .time =
-            sgl_reports_next_poll_ns(&self->reports, now_ns, self->flights.used == 0, watched_ns),
-        .kind = SGL_EVENT_POLL,
-        .item = sgl_simulation_poll_item(self),
-    };
-
-    if (event.time == SGL_ABSENT)
-        sgl_event_queue_remove(&self->events, event.item);
-    else
-        sgl_event_queue_set(&self->events, &event);
-}
-
-static void set_report(struct sgl_simulation *self)
-{
-    const struct sgl_pending_report *top = sgl_reports_top(&self->reports);
-
-    if (top == NULL) {
-        sgl_event_queue_remove(&self->events, sgl_simulation_report_item(self));
-        return;
-    }
-    const struct sgl_event event = {
-        .time = top->due_ns, .kind = SGL_EVENT_REPORT, .item = sgl_simulation_report_item(self)};
-    sgl_event_queue_set(&self->events, &event);
-}
-
-static int poll_workers(struct sgl_simulation *self)
-{
-    for (uint32_t i = 0; i < self->options->worker_count; i++) {
-        struct sgl_worker_load load;
-        if (self->workers[i].condition.is_down ||
-            sgl_reports_is_lost(&self->reports, i, self->now_ns))
-            continue;
-        self->workers[i].ops->advance(self->workers[i].state, self->now_ns);
-        self->workers[i].ops->load(self->workers[i].state, &load);
-        const struct sgl_load_report report = {
-            .queue_length = load.queue_length,
-            .running = load.running,
-            .token_usage = load.token_usage,
-            .reported_ns = self->now_ns,
-        };
-        if (sgl_reports_push(&self->reports, i, &report) != SGL_OK)
-            return sgl_simulation_no_memory(self);
-    }
-    sgl_simulation_set_poll(self, self->now_ns);
-    set_report(self);
-    return SGL_OK;
-}
-
-static int deliver_report(struct sgl_simulation *self)
-{
-    const struct sgl_pending_report *top = sgl_reports_top(&self->reports);
-    struct sgl_input input = {
-        .kind = SGL_INPUT_REPORT_LOAD,
-        .worker = top->worker,
-        .report = top->report,
-    };
-
-    sgl_reports_pop(&self->reports);
-    set_report(self);
-    return sgl_simulation_feed(self, &input, NULL);
-}
-
 /* ---- arrivals --------------------------------------------------------------------------- */
 
 int sgl_simulation_place(struct sgl_simulation *self, uint32_t index, const struct sgl_job *job)
@@ -221,7 +151,7 @@ static int refuse(struct sgl_simulation *self, const struct sgl_request *request
     input.outcome.error = "no_worker";
     const int status = sgl_simulation_feed(self, &input, NULL);
     if (status == SGL_OK)
-        sgl_simulation_count(self, request->request, false);
+        sgl_simulation_leave(self, request->request, false);
     return status;
 }
 
@@ -251,8 +181,9 @@ int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_route *ro
 }
 
 /* The whole request goes to one worker. */
-static int arrive_whole(struct sgl_simulation *self, const struct sgl_request *request)
+static int enter_whole(struct sgl_simulation *self, const struct sgl_trace_row *row)
 {
+    const struct sgl_request *request = &row->request;
     struct sgl_simulated_dispatch dispatch;
     uint32_t slot;
     int status = sgl_simulation_route(self, &(struct sgl_route){.request = request},
@@ -263,40 +194,46 @@ static int arrive_whole(struct sgl_simulation *self, const struct sgl_request *r
     if (status != SGL_OK || dispatch.worker == SGL_NO_WORKER)
         return status;
     status = sgl_simulation_take_off(self, request, &dispatch, &slot);
-    if (status == SGL_OK)
-        status = sgl_simulation_keep(self, slot, request);
+    if (status == SGL_OK && self->keeps_pasts)
+        status = sgl_simulation_keep(self, slot, row);
     if (status != SGL_OK)
         return status;
     const struct sgl_job job = {
         .handle = slot,
         .arrival_ns = self->now_ns,
         .max_tokens = request->max_tokens,
-        .output_tokens = self->row.output_tokens,
+        .output_tokens = row->output_tokens,
         .request = request,
-        .recorded = &self->row.recorded,
+        .recorded = &row->recorded,
     };
     return sgl_simulation_send(self, dispatch.worker, &job);
 }
 
+int sgl_simulation_enter(struct sgl_simulation *self, const struct sgl_trace_row *row)
+{
+    return self->has_pairs ? sgl_simulation_enter_pair(self, row) : enter_whole(self, row);
+}
+
 static int arrive(struct sgl_simulation *self)
 {
-    struct sgl_request request = self->row.request;
+    struct sgl_request *request = &self->row.request;
+    bool is_in = true;
 
     self->has_row = false; /* it is here */
     sgl_simulation_end_pause(self);
-    if (self->is_warm_up && sgl_simulation_end_warm_up(self, request.request) != SGL_OK)
+    if (self->is_warm_up && sgl_simulation_end_warm_up(self, request->request) != SGL_OK)
         return SGL_ENOMEM;
     self->totals->arrived++;
-    request.arrival_ns = self->now_ns;
-    if (request.max_tokens == SGL_ABSENT) {
-        request.max_tokens = self->options->max_new_tokens;
+    request->arrival_ns = self->now_ns;
+    if (request->max_tokens == SGL_ABSENT) {
+        request->max_tokens = self->options->max_new_tokens;
         self->totals->without_max_tokens++;
     }
-    int status = sgl_simulation_check_capacity(self, &request);
-    if (status != SGL_OK)
-        return status;
-    status =
-        self->has_pairs ? sgl_simulation_arrive_pair(self, &request) : arrive_whole(self, &request);
+    int status = sgl_simulation_check_capacity(self, request);
+    if (status == SGL_OK && self->admission != NULL)
+        status = sgl_simulation_ask_in(self, &self->row, &is_in);
+    if (status == SGL_OK && is_in)
+        status = sgl_simulation_enter(self, &self->row);
     return status == SGL_OK ? sgl_simulation_read_row(self) : status;
 }
 
@@ -351,11 +288,13 @@ static int handle(struct sgl_simulation *self, const struct sgl_event *event)
     if (item < worker_count)
         return advance_worker(self, item);
     if (item == sgl_simulation_poll_item(self))
-        return poll_workers(self);
+        return sgl_simulation_poll_workers(self);
     if (item == sgl_simulation_report_item(self))
-        return deliver_report(self);
+        return sgl_simulation_deliver_report(self);
     if (item == sgl_simulation_probe_item(self))
         return sgl_simulation_probe(self);
+    if (item == sgl_simulation_admission_item(self))
+        return sgl_simulation_let_in(self);
     if (item < sgl_simulation_answer_item(self, 0, false))
         return sgl_simulation_change(self, item - sgl_simulation_fault_item(self, 0));
     return sgl_simulation_deliver(self, item);
@@ -407,7 +346,9 @@ static int cut(struct sgl_simulation *self)
         if (!flight->is_used)
             continue;
         if (flight->number == SGL_NO_FLIGHT) {
-            self->totals->cut_in_flight += !self->has_pairs; /* it waits; a ghost does not */
+            /* It waits; a ghost does not. */
+            self->totals->cut_in_flight +=
+                !self->has_pairs || !sgl_simulation_leg(self, slot)->is_ghost;
             continue;
         }
         const struct sgl_simulated_leg *leg =
@@ -536,6 +477,7 @@ static void release(struct sgl_simulation *self)
     free(self->touched);
     free(self->due);
     sgl_simulation_release_pasts(self);
+    sgl_admission_destroy(self->admission);
     sgl_records_release(&self->flights, NULL);
     sgl_records_release(&self->progress, NULL);
     sgl_records_release(&self->answers, NULL);
@@ -569,6 +511,7 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
     if (options->worker_count > SGL_WORKER_MAX_STANDARD)
         router_options.limits.worker_max = options->worker_count;
     self.has_retries = options->retry != NULL && options->faults != NULL;
+    self.keeps_pasts = self.has_retries || options->admission != NULL;
     if (self.has_retries)
         self.budget = sgl_retry_budget_full(options->retry);
     *totals = (struct sgl_simulation_totals){0};
@@ -586,6 +529,7 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
         goto out;
     if ((status = sgl_router_create(&self.router, &router_options, failure)) != SGL_OK ||
         (status = sgl_simulation_open_gaps(&self)) != SGL_OK ||
+        (status = sgl_simulation_open_admission(&self)) != SGL_OK ||
         (status = create_workers(&self)) != SGL_OK || (status = add_workers(&self)) != SGL_OK ||
         (status = run(&self)) != SGL_OK || (status = sgl_simulation_tell_gaps(&self)) != SGL_OK)
         goto out;

@@ -6,8 +6,8 @@
  *
  * Within one instant (one integer nanosecond) the order is: events of all workers (in worker
  * order), then faults, then deliveries to the router (answers in the order they were sent, then
- * load reports, then probes), then arrivals (in the order of the source), then, after everything
- * else, scheduling of new work.
+ * load reports, then probes, then attempts that are due again, then those who wait to be let in),
+ * then arrivals (in the order of the source), then, after everything else, scheduling of new work.
  * So a completion at T is known to the decision for a request that arrives at T, when answers take
  * no time, and the result is a function of options, source and seed alone.
  *
@@ -28,6 +28,12 @@
  * again, as in live mode by core/retry.h and core/past_attempts.h, unless the router has had its
  * first token (answers stream), or the request is one of a pair; with options.limits a worker that
  * keeps failing is left alone by its breaker (core/breaker.h).
+ *
+ * Admission (core/admission.h, as in live mode). With options.admission a request is first let in,
+ * waits, or is refused; its place is free again when it has ended, retries included. One that waits
+ * is routed when it is let in, and its times begin when it arrived. One that is not let in is fed
+ * as a reject that no route came before: queue_full or rate_limited when it arrives, queue_timeout
+ * when it has waited too long.
  *
  * Pairs. A fleet is regular, or it has prefill and decode workers: then each request goes to one of
  * both, chosen when it arrives, by a policy of each pool. The prefill worker computes the prompt
@@ -50,6 +56,7 @@
 #ifndef SGL_SIM_SIMULATION_H
 #define SGL_SIM_SIMULATION_H
 
+#include "core/admission.h"
 #include "core/limits.h"
 #include "core/policy.h"
 #include "core/retry.h"
@@ -96,7 +103,8 @@ struct sgl_simulation_options {
     const struct sgl_fault_plan *faults;   /* NULL: none */
     const struct sgl_retry_options *retry; /* NULL: none; looked at where there are faults, for
                                               nothing else fails that may be tried again */
-    struct sgl_router_limits limits;       /* the router's; zeroed: standards, no breakers */
+    const struct sgl_admission_options *admission; /* NULL: everybody is let in at once */
+    struct sgl_router_limits limits; /* the router's; zeroed: standards, no breakers */
     int64_t health_interval_ns; /* each worker is probed that often, at its multiples; 0: never.
                                    Results take no time. Without faults every probe would pass, so
                                    none is simulated; nor is one that would change nothing */
@@ -132,7 +140,8 @@ struct sgl_simulation_options {
 struct sgl_simulation_totals {
     uint64_t arrived;
     uint64_t succeeded;
-    uint64_t failed;             /* no_worker, over_capacity, worker_lost, connection_refused */
+    uint64_t failed;   /* no_worker, over_capacity, worker_lost, connection_refused, and */
+    uint64_t rejected; /* of these: not let in */
     uint64_t without_max_tokens; /* requests that got max_new_tokens */
     uint64_t cut_to_max_tokens;  /* answers shorter than the true output, which ended there */
     uint64_t cut_to_memory;      /* the same, ended by all the memory that their worker has */

@@ -242,7 +242,7 @@ static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
         return sgl_simulation_leg_ended(self, &leg, success);
     }
     sgl_simulation_land(self, slot);
-    sgl_simulation_count(self, flight.request, success);
+    sgl_simulation_leave(self, flight.request, success);
     return SGL_OK;
 }
 

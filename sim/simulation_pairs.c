@@ -32,10 +32,11 @@ static int take_back(struct sgl_simulation *self, const struct sgl_request *requ
     return sgl_simulation_feed(self, &input, NULL);
 }
 
-static int take_off(struct sgl_simulation *self, const struct sgl_request *request,
+static int take_off(struct sgl_simulation *self, const struct sgl_trace_row *row,
                     enum sgl_pool pool, const struct sgl_simulated_dispatch *dispatch,
                     uint32_t *slot_out)
 {
+    const struct sgl_request *request = &row->request;
     const int status = sgl_simulation_take_off(self, request, dispatch, slot_out);
 
     if (status != SGL_OK)
@@ -44,9 +45,10 @@ static int take_off(struct sgl_simulation *self, const struct sgl_request *reque
     *leg = (struct sgl_simulated_leg){
         .progress = leg->progress,
         .request = request->request,
+        .begin_ns = request->arrival_ns,
         .reached_ns = self->now_ns,
         .max_tokens = request->max_tokens,
-        .true_output_tokens = self->row.output_tokens,
+        .true_output_tokens = row->output_tokens,
         .priority = request->priority,
         .pool = pool,
         .worker = dispatch->worker,
@@ -55,8 +57,9 @@ static int take_off(struct sgl_simulation *self, const struct sgl_request *reque
     return SGL_OK;
 }
 
-int sgl_simulation_arrive_pair(struct sgl_simulation *self, const struct sgl_request *request)
+int sgl_simulation_enter_pair(struct sgl_simulation *self, const struct sgl_trace_row *row)
 {
+    const struct sgl_request *request = &row->request;
     struct sgl_simulated_dispatch dispatches[2];
     uint32_t slots[2];
     const struct sgl_route route = {.request = request};
@@ -71,7 +74,7 @@ int sgl_simulation_arrive_pair(struct sgl_simulation *self, const struct sgl_req
         return take_back(self, request);
     for (int leg = 0; leg < 2; leg++) {
         const enum sgl_pool pool = leg == 0 ? SGL_POOL_PREFILL : SGL_POOL_DECODE;
-        status = take_off(self, request, pool, &dispatches[leg], &slots[leg]);
+        status = take_off(self, row, pool, &dispatches[leg], &slots[leg]);
         if (status != SGL_OK)
             return status;
     }
@@ -88,10 +91,10 @@ int sgl_simulation_arrive_pair(struct sgl_simulation *self, const struct sgl_req
         .handle = slots[0],
         .arrival_ns = self->now_ns,
         .max_tokens = request->max_tokens,
-        .output_tokens = self->row.output_tokens,
+        .output_tokens = row->output_tokens,
         .leg = SGL_LEG_PREFILL,
         .request = request,
-        .recorded = &self->row.recorded,
+        .recorded = &row->recorded,
     };
     return sgl_simulation_place(self, prefill->worker, &job);
 }
@@ -143,12 +146,11 @@ int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot)
     if (sgl_simulation_flight(self, leg->twin)->is_answered)
         return SGL_OK; /* its worker died meanwhile, which the router is about to hear */
     struct sgl_simulated_leg *twin = sgl_simulation_leg(self, leg->twin);
-    const uint32_t number = sgl_simulation_flight(self, leg->twin)->number;
     twin->reached_ns = self->now_ns;
     twin->is_placed = true;
     const struct sgl_request request = {
         .request = twin->request,
-        .arrival_ns = sgl_router_flight(self->router, number).sent_ns,
+        .arrival_ns = twin->begin_ns,
         .prompt_tokens = sgl_simulation_prompt_tokens(self, leg->twin),
         .max_tokens = twin->max_tokens,
         .priority = twin->priority,
@@ -204,7 +206,7 @@ int sgl_simulation_leg_ended(struct sgl_simulation *self, const struct sgl_simul
         sgl_simulation_leg(self, slot)->twin = SGL_NO_SLOT;
     if (leg->is_counted || (success && leg->pool == SGL_POOL_PREFILL))
         return SGL_OK;
-    sgl_simulation_count(self, leg->request, success);
+    sgl_simulation_leave(self, leg->request, success);
     if (slot == SGL_NO_SLOT)
         return SGL_OK;
     sgl_simulation_leg(self, slot)->is_counted = true;

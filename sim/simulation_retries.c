@@ -6,9 +6,10 @@
  *                            |                  v
  *                            +---- route, without the workers it was at (core/past_attempts.h)
  *
- * A request is copied when it arrives, for the source gives its rows only once; so only where
- * something can fail: with retries and a plan of faults. While it waits it keeps its slot, and is
- * in flight for whoever counts them.
+ * A request is copied when it is routed, for the source gives its rows only once; so only where
+ * that can be of use: with retries and a plan of faults, or with admission, where it may wait
+ * before that (simulation_admission.c). While it waits it keeps its slot, and is in flight for
+ * whoever counts them.
  */
 #include "core/past_attempts.h"
 #include "sim/simulation_state.h"
@@ -17,15 +18,6 @@
 #include <string.h>
 
 #define PASTS_FIRST 64
-
-/* A request that may be tried again. */
-struct sgl_simulated_past {
-    struct sgl_request request; /* its texts and ids lie behind, in `bytes` */
-    struct sgl_recorded recorded;
-    int64_t output_tokens;              /* the truth */
-    struct sgl_past_attempts *attempts; /* owned; NULL: none has failed */
-    unsigned char bytes[];
-};
 
 static size_t text_size(const char *text)
 {
@@ -60,13 +52,11 @@ static int grow(struct sgl_simulation *self, uint32_t slot)
     return SGL_OK;
 }
 
-int sgl_simulation_keep(struct sgl_simulation *self, uint32_t slot,
-                        const struct sgl_request *request)
+int sgl_simulation_keep(struct sgl_simulation *self, uint32_t slot, const struct sgl_trace_row *row)
 {
+    const struct sgl_request *request = &row->request;
     const size_t ids_size = request->prefix_count * sizeof *request->prefix_ids;
 
-    if (!self->has_retries)
-        return SGL_OK;
     if (slot >= self->past_capacity && grow(self, slot) != SGL_OK)
         return sgl_simulation_no_memory(self);
     struct sgl_simulated_past *past = malloc(
@@ -74,24 +64,20 @@ int sgl_simulation_keep(struct sgl_simulation *self, uint32_t slot,
         text_size(request->session) + text_size(request->model));
     if (past == NULL)
         return sgl_simulation_no_memory(self);
-    *past = (struct sgl_simulated_past){
-        .request = *request,
-        .recorded = self->row.recorded,
-        .output_tokens = self->row.output_tokens,
-    };
+    *past = (struct sgl_simulated_past){.row = *row};
     /* Of what was measured then, times alone matter to a worker. */
-    past->recorded.worker_url = NULL;
-    past->recorded.error = NULL;
+    past->row.recorded.worker_url = NULL;
+    past->row.recorded.error = NULL;
     unsigned char *to = past->bytes;
     if (ids_size > 0) {
         memcpy(to, request->prefix_ids, ids_size);
-        past->request.prefix_ids = (const uint64_t *)(const void *)to;
+        past->row.request.prefix_ids = (const uint64_t *)(const void *)to;
         to += ids_size;
     }
-    move_text(&past->request.request_id, &to);
-    move_text(&past->request.tenant, &to);
-    move_text(&past->request.session, &to);
-    move_text(&past->request.model, &to);
+    move_text(&past->row.request.request_id, &to);
+    move_text(&past->row.request.tenant, &to);
+    move_text(&past->row.request.session, &to);
+    move_text(&past->row.request.model, &to);
     self->pasts[slot] = past;
     return SGL_OK;
 }
@@ -114,7 +100,9 @@ void sgl_simulation_release_pasts(struct sgl_simulation *self)
 
 int64_t sgl_simulation_begin_ns(const struct sgl_simulation *self, uint32_t slot, int64_t sent_ns)
 {
-    return self->has_retries && !self->has_pairs ? self->pasts[slot]->request.arrival_ns : sent_ns;
+    if (self->has_pairs)
+        return sgl_simulation_leg(self, slot)->begin_ns;
+    return self->keeps_pasts ? self->pasts[slot]->row.request.arrival_ns : sent_ns;
 }
 
 int sgl_simulation_ask_retry(struct sgl_simulation *self, uint32_t slot,
@@ -174,7 +162,7 @@ static void begin_again(struct sgl_simulation *self, uint32_t slot, uint32_t num
 int sgl_simulation_retry(struct sgl_simulation *self, uint32_t slot)
 {
     const struct sgl_simulated_past *past = self->pasts[slot];
-    struct sgl_route route = {.request = &past->request};
+    struct sgl_route route = {.request = &past->row.request};
     struct sgl_simulated_dispatch dispatch;
 
     sgl_past_attempts_route(past->attempts, sgl_router_fleet(self->router), SGL_POOL_REGULAR,
@@ -191,10 +179,10 @@ int sgl_simulation_retry(struct sgl_simulation *self, uint32_t slot)
     const struct sgl_job job = {
         .handle = slot,
         .arrival_ns = self->now_ns,
-        .max_tokens = past->request.max_tokens,
-        .output_tokens = past->output_tokens,
-        .request = &past->request,
-        .recorded = &past->recorded,
+        .max_tokens = past->row.request.max_tokens,
+        .output_tokens = past->row.output_tokens,
+        .request = &past->row.request,
+        .recorded = &past->row.recorded,
     };
     return sgl_simulation_send(self, dispatch.worker, &job);
 }

@@ -3,6 +3,7 @@
  * the workers, routing), simulation_arrivals.c (rows of the source), simulation_answers.c (requests
  * in flight, and what the router hears of them), simulation_capacity.c (what the fleet can hold),
  * simulation_faults.c (workers that fail, and probes), simulation_gaps.c (between tokens),
+ * simulation_admission.c (who is let in, and who waits for that),
  * simulation_pairs.c (requests of two legs) and simulation_retries.c (those tried again);
  * simulation_check.c looks at the options before anything happens.
  */
@@ -26,6 +27,7 @@ enum {
     SGL_EVENT_REPORT,
     SGL_EVENT_PROBE,
     SGL_EVENT_RETRY,
+    SGL_EVENT_ADMISSION,
     SGL_EVENT_SCHEDULE /* arrivals come before it: a worker that had its event waits here, on top */
 };
 
@@ -49,7 +51,8 @@ enum {
  * is small, and each is within one line.
  */
 struct sgl_simulated_flight {
-    uint32_t number; /* the router's; SGL_NO_FLIGHT: a ghost's, or it waits to be tried again */
+    uint32_t number; /* the router's; SGL_NO_FLIGHT: a ghost's, or it waits to be let in or to be
+                        tried again */
     unsigned int value : 28; /* the number of its progress, if it has that; else prompt tokens */
     unsigned int is_used : 1;
     unsigned int has_progress : 1;
@@ -81,6 +84,7 @@ struct sgl_simulated_answer {
 struct sgl_simulated_leg {
     struct sgl_simulated_progress progress;
     int64_t request;
+    int64_t begin_ns;   /* when the request arrived */
     int64_t reached_ns; /* the worker */
     int64_t max_tokens;
     int64_t true_output_tokens;
@@ -92,6 +96,13 @@ struct sgl_simulated_leg {
     bool is_placed;  /* its worker's model has it, or had */
     bool is_ghost;   /* cancelled: the router is done with it, its worker not yet */
     bool is_sending; /* a prefill leg whose memory is on its way */
+};
+
+/* A request that may be routed again, or is not yet let in. */
+struct sgl_simulated_past {
+    struct sgl_trace_row row;           /* its texts and ids lie behind, in `bytes` */
+    struct sgl_past_attempts *attempts; /* owned; NULL: none has failed */
+    unsigned char bytes[];
 };
 
 /* Where the router sent a request, and its number for it. */
@@ -115,11 +126,12 @@ struct sgl_simulated_worker {
  *                         W          the next poll of all workers
  *                         W+1        the next report to reach the router
  *                         W+2        the next probe of all workers
- *                         W+3+w      worker w: its next change of condition
- *                         2W+3+2p    flight of progress p: its first token on its way to the
+ *                         W+3        somebody who waits may be let in, or has waited too long
+ *                         W+4+w      worker w: its next change of condition
+ *                         2W+4+2p    flight of progress p: its first token on its way to the
  *                                    router; of a prefill leg: its memory on its way to the decode
  *                                    worker; of one that waits to be tried again: when it is
- *                         2W+4+2p    its answer
+ *                         2W+5+2p    its answer
  */
 struct sgl_simulation {
     const struct sgl_simulation_options *options;
@@ -144,12 +156,14 @@ struct sgl_simulation {
     struct sgl_records progress; /* of pairs: legs */
     struct sgl_records answers;
     size_t progress_size;
-    struct sgl_simulated_past **pasts; /* by slot, each owned; NULL without retries */
+    struct sgl_simulated_past **pasts; /* by slot, each owned; NULL: they are not kept */
     uint32_t past_capacity;
+    bool keeps_pasts;
     bool has_retries;
     struct sgl_retry_budget budget;
-    uint64_t sent;        /* answers, so far: their order */
-    uint64_t cut_flights; /* out when the run was cut; of pairs each leg is one */
+    struct sgl_admission *admission; /* NULL: everybody is let in */
+    uint64_t sent;                   /* answers, so far: their order */
+    uint64_t cut_flights;            /* out when the run was cut; of pairs each leg is one */
 
     /* Answers that take no time, in the order they were sent: items that do not pass through the
      * queue, for they leave in the same instant, after those that do. */
@@ -170,6 +184,7 @@ struct sgl_simulation {
 uint32_t sgl_simulation_poll_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_report_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self);
+uint32_t sgl_simulation_admission_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker);
 uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t progress,
                                     bool is_last);
@@ -207,6 +222,10 @@ int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t worker);
 
 /* Puts the first poll after `now_ns` into the queue. */
 void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns);
+
+/* All workers say how much they have to do; and: one of those reports reaches the router. */
+int sgl_simulation_poll_workers(struct sgl_simulation *self);
+int sgl_simulation_deliver_report(struct sgl_simulation *self);
 
 static inline struct sgl_simulated_flight *sgl_simulation_flight(const struct sgl_simulation *self,
                                                                  uint32_t slot)
@@ -260,8 +279,23 @@ int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_route *ro
                          enum sgl_pool pool, uint32_t attempt,
                          struct sgl_simulated_dispatch *dispatch_out);
 
-/* A request has left: how is known. */
+/* A request is routed, and goes to where it is sent. Its row says when it arrived, and has
+ * max_tokens. */
+int sgl_simulation_enter(struct sgl_simulation *self, const struct sgl_trace_row *row);
+
+/* How a request ended is known. */
 void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool success);
+
+/* One of those that were let in has ended: its place is free. Where admission is. */
+void sgl_simulation_free_place(struct sgl_simulation *self);
+
+/* How the end of one that was let in is known. */
+static inline void sgl_simulation_leave(struct sgl_simulation *self, int64_t request, bool success)
+{
+    sgl_simulation_count(self, request, success);
+    if (self->admission != NULL)
+        sgl_simulation_free_place(self);
+}
 
 /* Nobody wants anything more of the flight. */
 void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot);
@@ -281,8 +315,8 @@ void sgl_simulation_set_event(struct sgl_simulation *self, const struct sgl_even
 /* Sends the whole answer on its way, from now, `delay_ns` late. */
 void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns);
 
-/* The request arrives in a fleet of pairs. */
-int sgl_simulation_arrive_pair(struct sgl_simulation *self, const struct sgl_request *request);
+/* The request comes to a fleet of pairs. */
+int sgl_simulation_enter_pair(struct sgl_simulation *self, const struct sgl_trace_row *row);
 
 /* The prompt of a prefill leg is computed: its memory leaves. */
 void sgl_simulation_send_memory(struct sgl_simulation *self, uint32_t slot);
@@ -308,9 +342,9 @@ int sgl_simulation_probe(struct sgl_simulation *self);
 
 /* ---- retries (simulation_retries.c) ----------------------------------------------------- */
 
-/* Keeps what a later attempt of the request in that slot needs. */
+/* Keeps what a later attempt of the request in that slot needs; when pasts are kept. */
 int sgl_simulation_keep(struct sgl_simulation *self, uint32_t slot,
-                        const struct sgl_request *request);
+                        const struct sgl_trace_row *row);
 void sgl_simulation_forget(struct sgl_simulation *self, uint32_t slot);
 void sgl_simulation_release_pasts(struct sgl_simulation *self);
 
@@ -324,6 +358,18 @@ int sgl_simulation_ask_retry(struct sgl_simulation *self, uint32_t slot,
 
 /* Its time has come. */
 int sgl_simulation_retry(struct sgl_simulation *self, uint32_t slot);
+
+/* ---- admission (simulation_admission.c) -------------------------------------------------- */
+
+int sgl_simulation_open_admission(struct sgl_simulation *self);
+
+/* A request arrives where not everybody is let in. Says whether it is let in at once; else it
+ * waits, or was refused. */
+int sgl_simulation_ask_in(struct sgl_simulation *self, const struct sgl_trace_row *row,
+                          bool *is_in_out);
+
+/* Those who need not wait any longer are routed or refused. */
+int sgl_simulation_let_in(struct sgl_simulation *self);
 
 /* ---- gaps between tokens (simulation_gaps.c) -------------------------------------------- */
 
