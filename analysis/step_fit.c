@@ -94,8 +94,8 @@ static int refuse(const gsl_matrix *v, const int *columns, size_t n, struct sgl_
                     text, strstr(text, " from ") != NULL ? "" : ": its column is constant or 0");
 }
 
-/* What one least squares needs: rows x n of u, then n x n of v, then s, x and the ones, in one block
- * (gsl_matrix_alloc loses what it has when the rest cannot be had). */
+/* What one least squares needs: rows x n of u, then n x n of v, then s, x and the ones, in one
+ * block (gsl_matrix_alloc loses what it has when the rest cannot be had). */
 struct squares {
     int columns[SGL_COEFFICIENT_COUNT];
     size_t n;
