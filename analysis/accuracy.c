@@ -82,10 +82,11 @@ static int add_pair(struct sgl_accuracy_metric *metric, struct pair_sums *sums, 
 static int finish_metric(struct sgl_accuracy_metric *metric, struct pair_sums *sums)
 {
     if (sgl_samples_sort(&metric->recorded) != SGL_OK ||
-        sgl_samples_sort(&metric->simulated) != SGL_OK || sgl_samples_sort(&sums->errors) != SGL_OK)
+        sgl_samples_sort(&metric->simulated) != SGL_OK ||
+        sgl_samples_sort(&sums->errors) != SGL_OK ||
+        sgl_distribution_of(&metric->recorded, &metric->recorded_figures) != SGL_OK ||
+        sgl_distribution_of(&metric->simulated, &metric->simulated_figures) != SGL_OK)
         return SGL_ENOMEM;
-    metric->recorded_figures = sgl_distribution_of(&metric->recorded);
-    metric->simulated_figures = sgl_distribution_of(&metric->simulated);
     metric->median_error_ns = sgl_samples_quantile(&sums->errors, 0.5);
     metric->wape = sums->recorded_sum > 0 ? sums->error_sum / sums->recorded_sum : (double)NAN;
     metric->mape =

@@ -102,6 +102,8 @@ static int gather(const struct study *study, uint32_t number, struct sgl_run *ru
                       &totals, failure);
     if (status == SGL_OK)
         status = sgl_summary_finish(summary, &result, failure);
+    if (status == SGL_OK)
+        status = sgl_summary_sort(summary, failure);
     if (status == SGL_OK && detail != NULL)
         status = sgl_detail_finish(detail, failure);
     if (status == SGL_OK) {

@@ -216,6 +216,8 @@ int sgl_log_run_read(struct sgl_log_run *run, const char *path,
     if (status == SGL_OK)
         status = sgl_summary_finish(summary, &result, failure);
     if (status == SGL_OK)
+        status = sgl_summary_sort(summary, failure);
+    if (status == SGL_OK)
         status = sgl_detail_finish(run->detail, failure);
     if (status == SGL_OK)
         sgl_run_fill(&run->run, summary, &result);

@@ -40,7 +40,7 @@ struct sgl_run {
     uint64_t rejected;      /* not let in, so they failed */
 };
 
-/* Takes the figures of a finished summary. */
+/* Takes the figures of a finished and sorted summary. */
 void sgl_run_fill(struct sgl_run *run, const struct sgl_summary *summary,
                   const struct sgl_summary_result *result);
 

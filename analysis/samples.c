@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CAPACITY_FIRST 1024
+#define CAPACITY_FIRST 32768
 #define DIGITS 256
+#define SIEVE_BITS 11
+#define SIEVE (UINT64_C(1) << SIEVE_BITS)
 
 int sgl_samples_add(struct sgl_samples *samples, double value)
 {
@@ -53,10 +55,18 @@ static void scatter(const double *from, double *to, size_t count, unsigned shift
         to[starts[bits_of(from[i]) >> shift & (DIGITS - 1)]++] = from[i];
 }
 
-int sgl_samples_sort(struct sgl_samples *samples)
+/* The bits in which not all of them are the same. */
+static uint64_t differing_bits(const double *values, size_t count)
 {
     uint64_t differing = 0;
 
+    for (size_t i = 1; i < count; i++)
+        differing |= bits_of(values[i]) ^ bits_of(values[0]);
+    return differing;
+}
+
+int sgl_samples_sort(struct sgl_samples *samples)
+{
     if (samples->is_sorted || samples->count < 2) {
         samples->is_sorted = true;
         return SGL_OK;
@@ -64,8 +74,7 @@ int sgl_samples_sort(struct sgl_samples *samples)
     double *other = malloc(samples->capacity * sizeof *other);
     if (other == NULL)
         return SGL_ENOMEM;
-    for (size_t i = 1; i < samples->count; i++)
-        differing |= bits_of(samples->values[i]) ^ bits_of(samples->values[0]);
+    const uint64_t differing = differing_bits(samples->values, samples->count);
     for (unsigned shift = 0; shift < 64; shift += 8) {
         if ((differing >> shift & (DIGITS - 1)) == 0)
             continue;
@@ -79,17 +88,132 @@ int sgl_samples_sort(struct sgl_samples *samples)
     return SGL_OK;
 }
 
+/* Where the quantile lies: `part` of the way from rank `low` to rank `high`. */
+struct place {
+    size_t low;
+    size_t high;
+    double part;
+};
+
+static struct place place_of(size_t count, double q)
+{
+    assert(q >= 0 && q <= 1);
+    const double at = q * (double)(count - 1);
+    const size_t low = (size_t)at;
+
+    if (low + 1 >= count)
+        return (struct place){count - 1, count - 1, 0};
+    return (struct place){low, low + 1, at - (double)low};
+}
+
+static double between(double low, double high, double part)
+{
+    return low + part * (high - low);
+}
+
 double sgl_samples_quantile(const struct sgl_samples *samples, double q)
 {
     if (samples->count == 0)
         return (double)NAN;
-    assert(samples->is_sorted && q >= 0 && q <= 1);
-    const double at = q * (double)(samples->count - 1);
-    const size_t low = (size_t)at;
-    const double *values = samples->values;
-    if (low + 1 >= samples->count)
-        return values[samples->count - 1];
-    return values[low] + (at - (double)low) * (values[low + 1] - values[low]);
+    assert(samples->is_sorted);
+    const struct place place = place_of(samples->count, q);
+    return between(samples->values[place.low], samples->values[place.high], place.part);
+}
+
+/* ---- a few quantiles without order ------------------------------------------------------- */
+
+/* Samples by their first differing bits. */
+struct sieve {
+    unsigned shift;          /* of these bits */
+    size_t starts[SIEVE];    /* the rank of the first of each class */
+    size_t kept[SIEVE];      /* its place among those kept, of classes that are */
+    bool is_wanted[SIEVE];   /* keep the class */
+    struct sgl_samples rest; /* those kept, in order */
+};
+
+static size_t class_of(const struct sieve *sieve, double value)
+{
+    return (size_t)(bits_of(value) >> sieve->shift & (SIEVE - 1));
+}
+
+/* The class that has the rank: the last that does not start behind it. */
+static size_t class_at(const struct sieve *sieve, size_t rank)
+{
+    size_t low = 0;
+
+    for (size_t step = SIEVE / 2; step > 0; step /= 2)
+        if (sieve->starts[low + step] <= rank)
+            low += step;
+    return low;
+}
+
+static void count_classes(struct sieve *sieve, const struct sgl_samples *samples)
+{
+    size_t next = 0;
+
+    for (size_t i = 0; i < samples->count; i++)
+        sieve->starts[class_of(sieve, samples->values[i])]++;
+    for (size_t c = 0; c < SIEVE; c++) {
+        const size_t size = sieve->starts[c];
+        sieve->starts[c] = next;
+        next += size;
+    }
+}
+
+/* Keeps the classes that are wanted, sorted. SGL_OK or SGL_ENOMEM. */
+static int sift(struct sieve *sieve, const struct sgl_samples *samples)
+{
+    size_t count = 0;
+
+    for (size_t c = 0; c < SIEVE; c++) {
+        const size_t end = c + 1 < SIEVE ? sieve->starts[c + 1] : samples->count;
+        sieve->kept[c] = count;
+        count += sieve->is_wanted[c] ? end - sieve->starts[c] : 0;
+    }
+    /* One more place: each sample is written, and stays if it is wanted. */
+    sieve->rest =
+        (struct sgl_samples){.values = malloc((count + 1) * sizeof(double)), .capacity = count + 1};
+    if (sieve->rest.values == NULL)
+        return SGL_ENOMEM;
+    for (size_t i = 0; i < samples->count; i++) {
+        sieve->rest.values[sieve->rest.count] = samples->values[i];
+        sieve->rest.count += sieve->is_wanted[class_of(sieve, samples->values[i])];
+    }
+    return sgl_samples_sort(&sieve->rest);
+}
+
+static double value_at(const struct sieve *sieve, size_t rank)
+{
+    const size_t class = class_at(sieve, rank);
+
+    return sieve->rest.values[sieve->kept[class] + rank - sieve->starts[class]];
+}
+
+int sgl_samples_quantiles(const struct sgl_samples *samples, const double *q, size_t count,
+                          double *out)
+{
+    struct sieve sieve = {0};
+
+    for (size_t i = 0; i < count && (samples->is_sorted || samples->count == 0); i++)
+        out[i] = sgl_samples_quantile(samples, q[i]);
+    if (samples->is_sorted || samples->count == 0)
+        return SGL_OK;
+    const uint64_t differing = differing_bits(samples->values, samples->count);
+    while (differing >> sieve.shift >= SIEVE)
+        sieve.shift++;
+    count_classes(&sieve, samples);
+    for (size_t i = 0; i < count; i++) {
+        const struct place place = place_of(samples->count, q[i]);
+        sieve.is_wanted[class_at(&sieve, place.low)] = true;
+        sieve.is_wanted[class_at(&sieve, place.high)] = true;
+    }
+    const int status = sift(&sieve, samples);
+    for (size_t i = 0; i < count && status == SGL_OK; i++) {
+        const struct place place = place_of(samples->count, q[i]);
+        out[i] = between(value_at(&sieve, place.low), value_at(&sieve, place.high), place.part);
+    }
+    sgl_samples_release(&sieve.rest);
+    return status;
 }
 
 double sgl_samples_mean(const struct sgl_samples *samples)

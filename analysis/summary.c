@@ -385,17 +385,22 @@ int sgl_summary_describe(struct sgl_summary *summary, uint32_t worker, const cha
     return SGL_OK;
 }
 
-struct sgl_distribution sgl_distribution_of(const struct sgl_samples *samples)
+int sgl_distribution_of(const struct sgl_samples *samples, struct sgl_distribution *out)
 {
-    return (struct sgl_distribution){
-        .count = samples->count,
-        .mean = sgl_samples_mean(samples),
-        .p50 = sgl_samples_quantile(samples, 0.5),
-        .p90 = sgl_samples_quantile(samples, 0.9),
-        .p95 = sgl_samples_quantile(samples, 0.95),
-        .p99 = sgl_samples_quantile(samples, 0.99),
-        .max = sgl_samples_quantile(samples, 1),
-    };
+    static const double probabilities[] = {0.5, 0.9, 0.95, 0.99, 1};
+    double values[sizeof probabilities / sizeof probabilities[0]];
+    const int status = sgl_samples_quantiles(
+        samples, probabilities, sizeof probabilities / sizeof probabilities[0], values);
+
+    if (status == SGL_OK)
+        *out = (struct sgl_distribution){.count = samples->count,
+                                         .mean = sgl_samples_mean(samples),
+                                         .p50 = values[0],
+                                         .p90 = values[1],
+                                         .p95 = values[2],
+                                         .p99 = values[3],
+                                         .max = values[4]};
+    return status;
 }
 
 struct sgl_distribution sgl_distribution_of_gaps(const struct sgl_gap_distribution *gaps)
@@ -508,12 +513,9 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
             result->errors[result->error_count++] = summary->errors[i];
     memcpy(result->reasons, summary->reasons, sizeof result->reasons);
     result->metrics[SGL_METRIC_ITL] = sgl_distribution_of_gaps(&summary->gaps);
-    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {
-        if (sgl_samples_sort(&summary->metrics[m]) != SGL_OK)
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
+        if (sgl_distribution_of(&summary->metrics[m], &result->metrics[m]) != SGL_OK)
             summary->is_out_of_memory = true;
-        else
-            result->metrics[m] = sgl_distribution_of(&summary->metrics[m]);
-    }
     result->unmeasured = unmeasured_objective(result);
     if (result->unmeasured != SGL_METRIC_COUNT)
         result->goodput_per_s = SGL_ABSENT_REAL;
@@ -522,6 +524,14 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
     if (summary->gap_status != SGL_OK)
         return sgl_fail(failure, summary->gap_status,
                         "summary: gaps between tokens of more than %d classes", SGL_GAP_CLASS_MAX);
+    return SGL_OK;
+}
+
+int sgl_summary_sort(struct sgl_summary *summary, struct sgl_failure *failure)
+{
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
+        if (sgl_samples_sort(&summary->metrics[m]) != SGL_OK)
+            return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
     return SGL_OK;
 }
 

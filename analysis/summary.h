@@ -75,8 +75,8 @@ struct sgl_distribution {
     double max;
 };
 
-/* As sgl_samples_quantile wants the samples. */
-struct sgl_distribution sgl_distribution_of(const struct sgl_samples *samples);
+/* Of samples in any order. SGL_OK or SGL_ENOMEM. */
+int sgl_distribution_of(const struct sgl_samples *samples, struct sgl_distribution *out);
 struct sgl_distribution sgl_distribution_of_gaps(const struct sgl_gap_distribution *gaps);
 
 #define SGL_ERROR_WORDS_MAX 8 /* more kinds of error are counted together, as "other" */
@@ -142,7 +142,10 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
                        struct sgl_failure *failure);
 void sgl_summary_destroy(struct sgl_summary *summary);
 
-/* Of a finished summary: a quantile of a metric, in ns, q from 0 to 1; NaN when there is none. */
+/* Puts the measurements of a finished summary in order: for quantiles beyond its result's. */
+int sgl_summary_sort(struct sgl_summary *summary, struct sgl_failure *failure);
+
+/* Of a sorted summary: a quantile of a metric, in ns, q from 0 to 1; NaN when there is none. */
 double sgl_summary_quantile(const struct sgl_summary *summary, enum sgl_metric metric, double q);
 
 /* Arrivals per second, from the first to the last; NaN for fewer than two. */

@@ -20,6 +20,9 @@ void *sgl_allocate(const struct sgl_allocator *allocator, size_t count, size_t s
     if (size != 0 && count > SIZE_MAX / size)
         return NULL;
     const size_t bytes = count * size > 0 ? count * size : 1;
+    /* The system's pages are zeroed already, and what is never used of them is not even got. */
+    if (allocator == NULL)
+        return calloc(1, bytes);
     void *memory = sgl_resize(allocator, NULL, bytes);
     if (memory != NULL)
         memset(memory, 0, bytes);

@@ -28,7 +28,8 @@ struct sgl_csv_parser {
     /* Where bytes->at stands. */
     uint64_t line;
     uint64_t column;
-    bool was_return; /* the byte before was CR: an LF now is not another line */
+    bool was_return;           /* the byte before was CR: an LF now is not another line */
+    const unsigned char *feed; /* the first LF from bytes->at on, or the end; before: not known */
 
     /* The cell being read. */
     bool has_cell; /* its first byte, or the comma that ends it, was seen */
@@ -211,16 +212,20 @@ static void count_line(struct sgl_csv_parser *self, unsigned char last, size_t s
 
 /* Notes the cell of `size` bytes that begins `offset` bytes into the row. False: it takes libcsv to
  * tell what of it is the cell, or there are too many. */
-static bool add_plain_cell(struct sgl_csv_parser *self, size_t offset, size_t size)
+static inline bool add_plain_cell(struct sgl_csv_parser *self, const unsigned char *text,
+                                  size_t offset, size_t size)
 {
-    const unsigned char *const text = self->bytes->at + offset;
+    const uint32_t i = self->cell_count;
 
-    if (self->cell_count == SGL_CELL_COUNT_MAX ||
+    if (i == SGL_CELL_COUNT_MAX ||
         (size > 0 && (classes[text[0]] == BLANK || classes[text[size - 1]] == BLANK)))
         return false;
-    self->offsets[self->cell_count] = is_kept(self) ? offset : NOT_KEPT;
-    self->cells[self->cell_count++] =
-        (struct sgl_csv_cell){.size = size, .line = self->line, .column = self->column + offset};
+    self->offsets[i] = is_kept(self) ? offset : NOT_KEPT;
+    self->cells[i].text = NULL;
+    self->cells[i].size = size;
+    self->cells[i].line = self->line;
+    self->cells[i].column = self->column + offset;
+    self->cell_count = i + 1;
     return true;
 }
 
@@ -232,20 +237,28 @@ static size_t scan_plain(struct sgl_csv_parser *self)
     const unsigned char *const end = self->bytes->end;
     const unsigned char *cell = start;
 
-    for (const unsigned char *at = start; at < end; at++) {
-        if (classes[*at] <= BLANK)
-            continue;
+    /* With an LF ahead the look at each byte need not ask whether the bytes are at their end. */
+    if (self->feed == NULL || self->feed < start) {
+        self->feed = start < end ? memchr(start, '\n', (size_t)(end - start)) : NULL;
+        if (self->feed == NULL)
+            self->feed = end;
+    }
+    if (self->feed == end)
+        return 0;
+    for (;;) {
+        const unsigned char *at = cell;
+        while (classes[*at] <= BLANK)
+            at++;
         if (classes[*at] != CUT ||
-            !add_plain_cell(self, (size_t)(cell - start), (size_t)(at - cell)))
+            !add_plain_cell(self, cell, (size_t)(cell - start), (size_t)(at - cell)))
             return 0;
         cell = at + 1;
         if (*at == ',')
             continue;
-        if (*at == '\r' && (cell == end || *cell++ != '\n'))
+        if (*at == '\r' && *cell++ != '\n')
             return 0;
         return (size_t)(cell - start);
     }
-    return 0;
 }
 
 /* The next row, if it is plain. 1; 0: it is not, and nothing of it has been taken; negative:
@@ -310,6 +323,7 @@ static int step(struct sgl_csv_parser *self, struct sgl_failure *failure)
 
     if (self->bytes->at == self->bytes->end) {
         const int more = sgl_bytes_more(self->bytes, failure);
+        self->feed = NULL;
         if (more < 0)
             return more;
         if (more == 0)

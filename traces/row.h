@@ -33,14 +33,16 @@ struct sgl_packed_row {
 struct sgl_packer {
     enum sgl_time_unit unit; /* of all times, fixed by the first or by the format */
     uint32_t prefix_block;   /* of rows with prefix ids that do not state it; 0: none */
-    uint64_t *words;         /* of the row being packed */
-    size_t word_count;
-    size_t word_capacity;
+    enum sgl_column columns[SGL_COLUMN_COUNT]; /* those of the file, in the order of the table */
+    uint32_t column_count;                     /* 0 until the first row */
+    struct sgl_packed_row *row;                /* being packed */
+    size_t word_capacity;                      /* of it */
 };
 
-/* Free the row. Failures name the cell, what is in it and what was expected there. */
+/* The row is the packer's until its next call; all must be of one reader. Failures name the cell,
+ * what is in it and what was expected there. */
 int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *reader,
-                 const struct sgl_raw_row *raw, struct sgl_packed_row **row_out,
+                 const struct sgl_raw_row *raw, const struct sgl_packed_row **row_out,
                  struct sgl_failure *failure);
 
 void sgl_packer_release(struct sgl_packer *packer);

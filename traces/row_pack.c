@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define COUNT_MOST (INT64_C(1) << 31)
+#define WORDS_FIRST 16
 
 /* The cell being packed: what failures need to know. */
 struct context {
@@ -68,23 +69,32 @@ static int fail_unit(const struct context *context, enum sgl_time_unit found,
     return fail_cell(context, rest);
 }
 
-/* Room for `count` more words, or NULL. */
-static uint64_t *grow(struct sgl_packer *packer, size_t count)
+/* Makes the row large enough for that many words. */
+static int widen(struct sgl_packer *packer, size_t word_count)
 {
-    const size_t needed = packer->word_count + count;
+    const size_t capacity = 2 * word_count;
+    struct sgl_packed_row *row =
+        realloc(packer->row, sizeof *row + capacity * sizeof row->words[0]);
 
-    if (needed > packer->word_capacity) {
-        uint64_t *grown = realloc(packer->words, needed * 2 * sizeof *grown);
-        if (grown == NULL)
-            return NULL;
-        packer->words = grown;
-        packer->word_capacity = needed * 2;
-    }
-    packer->word_count = needed;
-    return packer->words + needed - count;
+    if (row == NULL)
+        return SGL_ENOMEM;
+    packer->row = row;
+    packer->word_capacity = capacity;
+    return SGL_OK;
 }
 
-static int put(struct sgl_packer *packer, const struct context *context, uint64_t word)
+/* Room for `count` more words, or NULL. */
+static inline uint64_t *grow(struct sgl_packer *packer, size_t count)
+{
+    const size_t needed = packer->row->word_count + count;
+
+    if (needed > packer->word_capacity && widen(packer, needed) != SGL_OK)
+        return NULL;
+    packer->row->word_count = (uint32_t)needed;
+    return packer->row->words + needed - count;
+}
+
+static inline int put(struct sgl_packer *packer, const struct context *context, uint64_t word)
 {
     uint64_t *place = grow(packer, 1);
 
@@ -202,12 +212,12 @@ static bool read_hash(const char *at, const char *end, uint64_t *hash_out)
 
 static bool is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return c <= ' ' && (c == ' ' || c == '\t' || c == '\n' || c == '\r');
 }
 
 static int pack_hashes(struct sgl_packer *packer, const struct context *context)
 {
-    const size_t head = packer->word_count;
+    const size_t head = packer->row->word_count;
     const char *const end = context->text + context->size;
     uint64_t hash;
 
@@ -224,7 +234,7 @@ static int pack_hashes(struct sgl_packer *packer, const struct context *context)
             at++;
     }
     if (code > 0)
-        packer->words[head] = packer->word_count - head - 1;
+        packer->row->words[head] = packer->row->word_count - head - 1;
     return code;
 }
 
@@ -311,15 +321,30 @@ static bool default_block(const struct sgl_packer *packer, uint32_t columns)
     return packer->prefix_block > 0 && (columns & both) == UINT32_C(1) << SGL_COLUMN_PREFIX_HASHES;
 }
 
+/* Room for a row, and which columns its file has. */
+static int begin(struct sgl_packer *packer, const struct sgl_format_reader *reader)
+{
+    if (widen(packer, WORDS_FIRST) != SGL_OK)
+        return SGL_ENOMEM;
+    for (enum sgl_column column = 0; column < SGL_COLUMN_COUNT; column++)
+        if (column < SGL_COLUMN_REQUIRED_COUNT || reader->headers[column] != NULL)
+            packer->columns[packer->column_count++] = column;
+    return SGL_OK;
+}
+
 int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *reader,
-                 const struct sgl_raw_row *raw, struct sgl_packed_row **row_out,
+                 const struct sgl_raw_row *raw, const struct sgl_packed_row **row_out,
                  struct sgl_failure *failure)
 {
     struct context context = {.reader = reader, .raw = raw, .failure = failure};
-    struct sgl_packed_row head = {.position = raw->position};
+    int64_t arrival_ns = 0;
+    uint32_t columns = 0;
 
-    packer->word_count = 0;
-    for (enum sgl_column column = 0; column < SGL_COLUMN_COUNT; column++) {
+    if (packer->column_count == 0 && begin(packer, reader) != SGL_OK)
+        return fail_memory(&context);
+    packer->row->word_count = 0;
+    for (uint32_t i = 0; i < packer->column_count; i++) {
+        const enum sgl_column column = packer->columns[i];
         const bool is_required = column < SGL_COLUMN_REQUIRED_COUNT;
         const struct sgl_raw_cell *cell = &raw->cells[column];
         if (cell->text == NULL && !is_required)
@@ -336,30 +361,27 @@ int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *read
             continue;
         }
         const int code = column == SGL_COLUMN_ARRIVAL_TIME
-                             ? read_time(packer, &context, &head.arrival_ns)
+                             ? read_time(packer, &context, &arrival_ns)
                              : pack_cell(packer, &context);
         if (code < 0)
             return code;
-        head.columns |= (uint32_t)(code > 0) << column;
+        columns |= (uint32_t)(code > 0) << column;
     }
-    if (default_block(packer, head.columns)) {
+    if (default_block(packer, columns)) {
         const int code = put(packer, &context, packer->prefix_block);
         if (code < 0)
             return code;
-        head.columns |= UINT32_C(1) << SGL_COLUMN_PREFIX_BLOCK;
+        columns |= UINT32_C(1) << SGL_COLUMN_PREFIX_BLOCK;
     }
-    head.word_count = (uint32_t)packer->word_count;
-    struct sgl_packed_row *row = malloc(sgl_packed_size(&head));
-    if (row == NULL)
-        return fail_memory(&context);
-    *row = head;
-    memcpy(row->words, packer->words, packer->word_count * sizeof row->words[0]);
-    *row_out = row;
+    packer->row->arrival_ns = arrival_ns;
+    packer->row->position = raw->position;
+    packer->row->columns = columns;
+    *row_out = packer->row;
     return 0;
 }
 
 void sgl_packer_release(struct sgl_packer *packer)
 {
-    free(packer->words);
+    free(packer->row);
     *packer = (struct sgl_packer){0};
 }

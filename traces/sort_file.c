@@ -7,7 +7,9 @@
 struct sgl_sort_file {
     sqlite3 *database;
     sqlite3_stmt *insert;
-    sqlite3_stmt *select; /* NULL until the first pop */
+    sqlite3_stmt *select;       /* NULL until the first pop */
+    struct sgl_packed_row *row; /* the one popped last */
+    size_t row_size;            /* room for it */
 };
 
 static int fail_sort(const struct sgl_sort_file *self, struct sgl_failure *failure)
@@ -55,7 +57,7 @@ int sgl_sort_file_push(struct sgl_sort_file *file, const struct sgl_packed_row *
     return 0;
 }
 
-int sgl_sort_file_pop(struct sgl_sort_file *file, struct sgl_packed_row **row_out,
+int sgl_sort_file_pop(struct sgl_sort_file *file, const struct sgl_packed_row **row_out,
                       struct sgl_failure *failure)
 {
     if (file->select == NULL &&
@@ -72,11 +74,16 @@ int sgl_sort_file_pop(struct sgl_sort_file *file, struct sgl_packed_row **row_ou
     }
     const void *packed = sqlite3_column_blob(file->select, 0);
     const size_t size = (size_t)sqlite3_column_bytes(file->select, 0);
-    struct sgl_packed_row *row = packed != NULL ? malloc(size) : NULL;
-    if (row == NULL)
+    if (packed != NULL && size > file->row_size) {
+        free(file->row);
+        file->row = malloc(size);
+        file->row_size = file->row != NULL ? size : 0;
+    }
+    if (packed == NULL || file->row == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "no memory to sort the trace");
-    memcpy(row, packed, size);
-    *row_out = row;
+    /* Copied, for a blob may lie at any address. */
+    memcpy(file->row, packed, size);
+    *row_out = file->row;
     return 1;
 }
 
@@ -87,5 +94,6 @@ void sgl_sort_file_destroy(struct sgl_sort_file *file)
     sqlite3_finalize(file->insert);
     sqlite3_finalize(file->select);
     sqlite3_close(file->database);
+    free(file->row);
     free(file);
 }

@@ -21,8 +21,8 @@ void sgl_sort_file_destroy(struct sgl_sort_file *file);
 int sgl_sort_file_push(struct sgl_sort_file *file, const struct sgl_packed_row *row,
                        struct sgl_failure *failure);
 
-/* 1: the earliest row, which the caller frees; 0: that was all; negative: failure. */
-int sgl_sort_file_pop(struct sgl_sort_file *file, struct sgl_packed_row **row_out,
+/* 1: the earliest row, borrowed until the next call; 0: that was all; negative: failure. */
+int sgl_sort_file_pop(struct sgl_sort_file *file, const struct sgl_packed_row **row_out,
                       struct sgl_failure *failure);
 
 #endif

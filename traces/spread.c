@@ -3,7 +3,9 @@
 #include "window.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+/* Takes the row over, or fails. */
 static int keep(struct sgl_spread *spread, struct sgl_packed_row *row)
 {
     if (spread->count == SGL_WINDOW_ROWS || spread->byte_count > SGL_WINDOW_BYTES)
@@ -40,11 +42,20 @@ static void close_step(struct sgl_spread *spread)
     spread->is_ready = true;
 }
 
-int sgl_spread_push(struct sgl_spread *spread, struct sgl_packed_row *row)
+int sgl_spread_push(struct sgl_spread *spread, const struct sgl_packed_row *row)
 {
-    if (spread->count == 0 || row->arrival_ns == spread->start_ns)
-        return keep(spread, row);
-    spread->ahead = row;
+    struct sgl_packed_row *copy = malloc(sgl_packed_size(row));
+
+    if (copy == NULL)
+        return SGL_ENOMEM;
+    memcpy(copy, row, sgl_packed_size(row));
+    if (spread->count == 0 || row->arrival_ns == spread->start_ns) {
+        const int code = keep(spread, copy);
+        if (code < 0)
+            free(copy);
+        return code;
+    }
+    spread->ahead = copy;
     close_step(spread);
     return 0;
 }
@@ -55,11 +66,14 @@ void sgl_spread_end(struct sgl_spread *spread)
         close_step(spread);
 }
 
-struct sgl_packed_row *sgl_spread_pop(struct sgl_spread *spread)
+const struct sgl_packed_row *sgl_spread_pop(struct sgl_spread *spread)
 {
+    free(spread->row);
+    spread->row = NULL;
     if (!spread->is_ready)
         return NULL;
     struct sgl_packed_row *row = spread->rows[spread->given];
+    spread->row = row;
     const int64_t count = (int64_t)spread->count;
     const int64_t k = (int64_t)spread->given++;
     /* k * width / count without overflow: both parts are below 2^63, for k < count <= 65,536. */
@@ -83,6 +97,7 @@ void sgl_spread_release(struct sgl_spread *spread)
     for (size_t i = spread->given; i < spread->count; i++)
         free(spread->rows[i]);
     free(spread->ahead);
+    free(spread->row);
     free(spread->rows);
     *spread = (struct sgl_spread){0};
 }

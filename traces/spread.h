@@ -9,8 +9,8 @@
  * the last has the one before, and a trace of a single time stays as it is. Integer ns: the order
  * of the file is kept.
  *
- * Looks one step ahead: at most 65,536 rows and 256 MiB, beyond is a failure. Owns the rows pushed
- * until they are popped.
+ * Looks one step ahead: at most 65,536 rows and 256 MiB, beyond is a failure. Copies the rows
+ * pushed; a row popped is its own.
  */
 #ifndef SGL_TRACES_SPREAD_H
 #define SGL_TRACES_SPREAD_H
@@ -25,6 +25,7 @@ struct sgl_spread {
     size_t given;
     size_t byte_count;
     struct sgl_packed_row *ahead; /* the first row of the next step */
+    struct sgl_packed_row *row;   /* the one popped last */
     int64_t start_ns;
     int64_t width_ns;
     int64_t previous_ns; /* start of the step before, when has_previous */
@@ -32,15 +33,15 @@ struct sgl_spread {
     bool is_ready; /* the step is complete: pop before pushing */
 };
 
-/* Takes the row over. SGL_ENOMEM; SGL_EINVAL: too many rows of one time. Then it is still the
- * caller's. */
-int sgl_spread_push(struct sgl_spread *spread, struct sgl_packed_row *row);
+/* Adds a copy of the row. SGL_ENOMEM; SGL_EINVAL: too many rows of one time. */
+int sgl_spread_push(struct sgl_spread *spread, const struct sgl_packed_row *row);
 
 /* There are no more rows: the step is complete. */
 void sgl_spread_end(struct sgl_spread *spread);
 
-/* The next row with its new arrival, which the caller frees; NULL: push (or end) first. */
-struct sgl_packed_row *sgl_spread_pop(struct sgl_spread *spread);
+/* The next row with its new arrival, borrowed until the next pop or release; NULL: push (or end)
+ * first. */
+const struct sgl_packed_row *sgl_spread_pop(struct sgl_spread *spread);
 
 void sgl_spread_release(struct sgl_spread *spread);
 

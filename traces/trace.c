@@ -22,8 +22,8 @@ struct sgl_trace {
     struct sgl_window window;
     struct sgl_sort_file *sort_file; /* NULL: the window sorts */
     struct sgl_spread spread;
-    struct sgl_id_guard *guard;     /* NULL: the trace has no ids */
-    struct sgl_packed_row *current; /* the row given last: the user borrows it */
+    struct sgl_id_guard *guard;           /* NULL: the trace has no ids */
+    const struct sgl_packed_row *current; /* the row given last: the user borrows it */
 
     bool is_read;      /* the format has given its last row */
     bool spreads;      /* rows go through `spread` */
@@ -44,7 +44,7 @@ struct sgl_trace {
 };
 
 /* Reads and packs one more row. 1, 0 at the end, or negative. */
-static int read_row(struct sgl_trace *self, struct sgl_packed_row **row_out)
+static int read_row(struct sgl_trace *self, const struct sgl_packed_row **row_out)
 {
     struct sgl_failure *failure = &self->failure;
 
@@ -72,10 +72,10 @@ static int fail_too_late(struct sgl_trace *self, const struct sgl_packed_row *ro
 }
 
 /* The next row in order, sorted in the window. 1, 0 at the end, or negative. */
-static int pop_from_window(struct sgl_trace *self, struct sgl_packed_row **row_out)
+static int pop_from_window(struct sgl_trace *self, const struct sgl_packed_row **row_out)
 {
     while (!self->is_read && !sgl_window_is_full(&self->window)) {
-        struct sgl_packed_row *row;
+        const struct sgl_packed_row *row;
         int code = read_row(self, &row);
         if (code < 0)
             return code;
@@ -88,20 +88,18 @@ static int pop_from_window(struct sgl_trace *self, struct sgl_packed_row **row_o
         else if (sgl_window_push(&self->window, row) < 0)
             code = sgl_fail(&self->failure, SGL_ENOMEM, "%s: no memory to sort its rows",
                             self->file.name);
-        if (code < 0) {
-            free(row);
+        if (code < 0)
             return code;
-        }
     }
     *row_out = sgl_window_pop(&self->window);
     return *row_out != NULL;
 }
 
 /* The next row in order, sorted in a file. 1, 0 at the end, or negative. */
-static int pop_from_file(struct sgl_trace *self, struct sgl_packed_row **row_out)
+static int pop_from_file(struct sgl_trace *self, const struct sgl_packed_row **row_out)
 {
     while (!self->is_read) {
-        struct sgl_packed_row *row;
+        const struct sgl_packed_row *row;
         int code = read_row(self, &row);
         if (code < 0)
             return code;
@@ -110,7 +108,6 @@ static int pop_from_file(struct sgl_trace *self, struct sgl_packed_row **row_out
             break;
         }
         code = sgl_sort_file_push(self->sort_file, row, &self->failure);
-        free(row);
         if (code < 0)
             return code;
     }
@@ -118,7 +115,7 @@ static int pop_from_file(struct sgl_trace *self, struct sgl_packed_row **row_out
 }
 
 /* The next row in order, with the time that the file gives it. 1, 0 at the end, or negative. */
-static int pop(struct sgl_trace *self, struct sgl_packed_row **row_out)
+static int pop(struct sgl_trace *self, const struct sgl_packed_row **row_out)
 {
     const int code =
         self->sort_file != NULL ? pop_from_file(self, row_out) : pop_from_window(self, row_out);
@@ -133,10 +130,10 @@ static int pop(struct sgl_trace *self, struct sgl_packed_row **row_out)
 }
 
 /* The next row with its time spread over its step. As pop(). */
-static int pop_spread(struct sgl_trace *self, struct sgl_packed_row **row_out)
+static int pop_spread(struct sgl_trace *self, const struct sgl_packed_row **row_out)
 {
     while ((*row_out = sgl_spread_pop(&self->spread)) == NULL) {
-        struct sgl_packed_row *row;
+        const struct sgl_packed_row *row;
         if (self->is_drained)
             return 0;
         int code = pop(self, &row);
@@ -153,10 +150,8 @@ static int pop_spread(struct sgl_trace *self, struct sgl_packed_row **row_out)
                      self->file.reader->place, (unsigned long long)row->position, SGL_WINDOW_ROWS);
         else if (code < 0)
             sgl_fail(&self->failure, code, "%s: no memory to spread its rows", self->file.name);
-        if (code < 0) {
-            free(row);
+        if (code < 0)
             return code;
-        }
     }
     return 1;
 }
@@ -269,7 +264,6 @@ static int emit(struct sgl_trace *self, struct sgl_trace_row *row_out)
 /* The next row in order into `current`; `code` says whether there is one. */
 static void advance(struct sgl_trace *self)
 {
-    free(self->current);
     self->current = NULL;
     if (self->code > 0)
         self->code = self->spreads ? pop_spread(self, &self->current) : pop(self, &self->current);
@@ -371,7 +365,6 @@ void sgl_trace_close(struct sgl_trace *trace)
     sgl_spread_release(&trace->spread);
     sgl_sort_file_destroy(trace->sort_file);
     sgl_id_guard_destroy(trace->guard);
-    free(trace->current);
     free(trace);
 }
 

@@ -5,47 +5,17 @@
 
 #define CAPACITY_LEAST 256
 
+size_t sgl_window_count(const struct sgl_window *window)
+{
+    return window->run.count + window->has_head + window->late_count;
+}
+
 bool sgl_window_is_full(const struct sgl_window *window)
 {
-    return window->run_count + window->late_count > SGL_WINDOW_ROWS ||
-           window->byte_count > SGL_WINDOW_BYTES;
+    return sgl_window_count(window) > SGL_WINDOW_ROWS || window->byte_count > SGL_WINDOW_BYTES;
 }
 
-static int grow_run(struct sgl_window *window)
-{
-    const size_t capacity = window->run_capacity > 0 ? window->run_capacity * 2 : CAPACITY_LEAST;
-    struct sgl_packed_row **run = malloc(capacity * sizeof(struct sgl_packed_row *));
-
-    if (run == NULL)
-        return SGL_ENOMEM;
-    for (size_t i = 0; i < window->run_count; i++)
-        run[i] = window->run[(window->run_first + i) & (window->run_capacity - 1)];
-    free(window->run);
-    window->run = run;
-    window->run_capacity = capacity;
-    window->run_first = 0;
-    return 0;
-}
-
-static int push_run(struct sgl_window *window, struct sgl_packed_row *row)
-{
-    if (window->run_count == window->run_capacity && grow_run(window) < 0)
-        return SGL_ENOMEM;
-    window->run[(window->run_first + window->run_count) & (window->run_capacity - 1)] = row;
-    window->run_count++;
-    return 0;
-}
-
-static struct sgl_packed_row *pop_run(struct sgl_window *window)
-{
-    struct sgl_packed_row *row = window->run[window->run_first];
-
-    window->run_first = (window->run_first + 1) & (window->run_capacity - 1);
-    window->run_count--;
-    return row;
-}
-
-static int push_late(struct sgl_window *window, struct sgl_packed_row *row)
+static int push_late(struct sgl_window *window, const struct sgl_packed_row *late_row)
 {
     if (window->late_count == window->late_capacity) {
         const size_t capacity =
@@ -57,6 +27,10 @@ static int push_late(struct sgl_window *window, struct sgl_packed_row *row)
         window->late = late;
         window->late_capacity = capacity;
     }
+    struct sgl_packed_row *row = malloc(sgl_packed_size(late_row));
+    if (row == NULL)
+        return SGL_ENOMEM;
+    memcpy(row, late_row, sgl_packed_size(late_row));
     size_t hole = window->late_count++;
     while (hole > 0 && sgl_packed_before(row, window->late[(hole - 1) / 2])) {
         window->late[hole] = window->late[(hole - 1) / 2];
@@ -85,43 +59,51 @@ static struct sgl_packed_row *pop_late(struct sgl_window *window)
     return top;
 }
 
-int sgl_window_push(struct sgl_window *window, struct sgl_packed_row *row)
+/* Is the row earlier than the last one of the run, if that is still here? */
+static bool is_late(const struct sgl_window *window, const struct sgl_packed_row *row)
 {
-    const size_t size = sgl_packed_size(row);
-    bool is_late = false;
+    const struct sgl_row_queue_end *last = &window->run.pushed;
 
-    if (window->run_count > 0) {
-        const size_t tail = window->run_first + window->run_count - 1;
-        is_late = sgl_packed_before(row, window->run[tail & (window->run_capacity - 1)]);
-    }
-    const int code = is_late ? push_late(window, row) : push_run(window, row);
+    if (window->run.count == 0 && !window->has_head)
+        return false;
+    return row->arrival_ns < last->arrival_ns ||
+           (row->arrival_ns == last->arrival_ns && row->position < last->position);
+}
+
+int sgl_window_push(struct sgl_window *window, const struct sgl_packed_row *row)
+{
+    const int code =
+        is_late(window, row) ? push_late(window, row) : sgl_row_queue_push(&window->run, row);
+
     if (code == 0)
-        window->byte_count += size;
+        window->byte_count += sgl_packed_size(row);
     return code;
 }
 
-struct sgl_packed_row *sgl_window_pop(struct sgl_window *window)
+const struct sgl_packed_row *sgl_window_pop(struct sgl_window *window)
 {
-    struct sgl_packed_row *row;
-
-    if (window->run_count + window->late_count == 0)
-        return NULL;
-    if (window->late_count == 0 ||
-        (window->run_count > 0 &&
-         sgl_packed_before(window->run[window->run_first], window->late[0])))
-        row = pop_run(window);
+    free(window->given);
+    window->given = NULL;
+    if (!window->has_head && window->run.count > 0) {
+        (void)sgl_row_queue_pop(&window->run);
+        window->has_head = true;
+    }
+    const struct sgl_packed_row *row = window->has_head ? window->run.row : NULL;
+    if (window->late_count > 0 && (row == NULL || sgl_packed_before(window->late[0], row)))
+        row = window->given = pop_late(window);
     else
-        row = pop_late(window);
-    window->byte_count -= sgl_packed_size(row);
+        window->has_head = false;
+    if (row != NULL)
+        window->byte_count -= sgl_packed_size(row);
     return row;
 }
 
 void sgl_window_release(struct sgl_window *window)
 {
-    for (struct sgl_packed_row *row = sgl_window_pop(window); row != NULL;
-         row = sgl_window_pop(window))
-        free(row);
-    free(window->run);
+    sgl_row_queue_release(&window->run);
+    for (size_t i = 0; i < window->late_count; i++)
+        free(window->late[i]);
     free(window->late);
+    free(window->given);
     *window = (struct sgl_window){0};
 }

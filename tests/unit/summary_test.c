@@ -60,6 +60,37 @@ static void quantiles_are_type_7(void)
     sgl_samples_release(&samples);
 }
 
+/* Bit for bit, for samples alike and far apart, and whatever is asked together. */
+static void quantiles_need_no_order(void)
+{
+    static const double asked[] = {1, 0.5, 0, 0.999, 0.25, 0.2500001, 0.75};
+    enum { ASKED = sizeof asked / sizeof asked[0] };
+    struct sgl_rng rng = sgl_rng_stream(2, SGL_PURPOSE_LENGTH, 0, 0, 0);
+
+    for (int kind = 0; kind < 4; kind++) {
+        for (size_t count = 0; count < 9000; count = 3 * count + 1) {
+            struct sgl_samples samples = {0};
+            double found[ASKED];
+            for (size_t i = 0; i < count; i++) {
+                const double value[] = {
+                    7, /* all the same */
+                    floor(1e9 * exp(3 * sgl_rng_uniform(&rng))),
+                    1e6 + sgl_rng_uniform(&rng), /* only the last bits differ */
+                    i % 3 != 0 ? 0 : ldexp(sgl_rng_uniform(&rng), (int)(i % 90) - 40),
+                };
+                CU_ASSERT_EQUAL_FATAL(sgl_samples_add(&samples, value[kind]), SGL_OK);
+            }
+            CU_ASSERT_EQUAL(sgl_samples_quantiles(&samples, asked, ASKED, found), SGL_OK);
+            CU_ASSERT_EQUAL(sgl_samples_sort(&samples), SGL_OK);
+            for (size_t i = 0; i < ASKED; i++) {
+                const double expected = sgl_samples_quantile(&samples, asked[i]);
+                CU_ASSERT_TRUE(memcmp(&found[i], &expected, sizeof expected) == 0);
+            }
+            sgl_samples_release(&samples);
+        }
+    }
+}
+
 /* The verdict on n arrivals a second apart of which the i-th waits wait(i) seconds. */
 static struct sgl_saturation_verdict verdict_on(int count, double (*wait)(int i))
 {
@@ -495,6 +526,7 @@ static void many_kinds_of_error_are_counted_together(void)
 SGL_SUITE(summary) = {
     {"sorting agrees with the library's", sorting_agrees_with_the_library},
     {"quantiles are type 7", quantiles_are_type_7},
+    {"quantiles are the same bits without sorting", quantiles_need_no_order},
     {"a growing queue is called saturated", a_growing_queue_is_called_saturated},
     {"a slope must be steep and sure to be saturation", a_slope_must_be_steep_and_sure},
     {"too little to tell is said", too_little_to_tell_is_said},
