@@ -84,6 +84,7 @@ static int command_help(int argument_count, char **arguments)
 int main(int argument_count, char **arguments)
 {
     sgl_prepare_output();
+    sgl_stop_tidily();
     if (argument_count < 2) {
         print_help();
         return sgl_flushed(SGL_EXIT_USAGE);

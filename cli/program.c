@@ -2,11 +2,13 @@
 
 #include "cli.h"
 #include "core/text.h"
+#include "traces/partial.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct sgl_command *sgl_find_command(const struct sgl_command *commands, size_t count,
                                            const char *name)
@@ -27,6 +29,34 @@ const struct sgl_command *sgl_find_command(const struct sgl_command *commands, s
 void sgl_prepare_output(void)
 {
     signal(SIGXFSZ, SIG_IGN);
+}
+
+/* Only what may be called in a signal handler. */
+static void stop(int number)
+{
+    static const char text[] = "\nsglsim: stopped: what was being written is removed, and what had "
+                               "its name before is as it "
+                               "was (start again)\n";
+
+    /* Whether anybody reads it or not, there is nothing more to do. */
+    const bool is_said =
+        sgl_partial_abandon() > 0 && write(STDERR_FILENO, text, sizeof text - 1) > 0;
+    (void)is_said;
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+void sgl_stop_tidily(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = stop};
+    struct sigaction before;
+
+    sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        /* What was started to ignore a signal (nohup) goes on ignoring it. */
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
 }
 
 int sgl_flushed(int status)

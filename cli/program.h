@@ -17,6 +17,10 @@ const struct sgl_command *sgl_find_command(const struct sgl_command *commands, s
  * death. */
 void sgl_prepare_output(void);
 
+/* A program that is told to stop (ctrl-C, SIGTERM, SIGHUP) while it writes a file removes what it
+ * has of it, says so, and dies of the signal. What had the file's name before is as it was. */
+void sgl_stop_tidily(void);
+
 /* The exit code of a program whose results are all printed: a full disk under a redirected stdout
  * must not pass for success. */
 int sgl_flushed(int status);

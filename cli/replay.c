@@ -200,7 +200,12 @@ static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
     if (sgl_simulated_fleet_faults(&replay->fleet) != NULL)
         options.limits = o->simulation.limits;
     sgl_simulated_fleet_policies(&replay->fleet, &replay->policy, options.policy);
-    return sgl_log_open(&replay->log, o->log, &options, failure);
+    const int status = sgl_log_open(&replay->log, o->log, &options, failure);
+    if (status == SGL_OK && sgl_log_kept(replay->log) != NULL && !o->quiet)
+        sgl_complain("what stood in the place of the unfinished log is kept as %s (sglsim verify "
+                     "tells what it is)",
+                     sgl_log_kept(replay->log));
+    return status;
 }
 
 /* What the run was, beside what a router needs: for those who open the log later. */

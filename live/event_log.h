@@ -50,6 +50,7 @@ enum sgl_event_level {
     X(attempt_failed,    WARN,  true)  /* request_id, worker, attempt, error: a worker's fault */ \
     X(attempt_ended,     DEBUG, true)  /* the same: not a worker's fault (4xx, client left) */  \
     X(request_failed,    ERROR, true)  /* request_id, status: the client got a 5xx */           \
+    X(log_kept,          WARN,  false) /* path: what an earlier run left unfinished, renamed */   \
     X(log_failed,        ERROR, false) /* message: the decision log cannot be written */        \
     X(log_resumed,       WARN,  false) /* dropped: it goes on behind a gap */                   \
     X(drain,             INFO,  false) /* signal: no new connections */                         \

@@ -350,6 +350,8 @@ static int open_journal(struct sgl_proxy *proxy, struct sgl_failure *failure)
                      failure);
     if (status != SGL_OK)
         return status;
+    if (sgl_log_kept(log) != NULL)
+        snprintf(proxy->log_kept, sizeof proxy->log_kept, "%s", sgl_log_kept(log));
     state_facts(proxy, log);
     sgl_log_commit(log); /* what a disk that fails later cannot take */
     if (sgl_log_failure(log) != NULL) {
@@ -468,6 +470,7 @@ static int serve(struct sgl_proxy *proxy, struct sgl_failure *failure)
                                   &(struct sgl_proxy_ports){.clients = proxy->port,
                                                             .control = proxy->control_port,
                                                             .metrics = proxy->metrics_port});
+        sgl_proxy_say_kept(proxy);
         thread_run(&proxy->threads[0]);
     } else {
         running--;

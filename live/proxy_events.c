@@ -29,6 +29,20 @@ static void watch_log(struct sgl_proxy *proxy)
     }
 }
 
+void sgl_proxy_say_kept(const struct sgl_proxy *proxy)
+{
+    const struct sgl_event_field field = {.name = "path", .text = proxy->log_kept};
+    char text[400];
+
+    if (proxy->log_kept[0] == '\0')
+        return;
+    snprintf(text, sizeof text,
+             "what stood in the place of the unfinished log is kept as %.300s (sglsim verify tells "
+             "what it is)",
+             proxy->log_kept);
+    sgl_event_say(proxy->events, SGL_EVENT_KIND_log_kept, text, &field, 1);
+}
+
 void sgl_proxy_watch(struct sgl_proxy *proxy)
 {
     sgl_fleet_watch_look(proxy->watch);

@@ -43,6 +43,7 @@ struct sgl_proxy {
     struct sgl_event_log *events;
     struct sgl_fleet_watch *watch; /* thread 0's */
     bool has_told_log;             /* that it has failed; thread 0's */
+    char log_kept[512];            /* how what an earlier run left is called now; "": nothing */
     struct sgl_own_addresses own;  /* where this router listens */
     struct sgl_trust trust;        /* of workers over TLS */
     struct sgl_prompt_key prompt_key;
@@ -90,6 +91,7 @@ void sgl_thread_sweep_in(struct sgl_proxy_thread *thread, uint64_t delay_ms);
 
 /* proxy_events.c: looks for what nobody comes by to tell of; and the last words of a run. */
 void sgl_proxy_watch(struct sgl_proxy *proxy);
+void sgl_proxy_say_kept(const struct sgl_proxy *proxy);
 void sgl_proxy_say_stop(const struct sgl_proxy *proxy);
 
 /* relay_stream.c: what was counted between events, to the log. No thread runs, and the journal is

@@ -278,6 +278,7 @@ static int create(struct sgl_log_store **store_out, const char *path,
         destroy(&self->store);
         return status;
     }
+    self->store.kept = self->folder.kept;
     *store_out = &self->store;
     return SGL_OK;
 }

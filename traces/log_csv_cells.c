@@ -54,7 +54,9 @@ void sgl_log_csv_each_file(void (*visit)(void *context, const char *name), void 
     char name[NAME_MAX_SIZE];
 
     for (int table = 0; table < SGL_LOG_TABLE_COUNT; table++) {
-        snprintf(name, sizeof name, "%s.csv", sgl_log_layouts[table].name);
+        const size_t length = strlen(sgl_log_layouts[table].name);
+        memcpy(name, sgl_log_layouts[table].name, length);
+        memcpy(name + length, ".csv", sizeof ".csv");
         visit(context, name);
     }
     for (size_t i = 0; i < sizeof other_files / sizeof other_files[0]; i++)

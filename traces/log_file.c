@@ -5,13 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define INTERRUPTED_MAX 1000
 
 /* The SQLite file format: a magic text, the versions that say "WAL" when they are 2, and the
  * application id (https://www.sqlite.org/fileformat2.html, section 1.3). */
@@ -111,47 +110,36 @@ static int remove_stale(const struct sgl_log_file *file, struct sgl_failure *fai
     return SGL_OK;
 }
 
-/* What a killed durable run left gets the name `target`. Its side file goes first: alone it means
- * nothing, and the database never goes without it. */
-static int keep_stale(const struct sgl_log_file *file, const char *target,
-                      struct sgl_failure *failure)
-{
-    char *side = join(file->partial, "-wal");
-    char *side_target = join(target, "-wal");
-    int status = SGL_OK;
-
-    if (side == NULL || side_target == NULL)
-        status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
-    else if ((rename(side, side_target) != 0 && errno != ENOENT) ||
-             rename(file->partial, target) != 0)
-        status = sgl_fail_errno(failure, "cannot rename what a killed run left", file->partial);
-    free(side);
-    free(side_target);
-    return status;
-}
-
-/* The partial file is locked and was left by a killed run: out of the way with it. */
-static int clear_stale(const struct sgl_log_file *file, struct sgl_failure *failure)
+/* A simulated log that was not finished is worth nothing to anybody. Any other file is: a log that
+ * was written to survive, one that is whole but could not be renamed, or none of ours. */
+static bool is_worthless(const struct sgl_log_file *file)
 {
     unsigned char header[HEADER_SIZE];
-    char suffix[32];
+    struct sgl_failure ignored;
+    sqlite3 *database = NULL;
+    sqlite3_stmt *statement = NULL;
+    bool is_finished = false;
 
-    if (!read_header(file->lock, header) || header[HEADER_WRITE_VERSION] != WRITE_VERSION_WAL)
+    if (!read_header(file->lock, header) || header[HEADER_WRITE_VERSION] == WRITE_VERSION_WAL ||
+        sgl_log_file_is_log(file->partial, &ignored) != 1)
+        return false;
+    if (sqlite3_open_v2(file->partial, &database, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(database, "SELECT 1 FROM run WHERE key = 'is_complete'", -1, &statement,
+                           NULL) == SQLITE_OK)
+        is_finished = sqlite3_step(statement) == SQLITE_ROW;
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return !is_finished;
+}
+
+/* The partial file is locked and not empty, so somebody left it: out of the way with it. */
+static int clear_stale(struct sgl_log_file *file, struct sgl_failure *failure)
+{
+    if (is_worthless(file))
         return remove_stale(file, failure);
-    for (int i = 1; i <= INTERRUPTED_MAX; i++) {
-        snprintf(suffix, sizeof suffix, i > 1 ? ".interrupted-%d" : ".interrupted", i);
-        char *target = join(file->path, suffix);
-        if (target == NULL)
-            return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
-        int status = 1;
-        if (access(target, F_OK) != 0)
-            status = keep_stale(file, target, failure);
-        free(target);
-        if (status <= 0)
-            return status;
-    }
-    return sgl_fail(failure, SGL_EINVAL, "%s: %d interrupted logs stand beside it (remove some)",
-                    file->path, INTERRUPTED_MAX);
+    free(file->kept);
+    file->kept = NULL;
+    return sgl_partial_keep_aside(file->partial, file->path, &file->kept, failure);
 }
 
 /* One try at owning the partial name. 1: owned and empty; 0: somebody was faster, or a stale file
@@ -172,14 +160,19 @@ static int try_lock(struct sgl_log_file *file, struct sgl_failure *failure)
     if (status != 1) {
         close(file->lock);
         file->lock = -1;
+    } else {
+        sgl_partial_enlist(file->partial, file->lock, &sgl_partial_file);
     }
     return status;
 }
 
 static void release(struct sgl_log_file *file)
 {
-    if (file->lock >= 0)
+    if (file->lock >= 0) {
+        sgl_partial_delist(file->lock);
         close(file->lock);
+    }
+    free(file->kept);
     free(file->path);
     free(file->partial);
     free(file->folder);

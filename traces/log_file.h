@@ -10,10 +10,10 @@
  *
  * Only a decision log is ever replaced: a file that is not one is refused, and so is one that
  * SQLite's side files (-wal, -journal) say is in use or was left by a crash, for they would be
- * taken for the new file's. A .partial that no writer holds was left by a killed run. It is
- * removed, unless it was written to survive that (a durable log): then it is kept as
- * run.db.interrupted
- * (-2, -3, ...) for `verify` and SQL.
+ * taken for the new file's. A .partial that no writer holds was left by a killed run. A simulated
+ * log that was not finished is removed; anything else is kept as run.db.interrupted (-2, -3, ...):
+ * a log that was written to survive (durable), one that is whole but could not be renamed, or a
+ * file that is none of ours. A program that is told to stop removes the .partial (partial.h).
  *
  * The lock is flock() on the file itself. Whoever replaces the name run.db.partial must hold the
  * lock of the file that has it, so two runs with one path cannot meet in one file: the later one is
@@ -30,7 +30,8 @@ struct sgl_log_file {
     char *path;    /* owned, as the two below */
     char *partial; /* path + ".partial" */
     char *folder;
-    int lock; /* descriptor of the partial file; -1: not open */
+    char *kept; /* how what an earlier run left is called now; NULL: nothing was kept */
+    int lock;   /* descriptor of the partial file; -1: not open */
 };
 
 /* The struct need not be initialised. On failure nothing is left open or behind. */

@@ -29,6 +29,14 @@ static void remove_file(void *context, const char *name)
     unlinkat(*(const int *)context, name, 0);
 }
 
+static void remove_partial(const char *partial, int descriptor)
+{
+    sgl_log_csv_each_file(remove_file, &descriptor);
+    rmdir(partial);
+}
+
+static const struct sgl_partial_kind partial_folder = {.remove = remove_partial};
+
 /* Removes the files of a log from the folder, and the folder if nothing else is in it. */
 static int remove_log(const char *path, struct sgl_failure *failure)
 {
@@ -115,6 +123,19 @@ static int clear_replaced(const struct sgl_log_folder *folder, struct sgl_failur
                : sgl_fail_errno(failure, "cannot put the old log back", folder->replaced);
 }
 
+/* The partial folder is locked and not empty: an unfinished log is worth nothing and goes, anything
+ * else is kept. */
+static int clear_stale(struct sgl_log_folder *folder, struct sgl_failure *failure)
+{
+    struct sgl_failure ignored;
+
+    if (sgl_log_csv_version(folder->partial) == 0 && holds_only_log(folder->partial, &ignored) == 1)
+        return remove_log(folder->partial, failure);
+    free(folder->kept);
+    folder->kept = NULL;
+    return sgl_partial_keep_aside(folder->partial, folder->path, &folder->kept, failure);
+}
+
 /* One try at owning the partial name. 1: owned and empty; 0: a stale one was removed, or somebody
  * was faster: try again. */
 static int try_lock(struct sgl_log_folder *folder, struct sgl_failure *failure)
@@ -126,20 +147,25 @@ static int try_lock(struct sgl_log_folder *folder, struct sgl_failure *failure)
         return errno == ENOENT ? 0 : sgl_fail_errno(failure, "cannot open", folder->partial);
     int status = sgl_partial_own(folder->lock, folder->partial, folder->path, failure);
     if (status == 1 && !is_empty(folder->partial))
-        status = remove_log(folder->partial, failure);
+        status = clear_stale(folder, failure);
     else if (status == 1 && fchmod(folder->lock, 0700) != 0)
         status = sgl_fail_errno(failure, "cannot make it private", folder->partial);
     if (status != 1) {
         close(folder->lock);
         folder->lock = -1;
+    } else {
+        sgl_partial_enlist(folder->partial, folder->lock, &partial_folder);
     }
     return status;
 }
 
 static void release(struct sgl_log_folder *folder)
 {
-    if (folder->lock >= 0)
+    if (folder->lock >= 0) {
+        sgl_partial_delist(folder->lock);
         close(folder->lock);
+    }
+    free(folder->kept);
     free(folder->path);
     free(folder->partial);
     free(folder->replaced);

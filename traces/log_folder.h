@@ -12,7 +12,8 @@
  *     discard:  remove run.partial/
  *
  * Only a folder of a decision log is ever replaced or removed, and only when it holds nothing else:
- * notes somebody put there are refused, not lost. An empty folder may be replaced too. The lock is
+ * notes somebody put there are refused, not lost. An empty folder may be replaced too. What
+ * stands at run.partial/ and is not just an unfinished log is kept as run.interrupted. The lock is
  * flock() on the folder. Failures are one line, SGL_EINVAL for what is refused and SGL_EIO for the
  * world.
  */
@@ -28,7 +29,8 @@ struct sgl_log_folder {
     char *partial;  /* path + ".partial" */
     char *replaced; /* path + ".replaced" */
     char *parent;
-    int lock; /* descriptor of the partial folder; -1: not open */
+    char *kept; /* how what an earlier run left is called now; NULL: nothing was kept */
+    int lock;   /* descriptor of the partial folder; -1: not open */
 };
 
 /* The struct need not be initialised. On failure nothing is left open or behind. */

@@ -211,6 +211,11 @@ struct sgl_sink *sgl_log_sink(struct sgl_log *log)
     return &log->sink;
 }
 
+const char *sgl_log_kept(const struct sgl_log *log)
+{
+    return log->store->kept;
+}
+
 const char *sgl_log_failure(const struct sgl_log *log)
 {
     return log->has_failed ? log->failure.text : NULL;

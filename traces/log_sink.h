@@ -67,6 +67,10 @@ struct sgl_sink *sgl_log_sink(struct sgl_log *log);
  */
 void sgl_log_fact(struct sgl_log *log, const char *key, const char *value);
 
+/* An earlier run had left an unfinished log, or somebody a file, where this one is being written:
+ * what that is called now. NULL: there was nothing, or nothing worth keeping. Until close. */
+const char *sgl_log_kept(const struct sgl_log *log);
+
 /* One line, or NULL while all is well. */
 const char *sgl_log_failure(const struct sgl_log *log);
 

@@ -295,6 +295,7 @@ int sgl_log_sqlite_create(struct sgl_log_store **store_out, const char *path,
         destroy(&self->store);
         return status;
     }
+    self->store.kept = self->file.kept;
     *store_out = &self->store;
     return SGL_OK;
 }

@@ -12,6 +12,8 @@
 
 struct sgl_log_store {
     const struct sgl_log_store_ops *ops;
+    const char *kept; /* what an earlier run had left was given that name; NULL: nothing was. Lives
+                       * until finish or destroy. */
 };
 
 struct sgl_log_store_ops {

@@ -14,25 +14,34 @@
 
 static void release(struct sgl_new_file *file)
 {
-    if (file->descriptor >= 0)
+    if (file->descriptor >= 0) {
+        sgl_partial_delist(file->descriptor);
         close(file->descriptor);
+    }
     free(file->path);
     free(file->partial);
     *file = (struct sgl_new_file){.descriptor = -1};
 }
 
-/* One try at owning the partial name. 1: owned; 0: its file was renamed or removed meanwhile. */
+/* One try at owning the partial name. 1: owned and empty; 0: its file was renamed or removed
+ * meanwhile, or somebody's was moved out of the way: try again. */
 static int try_lock(struct sgl_new_file *file, struct sgl_failure *failure)
 {
+    struct stat info;
+
     file->descriptor = open(file->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (file->descriptor < 0)
         return sgl_fail_errno(failure, "cannot create the file beside it", file->path);
     int status = sgl_partial_own(file->descriptor, file->partial, file->path, failure);
-    if (status == 1 && ftruncate(file->descriptor, 0) != 0)
-        status = sgl_fail_errno(failure, "cannot empty", file->partial);
+    if (status == 1 && fstat(file->descriptor, &info) != 0)
+        status = sgl_fail_errno(failure, "cannot look at it", file->partial);
+    else if (status == 1 && info.st_size > 0)
+        status = sgl_partial_keep_aside(file->partial, file->path, NULL, failure);
     if (status != 1) {
         close(file->descriptor);
         file->descriptor = -1;
+    } else {
+        sgl_partial_enlist(file->partial, file->descriptor, &sgl_partial_file);
     }
     return status;
 }

@@ -11,7 +11,8 @@
  * What stood there before is the caller's business: look before opening, for a name that is taken
  * by something else must not be lost. (Decision logs have rules of their own: log_file.h.) The lock
  * is flock() on the partial file, so that of two runs with one path the later one is refused; a
- * partial file that nobody holds was left by a killed run and is written anew.
+ * partial file that nobody holds, of a killed run or of somebody else, is kept as t.csv.interrupted
+ * (-2, -3, ...). A program that is told to stop removes its own (partial.h).
  *
  * Failures are one line: SGL_EINVAL for what is refused, SGL_EIO for the world.
  */

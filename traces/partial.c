@@ -2,11 +2,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LISTED_MAX 8
+#define LISTED_PATH_MAX 4096
+#define INTERRUPTED_MAX 1000
+
+/* What a signal handler removes. An item is filled before is_used is set. */
+static struct listed {
+    volatile sig_atomic_t is_used;
+    int descriptor;
+    const struct sgl_partial_kind *kind;
+    char partial[LISTED_PATH_MAX];
+} list[LISTED_MAX];
 
 int sgl_fail_errno(struct sgl_failure *failure, const char *what, const char *path)
 {
@@ -45,5 +60,102 @@ int sgl_sync_folder(const char *folder, const char *shown, struct sgl_failure *f
                            ? SGL_OK
                            : sgl_fail_errno(failure, "cannot sync the folder", shown);
     close(descriptor);
+    return status;
+}
+
+void sgl_partial_enlist(const char *partial, int descriptor, const struct sgl_partial_kind *kind)
+{
+    const size_t size = strlen(partial) + 1;
+
+    for (size_t i = 0; i < LISTED_MAX && size <= LISTED_PATH_MAX; i++)
+        if (!list[i].is_used) {
+            memcpy(list[i].partial, partial, size);
+            list[i].descriptor = descriptor;
+            list[i].kind = kind;
+            atomic_signal_fence(memory_order_seq_cst);
+            list[i].is_used = 1;
+            return;
+        }
+}
+
+void sgl_partial_delist(int descriptor)
+{
+    for (size_t i = 0; i < LISTED_MAX; i++)
+        if (list[i].is_used && list[i].descriptor == descriptor)
+            list[i].is_used = 0;
+}
+
+static void remove_file(const char *partial, int descriptor)
+{
+    (void)descriptor;
+    unlink(partial);
+}
+
+const struct sgl_partial_kind sgl_partial_file = {.remove = remove_file};
+
+int sgl_partial_abandon(void)
+{
+    struct stat opened;
+    struct stat named;
+    int count = 0;
+
+    for (size_t i = 0; i < LISTED_MAX; i++) {
+        if (!list[i].is_used)
+            continue;
+        list[i].is_used = 0;
+        /* Renamed already, the name may be that of another run. */
+        if (fstat(list[i].descriptor, &opened) != 0 || lstat(list[i].partial, &named) != 0 ||
+            opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
+            continue;
+        list[i].kind->remove(list[i].partial, list[i].descriptor);
+        count++;
+    }
+    return count;
+}
+
+/* What stands at `partial` gets the name `target`. A side file goes first: alone it means nothing,
+ * and a database never goes without it. */
+static int rename_both(const char *partial, const char *target, struct sgl_failure *failure)
+{
+    const size_t size = strlen(target) + sizeof "-wal"; /* enough for the shorter name, too */
+    char *side = malloc(size);
+    char *side_target = malloc(size);
+    int status = SGL_OK;
+
+    if (side == NULL || side_target == NULL) {
+        status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", partial);
+    } else {
+        snprintf(side, size, "%s-wal", partial);
+        snprintf(side_target, size, "%s-wal", target);
+        if ((rename(side, side_target) != 0 && errno != ENOENT) || rename(partial, target) != 0)
+            status = sgl_fail_errno(failure, "cannot rename what a killed run left", partial);
+    }
+    free(side);
+    free(side_target);
+    return status;
+}
+
+int sgl_partial_keep_aside(const char *partial, const char *path, char **kept_out,
+                           struct sgl_failure *failure)
+{
+    const size_t size = strlen(path) + sizeof ".interrupted-1000";
+    char *target = malloc(size);
+    struct stat info;
+    int number = 1;
+
+    if (target == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", path);
+    snprintf(target, size, "%s.interrupted", path);
+    while (number <= INTERRUPTED_MAX && lstat(target, &info) == 0)
+        snprintf(target, size, "%s.interrupted-%d", path, ++number);
+    const int status =
+        number <= INTERRUPTED_MAX
+            ? rename_both(partial, target, failure)
+            : sgl_fail(failure, SGL_EINVAL, "%s: %d interrupted runs stand beside it (remove some)",
+                       path, INTERRUPTED_MAX);
+    if (status == SGL_OK && kept_out != NULL)
+        *kept_out = target;
+    else
+        free(target);
     return status;
 }

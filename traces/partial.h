@@ -1,7 +1,15 @@
 /*
  * partial.h - what everything written beside its final name needs: log_file.h, log_folder.h and
  * new_file.h differ in what they may replace and in what they do with what a killed run left, and
- * share how a partial name is owned and how a rename is made to last.
+ * share how a partial name is owned, how a rename is made to last, and what becomes of it all when
+ * the program is told to stop.
+ *
+ *     own --> enlist --> ... --> delist --> the descriptor is closed
+ *                         |
+ *                         +--> a signal: abandon removes what is enlisted
+ *
+ * The list is of the process and has few places: what finds none, or has too long a name, is left
+ * behind as by a kill. Enlist and delist are for one thread; abandon may interrupt it anywhere.
  */
 #ifndef SGL_TRACES_PARTIAL_H
 #define SGL_TRACES_PARTIAL_H
@@ -16,6 +24,29 @@ int sgl_fail_errno(struct sgl_failure *failure, const char *what, const char *pa
  * or the world failed. The lock ends with the descriptor, which stays the caller's. */
 int sgl_partial_own(int descriptor, const char *partial, const char *path,
                     struct sgl_failure *failure);
+
+/* Removes the partial name and what belongs to it; may only call what a signal handler may. */
+struct sgl_partial_kind {
+    void (*remove)(const char *partial, int descriptor);
+};
+
+/* What is owned by that descriptor may be removed by abandon, until it is delisted. The name is
+ * copied. */
+void sgl_partial_enlist(const char *partial, int descriptor, const struct sgl_partial_kind *kind);
+void sgl_partial_delist(int descriptor);
+
+/* A file: unlink. */
+extern const struct sgl_partial_kind sgl_partial_file;
+
+/* For a signal handler (async-signal-safe): removes all that is enlisted and still has its name.
+ * The number of them. */
+int sgl_partial_abandon(void);
+
+/* Gives what an earlier run left, or somebody else put, at the partial name of `path` another one:
+ * PATH.interrupted, -2, -3 and so on, with a -wal that stands beside it. *kept_out, which may be
+ * NULL, is that name, to be freed. */
+int sgl_partial_keep_aside(const char *partial, const char *path, char **kept_out,
+                           struct sgl_failure *failure);
 
 /* Makes a rename in the folder outlive a power cut. `shown` opens the text of a failure. */
 int sgl_sync_folder(const char *folder, const char *shown, struct sgl_failure *failure);
