@@ -183,5 +183,18 @@ int x(int a) { return lifetime(a); } /* NEEDSWORK: with a reason */'
 plant notes.md "mkstemp wants X""XXXXX; https://example.org/ho""me/x and ../wo""rk/x are no paths of a machine"
 passes style
 
+with readmes README.md 'see [it](core/gone.h)' 'README.md:1: link to core/gone.h'
+with readmes README.md 'see [it](#no-such)' 'no such heading'
+with readmes core/README.md "read \`gone.c\` first" 'core/README.md:1: no file is called gone.c'
+fresh
+plant dev $'common=(gcc libc6-dev libgsl-dev\n    node-llhttp)\ntesting=(libcunit1-dev)\n  build   it'
+plant README.md $'## Licence and dependencies\n\nlibgsl-dev; libcunit1-dev; libold-dev'
+finds readmes 'does not name the package node-llhttp'
+finds readmes 'names the package libold-dev'
+plant README.md $'see `./dev fly`\n\n## Licence and dependencies\n\nlibgsl-dev; libcunit1-dev; node-llhttp'
+finds readmes "./dev has no word 'fly'"
+plant README.md $'# One: two\n\n[a](core/sum.h), [b](#one-two), `sum.c`, `policies/NAME.c`, `./dev build`\n\n```\n[x](gone) `gone.c`\n```\n## Licence and dependencies\n\nlibgsl-dev; libcunit1-dev; node-llhttp'
+passes readmes
+
 printf '%d trees, %d wrong verdicts\n' "$tried" "$wrong"
 [ "$wrong" -eq 0 ]
