@@ -57,8 +57,8 @@ static void print_row(FILE *out, const struct sgl_report *report, uint32_t load,
                                    is_saturated, text, sizeof text),
                     15);
     }
-    print_right(out, sgl_text_change(effect, figure, text, sizeof text), 11);
-    print_right(out, sgl_text_interval(effect, figure, text, sizeof text), 19);
+    print_right(out, sgl_text_change(effect, figure, text, sizeof text), 10);
+    print_right(out, sgl_text_interval(effect, figure, text, sizeof text), 18);
     print_right(out, sgl_text_p(effect->p_holm, text, sizeof text), 7);
     fprintf(out, "  %s\n", sgl_text_verdict(effect, comparison->margin, text, sizeof text));
 }
@@ -88,7 +88,7 @@ static void print_table(FILE *out, const struct sgl_report *report, uint32_t loa
     if (baseline->run_count > 0)
         fprintf(out, " (%s requests/s offered)",
                 sgl_text_number(baseline->runs[0].offered_per_s, offered, sizeof offered));
-    fprintf(out, ", latencies in ms\n%-20s%15s%15s%11s%19s%7s  %s\n", "", "A", column, "change",
+    fprintf(out, ", latencies in ms\n%-20s%15s%15s%10s%18s%7s  %s\n", "", "A", column, "change",
             "95 % interval", "p", "verdict");
     for (int figure = 0; figure < SGL_FIGURE_COUNT; figure++) {
         const struct sgl_level *level = sgl_comparison_level(comparison, load, 0, figure);

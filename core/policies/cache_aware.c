@@ -368,7 +368,7 @@ static void memory(const void *opaque, uint32_t worker, struct sgl_policy_memory
 
 const struct sgl_policy_ops sgl_policy_cache_aware = {
     .name = "cache_aware",
-    .summary = "where the prompt's beginning was sent before, unless loads are unequal",
+    .summary = "where the prompt's beginning went before, unless loads are unequal",
     .rule = "Over the candidates, by outstanding requests:\n"
             "  if max - min > balance_abs_threshold and max > balance_rel_threshold * min:\n"
             "    the least loaded (imbalance)\n"
