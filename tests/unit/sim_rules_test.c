@@ -250,6 +250,28 @@ static void urgent_take_places(void)
 }
 
 /*
+ * Two places. At 30 us each of two has given 3 of 20 tokens and holds 12 of 64: 40 are free, and
+ * 34 x 0.698 = 23.7 are kept for them. The first of the urgent, 10 and 20 tokens, is short of 13.7,
+ * and one of the others gives 11.9: so both make room. A place is left then, but it is not for the
+ * second of the urgent, who finds nobody to take one from; it comes a step later.
+ */
+static void urgent_take_one_place_each(void)
+{
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 10, 20), sgl_row(1, 0, 10, 10, 20),
+                                   sgl_row(2, 25 * US, 10, 1, 20), sgl_row(3, 26 * US, 10, 1, 20)};
+    struct sgl_seen seen[4];
+
+    rows[0].request.priority = rows[1].request.priority = SGL_PRIORITY_LOW;
+    rows[2].request.priority = rows[3].request.priority = SGL_PRIORITY_HIGH;
+    run("schedule_policy=priority,max_running_requests=2,priority_preemption=on,kv_tokens=64", rows,
+        4, seen);
+    CU_ASSERT_EQUAL(seen[2].outcome.queue_time_ns, 5 * US);
+    CU_ASSERT_EQUAL(seen[2].outcome.e2e_ns, 15 * US);
+    CU_ASSERT_EQUAL(seen[3].outcome.queue_time_ns, 14 * US);
+    CU_ASSERT_EQUAL(seen[3].outcome.e2e_ns, 24 * US);
+}
+
+/*
  * As in preemption above, but the first is less urgent: it makes room, and waits behind the third,
  * which came later and fits: 16 tokens do not.
  */
@@ -426,6 +448,7 @@ SGL_SUITE(sim_rules) = {
     {"priority: high, normal, low, each in order", high_before_low},
     {"sglang: without a free place the more urgent take those of the less urgent, within bounds",
      urgent_take_places},
+    {"who takes the places of two leaves one of them to the next step", urgent_take_one_place_each},
     {"vllm: the less urgent make room, and wait behind those more urgent", less_urgent_make_room},
     {"mixed chunks let running requests decode, and are shorter by a token each", mixed_chunks},
     {"host overhead delays the answer, not the engine", overhead_of_the_host},
