@@ -4,45 +4,67 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define CAPACITY_FIRST 8
 #define CAPACITY_MAX (UINT32_C(1) << 30)
+#define LINE 64 /* bytes */
+
+uint32_t sgl_slots_next(const struct sgl_slots *slots, uint32_t slot)
+{
+    uint32_t next;
+
+    memcpy(&next, sgl_slots_at(slots, slots->size, slot), sizeof next);
+    return next;
+}
+
+static void set_next(struct sgl_slots *slots, uint32_t slot, uint32_t next)
+{
+    memcpy(sgl_slots_at(slots, slots->size, slot), &next, sizeof next);
+}
 
 bool sgl_slots_are_full(const struct sgl_slots *slots)
 {
-    return slots->free == 0;
+    return slots->free == 0 && slots->fresh == slots->capacity;
 }
 
-uint32_t sgl_slots_next_capacity(const struct sgl_slots *slots)
+/* The directory of chunks is full when their number is a power of two, or none. */
+static int grow_directory(struct sgl_slots *slots)
 {
-    if (slots->capacity == 0)
-        return CAPACITY_FIRST;
-    return slots->capacity < CAPACITY_MAX ? 2 * slots->capacity : 0;
+    const uint32_t count = slots->capacity / SGL_SLOTS_CHUNK;
+
+    if ((count & (count - 1)) != 0)
+        return SGL_OK;
+    void **chunks = realloc(slots->chunks, (count > 0 ? 2 * count : 1) * sizeof *chunks);
+    if (chunks == NULL)
+        return SGL_ENOMEM;
+    slots->chunks = chunks;
+    return SGL_OK;
 }
 
 int sgl_slots_grow(struct sgl_slots *slots)
 {
-    const uint32_t capacity = sgl_slots_next_capacity(slots);
-    uint32_t *next = capacity > 0 ? realloc(slots->next, capacity * sizeof *next) : NULL;
+    /* Whole lines, as aligned_alloc wants them. */
+    const size_t lines = ((size_t)SGL_SLOTS_CHUNK * slots->size + LINE - 1) / LINE;
 
-    if (next == NULL)
+    assert(slots->size >= sizeof(uint32_t));
+    if (slots->capacity == CAPACITY_MAX || grow_directory(slots) != SGL_OK)
         return SGL_ENOMEM;
-    slots->next = next;
-    for (uint32_t slot = capacity; slot > slots->capacity; slot--) {
-        next[slot - 1] = slots->free;
-        slots->free = slot;
-    }
-    slots->capacity = capacity;
+    void *chunk = aligned_alloc(LINE, lines * LINE);
+    if (chunk == NULL)
+        return SGL_ENOMEM;
+    slots->chunks[slots->capacity / SGL_SLOTS_CHUNK] = chunk;
+    slots->capacity += SGL_SLOTS_CHUNK;
     return SGL_OK;
 }
 
 uint32_t sgl_slots_take(struct sgl_slots *slots)
 {
-    assert(slots->free != 0);
-    const uint32_t slot = slots->free - 1;
+    assert(!sgl_slots_are_full(slots));
+    const uint32_t slot = slots->free != 0 ? slots->free - 1 : slots->fresh++;
 
-    slots->free = slots->next[slot];
-    slots->next[slot] = 0;
+    if (slots->free != 0)
+        slots->free = sgl_slots_next(slots, slot);
+    set_next(slots, slot, 0);
     slots->used++;
     return slot;
 }
@@ -50,22 +72,24 @@ uint32_t sgl_slots_take(struct sgl_slots *slots)
 void sgl_slots_give(struct sgl_slots *slots, uint32_t slot)
 {
     assert(slots->used > 0);
-    slots->next[slot] = slots->free;
+    set_next(slots, slot, slots->free);
     slots->free = slot + 1;
     slots->used--;
 }
 
 void sgl_slots_release(struct sgl_slots *slots)
 {
-    free(slots->next);
-    *slots = (struct sgl_slots){0};
+    for (uint32_t i = 0; i < slots->capacity / SGL_SLOTS_CHUNK; i++)
+        free(slots->chunks[i]);
+    free(slots->chunks);
+    *slots = (struct sgl_slots){.size = slots->size};
 }
 
 void sgl_slot_list_push(struct sgl_slot_list *list, struct sgl_slots *slots, uint32_t slot)
 {
-    slots->next[slot] = 0;
+    set_next(slots, slot, 0);
     if (list->last != 0)
-        slots->next[list->last - 1] = slot + 1;
+        set_next(slots, list->last - 1, slot + 1);
     else
         list->first = slot + 1;
     list->last = slot + 1;
@@ -74,7 +98,7 @@ void sgl_slot_list_push(struct sgl_slot_list *list, struct sgl_slots *slots, uin
 
 void sgl_slot_list_push_first(struct sgl_slot_list *list, struct sgl_slots *slots, uint32_t slot)
 {
-    slots->next[slot] = list->first;
+    set_next(slots, slot, list->first);
     list->first = slot + 1;
     if (list->last == 0)
         list->last = slot + 1;
@@ -91,7 +115,7 @@ uint32_t sgl_slot_list_pop(struct sgl_slot_list *list, const struct sgl_slots *s
 {
     const uint32_t slot = sgl_slot_list_first(list);
 
-    list->first = slots->next[slot];
+    list->first = sgl_slots_next(slots, slot);
     if (list->first == 0)
         list->last = 0;
     list->count--;
@@ -102,13 +126,14 @@ bool sgl_slot_list_remove(struct sgl_slot_list *list, struct sgl_slots *slots, u
 {
     uint32_t before = 0; /* slot + 1, as all of these */
 
-    for (uint32_t at = list->first; at != 0; before = at, at = slots->next[at - 1]) {
+    for (uint32_t at = list->first; at != 0; before = at, at = sgl_slots_next(slots, at - 1)) {
         if (at != slot + 1)
             continue;
+        const uint32_t behind = sgl_slots_next(slots, slot);
         if (before == 0)
-            list->first = slots->next[slot];
+            list->first = behind;
         else
-            slots->next[before - 1] = slots->next[slot];
+            set_next(slots, before - 1, behind);
         if (list->last == at)
             list->last = before;
         list->count--;

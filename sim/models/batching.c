@@ -74,6 +74,7 @@ static int create(void *state, const struct sgl_worker_model_setup *setup,
     self->max_batch_tokens = (int64_t)value[SGL_ENGINE_MAX_BATCH_TOKENS];
     self->max_running_requests = (int64_t)value[SGL_ENGINE_MAX_RUNNING_REQUESTS];
     self->partial = SGL_ENGINE_NO_JOB;
+    self->slots.size = sizeof(struct sgl_engine_job);
     if (self->kv.pages_total == 0)
         return SGL_OK;
     self->residues = calloc((size_t)self->kv.page_size, sizeof *self->residues);
@@ -85,11 +86,10 @@ static void destroy(void *state)
     struct sgl_engine *self = state;
 
     /* Places without a job hold no ids. */
-    for (uint32_t job = 0; self->prompts != NULL && job < self->slots.capacity; job++)
+    for (uint32_t job = 0; self->prompts != NULL && job < self->room; job++)
         free(self->prompts[job].prompt.ids);
     free(self->prompts);
     sgl_engine_release_backlog(self);
-    free(self->jobs);
     free(self->residues);
     sgl_kv_cache_release(&self->kv);
     free(self->chunks);
@@ -141,12 +141,12 @@ static int hold_ids(struct sgl_engine *self, uint32_t job, uint64_t *ids, uint64
         free(ids);
         return SGL_ENOMEM;
     }
-    self->jobs[job].has_ids = true;
+    sgl_engine_at(self, job)->has_ids = true;
     self->prompts[job] = (struct sgl_engine_prompt){
         .prompt = {.ids = ids,
                    .count = (uint32_t)count,
                    .block = (int64_t)block,
-                   .tokens = (int64_t)self->jobs[job].prompt_tokens},
+                   .tokens = (int64_t)sgl_engine_at(self, job)->prompt_tokens},
         .hold = {.node = SGL_KV_ROOT},
     };
     return SGL_OK;
@@ -163,7 +163,8 @@ static int make_own_ids(struct sgl_engine *self, uint32_t job)
 {
     const uint64_t page = (uint64_t)self->kv.page_size;
     const uint64_t block = page * ((OWN_BLOCK_TOKENS + page - 1) / page);
-    const uint64_t tokens = (uint64_t)self->jobs[job].prompt_tokens + self->jobs[job].output_tokens;
+    const uint64_t tokens =
+        (uint64_t)sgl_engine_at(self, job)->prompt_tokens + sgl_engine_at(self, job)->output_tokens;
     const uint64_t count = (tokens + block - 1) / block;
     uint64_t *ids = malloc(count * sizeof *ids);
 
@@ -182,7 +183,7 @@ static int make_own_ids(struct sgl_engine *self, uint32_t job)
 /* Copies the ids of the blocks that begin within the prompt. */
 static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_request *request)
 {
-    const uint64_t tokens = self->jobs[job].prompt_tokens;
+    const uint64_t tokens = sgl_engine_at(self, job)->prompt_tokens;
     uint64_t count = request->prefix_count;
 
     /* Not stated: the ids share the prompt evenly. */
@@ -217,7 +218,7 @@ static int enqueue(struct sgl_engine *self, const struct sgl_engine_job *job,
 
     if (status != SGL_OK)
         return status;
-    self->jobs[index] = *job;
+    *sgl_engine_at(self, index) = *job;
     if (has_ids)
         status =
             request->prefix_count > 0 ? take_ids(self, index, request) : make_own_ids(self, index);

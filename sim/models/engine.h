@@ -77,6 +77,8 @@
 #include "sim/slots.h"
 #include "sim/worker_model.h"
 
+#include <stdalign.h>
+
 #define SGL_ENGINE_NO_JOB UINT32_MAX
 
 /*
@@ -94,10 +96,13 @@
  * num_reserved_decode_tokens). */
 #define SGL_ENGINE_RESERVED_DECODE 512
 
+/* A line of the processor's cache, in the place of a slot. Of hundreds of running jobs hardly one
+ * is in the cache when it ends: so an end is one miss here. */
 struct sgl_engine_job {
-    int64_t started_ns; /* first admission; SGL_ABSENT before */
-    uint64_t admission; /* order of the last admission */
+    alignas(64) uint32_t next; /* the slots' */
     uint32_t handle;
+    int64_t started_ns;     /* first admission; SGL_ABSENT before */
+    uint64_t admission;     /* order of the last admission */
     uint32_t prompt_tokens; /* at least 1, for every prompt begins with a token */
     uint32_t output_tokens; /* it will give: the truth or max_tokens, whichever is less */
     uint32_t max_tokens;
@@ -193,9 +198,8 @@ struct sgl_engine {
     int64_t decode_step;
     int64_t context; /* of the running jobs, together */
     struct sgl_finish_order running;
-    struct sgl_engine_job *jobs; /* by slot */
-    struct sgl_slots slots;
-    int64_t admitted; /* jobs in prefill or decode */
+    struct sgl_slots slots; /* of jobs */
+    int64_t admitted;       /* jobs in prefill or decode */
     uint64_t admissions;
     int64_t *residues; /* NULL when memory is unlimited */
 
@@ -229,6 +233,7 @@ struct sgl_engine {
     struct sgl_kv_cache kv;
 
     /* Not in every step. */
+    uint32_t room;             /* jobs that the arrays by slot have room for, in use or not yet */
     struct sgl_slot_list kept; /* prefill legs that are done, while their memory is sent away */
     struct sgl_engine_backlog backlog[SGL_PRIORITY_COUNT];
     struct sgl_engine_prompt *prompts; /* by slot; NULL until a job has ids */
@@ -236,6 +241,12 @@ struct sgl_engine {
     const struct sgl_parameters
         *parameters; /* of the spec, for the cost is folded anew when slowed */
 };
+
+/* The job of a slot. */
+static inline struct sgl_engine_job *sgl_engine_at(const struct sgl_engine *engine, uint32_t job)
+{
+    return sgl_slots_at(&engine->slots, sizeof(struct sgl_engine_job), job);
+}
 
 /* The parameters of the model, in the order of its table (engine_parameters.c). */
 enum {

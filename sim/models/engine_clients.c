@@ -8,7 +8,7 @@ void sgl_engine_tokens(const void *state,
 
     for (uint32_t i = 0; i < self->running.count; i++) {
         const uint32_t job = sgl_finish_order_at(&self->running, i)->job;
-        tell(context, self->jobs[job].handle, sgl_engine_given(self, job));
+        tell(context, sgl_engine_at(self, job)->handle, sgl_engine_given(self, job));
     }
 }
 
@@ -18,7 +18,7 @@ static uint32_t find_running(const struct sgl_engine *engine, uint32_t handle)
     uint32_t i = 0;
 
     while (i < engine->running.count &&
-           engine->jobs[sgl_finish_order_at(&engine->running, i)->job].handle != handle)
+           sgl_engine_at(engine, sgl_finish_order_at(&engine->running, i)->job)->handle != handle)
         i++;
     return i;
 }
@@ -27,7 +27,7 @@ static uint32_t find_running(const struct sgl_engine *engine, uint32_t handle)
 static void end_sooner(struct sgl_engine *engine, uint32_t index, uint32_t fewer)
 {
     struct sgl_finish sooner = *sgl_finish_order_at(&engine->running, index);
-    struct sgl_engine_job *job = &engine->jobs[sooner.job];
+    struct sgl_engine_job *job = sgl_engine_at(engine, sooner.job);
 
     sooner.step -= fewer;
     job->last_step = sooner.step;
@@ -39,10 +39,12 @@ static void end_sooner(struct sgl_engine *engine, uint32_t index, uint32_t fewer
 /* Being prefilled: it gives nothing more, so it ends with what is computed. */
 static void stop_prefill(struct sgl_engine *engine, uint32_t handle)
 {
-    if (engine->partial != SGL_ENGINE_NO_JOB && engine->jobs[engine->partial].handle == handle)
-        engine->jobs[engine->partial].output_tokens = engine->jobs[engine->partial].emitted;
+    if (engine->partial != SGL_ENGINE_NO_JOB &&
+        sgl_engine_at(engine, engine->partial)->handle == handle)
+        sgl_engine_at(engine, engine->partial)->output_tokens =
+            sgl_engine_at(engine, engine->partial)->emitted;
     for (uint32_t i = 0; engine->is_stepping && i < engine->chunk_count; i++) {
-        struct sgl_engine_job *job = &engine->jobs[engine->chunks[i].job];
+        struct sgl_engine_job *job = sgl_engine_at(engine, engine->chunks[i].job);
         if (job->handle == handle)
             job->output_tokens = job->emitted;
     }

@@ -42,7 +42,7 @@ static struct sgl_engine_cohort *add_cohort(struct sgl_engine_gaps *gaps)
 void sgl_engine_gaps_join(struct sgl_engine *engine, uint32_t job, struct sgl_moment token)
 {
     struct sgl_engine_gaps *gaps = &engine->gaps;
-    const uint64_t admission = engine->jobs[job].admission;
+    const uint64_t admission = sgl_engine_at(engine, job)->admission;
 
     if (gaps->cohort_count > 0) {
         struct sgl_engine_cohort *last = &gaps->cohorts[gaps->cohort_count - 1];
@@ -63,13 +63,13 @@ int sgl_engine_gaps_withdraw(struct sgl_engine *engine, uint32_t job)
     uint32_t i = gaps->cohort_count;
 
     if (gaps->withdrawn == NULL)
-        gaps->withdrawn = calloc(engine->slots.capacity, sizeof *gaps->withdrawn);
+        gaps->withdrawn = calloc(engine->room, sizeof *gaps->withdrawn);
     if (gaps->withdrawn == NULL || gaps->counter->is_out_of_memory)
         return SGL_ENOMEM;
     do {
         assert(i > 0);
         i--;
-    } while (i > 0 && gaps->cohorts[i].first_admission > engine->jobs[job].admission);
+    } while (i > 0 && gaps->cohorts[i].first_admission > sgl_engine_at(engine, job)->admission);
     assert(gaps->cohorts[i].count > 0);
     gaps->cohorts[i].count--;
     gaps->withdrawn[job] = gaps->cohorts[i].token;

@@ -27,15 +27,15 @@ int64_t sgl_engine_to_prefill(const struct sgl_engine_job *job)
 
 struct sgl_kv_match sgl_engine_match(const struct sgl_engine *engine, uint32_t job)
 {
-    if (!engine->jobs[job].has_ids)
+    if (!sgl_engine_at(engine, job)->has_ids)
         return (struct sgl_kv_match){.node = SGL_KV_ROOT};
     return sgl_kv_cache_match(&engine->kv, &engine->prompts[job].prompt,
-                              sgl_engine_to_prefill(&engine->jobs[job]));
+                              sgl_engine_to_prefill(sgl_engine_at(engine, job)));
 }
 
 int64_t sgl_engine_given(const struct sgl_engine *engine, uint32_t job)
 {
-    const struct sgl_engine_job *self = &engine->jobs[job];
+    const struct sgl_engine_job *self = sgl_engine_at(engine, job);
 
     return (int64_t)self->output_tokens -
            (uint32_t)(self->last_step - (uint32_t)engine->decode_step);
@@ -98,7 +98,7 @@ static int64_t residue_of(const struct sgl_engine *engine, const struct sgl_engi
 
 void sgl_engine_join(struct sgl_engine *engine, uint32_t job)
 {
-    struct sgl_engine_job *self = &engine->jobs[job];
+    struct sgl_engine_job *self = sgl_engine_at(engine, job);
 
     self->last_step = (uint32_t)engine->decode_step + self->output_tokens - self->emitted;
     sgl_finish_order_add(
@@ -121,7 +121,7 @@ void sgl_engine_join(struct sgl_engine *engine, uint32_t job)
 void sgl_engine_leave(struct sgl_engine *engine, uint32_t index)
 {
     const uint32_t job = sgl_finish_order_at(&engine->running, index)->job;
-    struct sgl_engine_job *self = &engine->jobs[job];
+    struct sgl_engine_job *self = sgl_engine_at(engine, job);
 
     self->emitted = (uint32_t)sgl_engine_given(engine, job);
     sgl_finish_order_remove(&engine->running, index);
@@ -143,8 +143,8 @@ int64_t sgl_engine_estimate(const struct sgl_engine *engine)
 
     for (uint32_t i = 0; engine->clipped_count > 0 && i < count; i++) {
         const uint32_t job = sgl_finish_order_at(&engine->running, i)->job;
-        const int64_t left = engine->jobs[job].max_tokens - sgl_engine_given(engine, job);
-        if (engine->jobs[job].is_clipped)
+        const int64_t left = sgl_engine_at(engine, job)->max_tokens - sgl_engine_given(engine, job);
+        if (sgl_engine_at(engine, job)->is_clipped)
             sum += left < SGL_ENGINE_ESTIMATE_MAX ? left : SGL_ENGINE_ESTIMATE_MAX;
     }
     return sum;
@@ -166,7 +166,7 @@ void sgl_engine_let_ratio_fall(struct sgl_engine *engine, int64_t steps)
 /* Made up ids name the blocks of the answer, too, for whom nobody else has them. */
 static bool has_own_ids(const struct sgl_engine *engine, uint32_t job)
 {
-    return engine->jobs[job].has_ids && engine->prompts[job].cached_tokens == SGL_ABSENT;
+    return sgl_engine_at(engine, job)->has_ids && engine->prompts[job].cached_tokens == SGL_ABSENT;
 }
 
 void sgl_engine_publish(struct sgl_engine *engine, uint32_t job, int64_t tokens)
@@ -195,14 +195,14 @@ void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens)
     struct sgl_kv_hold hold = {.node = SGL_KV_ROOT};
 
     if (engine->residues == NULL)
-        tokens = engine->jobs[job].prompt_tokens; /* answers are not counted then */
+        tokens = sgl_engine_at(engine, job)->prompt_tokens; /* answers are not counted then */
     if (has_own_ids(engine, job))
         sgl_engine_publish(engine, job, tokens);
-    if (engine->jobs[job].has_ids)
+    if (sgl_engine_at(engine, job)->has_ids)
         hold = engine->prompts[job].hold;
     hold.pages = sgl_engine_pages(engine, tokens) - sgl_kv_cache_end_pages(&engine->kv, hold.node);
     sgl_kv_cache_let_go(&engine->kv, &hold);
-    if (engine->jobs[job].has_ids)
+    if (sgl_engine_at(engine, job)->has_ids)
         engine->prompts[job].hold = hold;
 }
 
@@ -223,7 +223,7 @@ bool sgl_engine_catch_up(struct sgl_engine *engine)
     memset(engine->fresh, 0, sizeof engine->fresh);
     while (engine->departing.count > 0) {
         const uint32_t job = sgl_slot_list_pop(&engine->departing, &engine->slots);
-        sgl_engine_let_go(engine, job, sgl_engine_stored(&engine->jobs[job]));
+        sgl_engine_let_go(engine, job, sgl_engine_stored(sgl_engine_at(engine, job)));
         sgl_engine_forget(engine, job);
     }
     return is_news;
@@ -231,7 +231,7 @@ bool sgl_engine_catch_up(struct sgl_engine *engine)
 
 int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
 {
-    struct sgl_engine_job *self = &engine->jobs[job];
+    struct sgl_engine_job *self = sgl_engine_at(engine, job);
     int64_t tokens = self->prefilled;
 
     if (job == engine->partial) {

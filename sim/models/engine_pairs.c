@@ -32,7 +32,7 @@ static bool is_affordable(const struct sgl_engine *engine, int64_t tokens)
 
 static void join(struct sgl_engine *engine, uint32_t job)
 {
-    struct sgl_engine_job *self = &engine->jobs[job];
+    struct sgl_engine_job *self = sgl_engine_at(engine, job);
     const int64_t now_ns = sgl_moment_ns(engine->start);
     const bool is_new = self->started_ns == SGL_ABSENT;
     const int64_t tokens = tokens_of(engine, self);
@@ -61,10 +61,10 @@ int sgl_engine_join_decode_legs(struct sgl_engine *engine)
         uint32_t job;
         if (sgl_engine_head(engine, false, &job) != SGL_OK)
             return SGL_ENOMEM;
-        if (engine->jobs[job].leg != SGL_LEG_DECODE)
+        if (sgl_engine_at(engine, job)->leg != SGL_LEG_DECODE)
             break;
         if ((int64_t)engine->running.count >= engine->max_running_requests ||
-            !is_affordable(engine, tokens_of(engine, &engine->jobs[job]))) {
+            !is_affordable(engine, tokens_of(engine, sgl_engine_at(engine, job)))) {
             engine->is_full = true;
             break;
         }
@@ -78,11 +78,11 @@ bool sgl_engine_release_kept(struct sgl_engine *engine, uint32_t handle)
     /* In the order they are sent away, mostly: the first is the one. */
     for (uint32_t left = engine->kept.count; left > 0; left--) {
         const uint32_t job = sgl_slot_list_pop(&engine->kept, &engine->slots);
-        if (engine->jobs[job].handle == handle) {
+        if (sgl_engine_at(engine, job)->handle == handle) {
             for (; left > 1; left--)
                 sgl_slot_list_push(&engine->kept, &engine->slots,
                                    sgl_slot_list_pop(&engine->kept, &engine->slots));
-            sgl_engine_let_go(engine, job, engine->jobs[job].prefilled);
+            sgl_engine_let_go(engine, job, sgl_engine_at(engine, job)->prefilled);
             engine->is_full = false;
             sgl_engine_forget(engine, job);
             return true;

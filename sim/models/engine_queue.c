@@ -37,40 +37,47 @@ struct sgl_engine_shelf {
 
 /* ---- room for jobs ---------------------------------------------------------------------- */
 
-/* The arrays grow together, but those for jobs that run or have a chunk no further than so many
- * may. */
-static int grow(struct sgl_engine *engine)
+/* Twice the room of the arrays by slot; those for jobs that run or have a chunk need no more than
+ * may be admitted. */
+static int widen(struct sgl_engine *engine)
 {
-    const uint32_t capacity = sgl_slots_next_capacity(&engine->slots);
+    const uint32_t room = engine->room > 0 ? 2 * engine->room : SGL_SLOTS_CHUNK;
     const uint32_t admitted =
-        capacity < engine->max_running_requests ? capacity : (uint32_t)engine->max_running_requests;
+        room < engine->max_running_requests ? room : (uint32_t)engine->max_running_requests;
 
-    if (capacity == 0 || sgl_finish_order_reserve(&engine->running, admitted) != SGL_OK)
+    if (sgl_finish_order_reserve(&engine->running, admitted) != SGL_OK)
         return SGL_ENOMEM;
-    struct sgl_engine_chunk *chunks = realloc(engine->chunks, admitted * sizeof *chunks);
+    /* What is not in use need not be copied. */
+    struct sgl_engine_chunk *chunks = malloc(admitted * sizeof *chunks);
     if (chunks == NULL)
         return SGL_ENOMEM;
+    for (uint32_t i = 0; i < engine->chunk_count; i++)
+        chunks[i] = engine->chunks[i];
+    free(engine->chunks);
     engine->chunks = chunks;
-    struct sgl_engine_job *jobs = realloc(engine->jobs, capacity * sizeof *jobs);
-    if (jobs == NULL)
-        return SGL_ENOMEM;
-    engine->jobs = jobs;
     if (engine->gaps.withdrawn != NULL) {
-        struct sgl_moment *withdrawn =
-            realloc(engine->gaps.withdrawn, capacity * sizeof *withdrawn);
+        struct sgl_moment *withdrawn = realloc(engine->gaps.withdrawn, room * sizeof *withdrawn);
         if (withdrawn == NULL)
             return SGL_ENOMEM;
         engine->gaps.withdrawn = withdrawn;
     }
     if (engine->prompts != NULL) {
-        struct sgl_engine_prompt *prompts = realloc(engine->prompts, capacity * sizeof *prompts);
+        struct sgl_engine_prompt *prompts = realloc(engine->prompts, room * sizeof *prompts);
         if (prompts == NULL)
             return SGL_ENOMEM;
         engine->prompts = prompts;
         /* A place without a job has no ids to free. */
-        for (uint32_t job = engine->slots.capacity; job < capacity; job++)
+        for (uint32_t job = engine->room; job < room; job++)
             prompts[job] = (struct sgl_engine_prompt){0};
     }
+    engine->room = room;
+    return SGL_OK;
+}
+
+static int grow(struct sgl_engine *engine)
+{
+    if (engine->slots.capacity == engine->room && widen(engine) != SGL_OK)
+        return SGL_ENOMEM;
     return sgl_slots_grow(&engine->slots);
 }
 
@@ -85,7 +92,7 @@ int sgl_engine_add_job(struct sgl_engine *engine, uint32_t *job_out)
 int sgl_engine_add_prompts(struct sgl_engine *engine)
 {
     if (engine->prompts == NULL)
-        engine->prompts = calloc(engine->slots.capacity, sizeof *engine->prompts);
+        engine->prompts = calloc(engine->room, sizeof *engine->prompts);
     return engine->prompts != NULL ? SGL_OK : SGL_ENOMEM;
 }
 
@@ -141,7 +148,7 @@ static int unpack_one(struct sgl_engine *engine, uint32_t priority)
         sgl_slots_give(&engine->slots, job);
         job = packed.handle;
     } else {
-        engine->jobs[job] = (struct sgl_engine_job){
+        *sgl_engine_at(engine, job) = (struct sgl_engine_job){
             .started_ns = SGL_ABSENT,
             .handle = packed.handle,
             .prompt_tokens = packed.shorter + 1,
@@ -202,7 +209,7 @@ int sgl_engine_pack(struct sgl_engine *engine, const struct sgl_engine_job *job)
 
 int sgl_engine_enqueue(struct sgl_engine *engine, uint32_t job, bool is_first)
 {
-    const uint32_t priority = engine->jobs[job].priority;
+    const uint32_t priority = sgl_engine_at(engine, job)->priority;
     struct sgl_slot_list *front = &engine->waiting[priority];
 
     if (is_first)
@@ -245,7 +252,7 @@ int sgl_engine_head(struct sgl_engine *engine, bool is_known, uint32_t *job_out)
 void sgl_engine_pop(struct sgl_engine *engine, uint32_t job)
 {
     engine->waiting_count--;
-    sgl_slot_list_pop(&engine->waiting[engine->jobs[job].priority], &engine->slots);
+    sgl_slot_list_pop(&engine->waiting[sgl_engine_at(engine, job)->priority], &engine->slots);
 }
 
 /* ---- leaving it ------------------------------------------------------------------------- */
@@ -253,7 +260,7 @@ void sgl_engine_pop(struct sgl_engine *engine, uint32_t job)
 /* One that waits holds no memory, whether or not it ran before. */
 static void forget(struct sgl_engine *engine, uint32_t job)
 {
-    if (engine->jobs[job].has_ids)
+    if (sgl_engine_at(engine, job)->has_ids)
         sgl_kv_cache_unreserve(&engine->kv, engine->prompts[job].prompt.count);
     sgl_engine_forget(engine, job);
 }
@@ -271,9 +278,9 @@ static bool drop_from_front(struct sgl_engine *engine, uint32_t priority, uint32
     struct sgl_slot_list *front = &engine->waiting[priority];
     int64_t behind = (int64_t)front->count + engine->backlog[priority].count;
 
-    for (uint32_t at = front->first; at != 0; at = engine->slots.next[at - 1]) {
+    for (uint32_t at = front->first; at != 0; at = sgl_slots_next(&engine->slots, at - 1)) {
         behind--;
-        if (engine->jobs[at - 1].handle != handle)
+        if (sgl_engine_at(engine, at - 1)->handle != handle)
             continue;
         close_up(engine, priority, behind);
         sgl_slot_list_remove(front, &engine->slots, at - 1);
@@ -304,7 +311,8 @@ static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint
 
     for (uint32_t number = 1; number <= backlog->count && found == 0; number++, place++) {
         const struct sgl_engine_packed packed = *at(&shelf, &place);
-        if ((packed.kind == JOB ? engine->jobs[packed.handle].handle : packed.handle) != handle)
+        if ((packed.kind == JOB ? sgl_engine_at(engine, packed.handle)->handle : packed.handle) !=
+            handle)
             continue;
         found = number;
         if (packed.kind == JOB)

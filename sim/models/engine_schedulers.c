@@ -34,8 +34,8 @@ static int64_t free_pages(const struct sgl_engine *engine)
  * is the one that came last: a queue is left in the order in which it was joined. */
 static bool is_less_urgent(const struct sgl_engine *engine, uint32_t left, uint32_t right)
 {
-    const struct sgl_engine_job *one = &engine->jobs[left];
-    const struct sgl_engine_job *other = &engine->jobs[right];
+    const struct sgl_engine_job *one = sgl_engine_at(engine, left);
+    const struct sgl_engine_job *other = sgl_engine_at(engine, right);
 
     return one->priority != other->priority ? one->priority > other->priority
                                             : one->admission > other->admission;
@@ -71,8 +71,8 @@ static void decode(struct sgl_engine *engine)
  * sorts them. */
 static bool goes_first(const struct sgl_engine *engine, uint32_t left, uint32_t right)
 {
-    const struct sgl_engine_job *one = &engine->jobs[left];
-    const struct sgl_engine_job *other = &engine->jobs[right];
+    const struct sgl_engine_job *one = sgl_engine_at(engine, left);
+    const struct sgl_engine_job *other = sgl_engine_at(engine, right);
     const int64_t difference = sgl_engine_given(engine, left) - sgl_engine_given(engine, right);
 
     if (difference != 0)
@@ -91,7 +91,7 @@ static int64_t ratio_after(const struct sgl_engine *engine)
     for (uint32_t i = 0; i < engine->running.count; i++) {
         const uint32_t job = sgl_finish_order_at(&engine->running, i)->job;
         given += sgl_engine_given(engine, job);
-        most += engine->jobs[job].max_tokens;
+        most += sgl_engine_at(engine, job)->max_tokens;
     }
     if (most == 0)
         return engine->ratio; /* nobody stays */
@@ -132,14 +132,15 @@ static int retract(struct sgl_engine *engine)
 static bool may_take_place(const struct sgl_engine *engine, uint32_t job, uint32_t victim)
 {
     return victim != SGL_ENGINE_NO_JOB &&
-           engine->jobs[victim].priority > engine->jobs[job].priority + engine->priority_threshold;
+           sgl_engine_at(engine, victim)->priority >
+               sgl_engine_at(engine, job)->priority + engine->priority_threshold;
 }
 
 /* Tokens, in units of 1 / RATIO_ONE, that this job may need beyond what nobody is to have. Its own
  * are counted as if no cache knew it, and as if it had given none. */
 static int64_t shortage(const struct sgl_engine *engine, uint32_t job, int64_t batch_estimate)
 {
-    const struct sgl_engine_job *self = &engine->jobs[job];
+    const struct sgl_engine_job *self = sgl_engine_at(engine, job);
     const int64_t wanted =
         sgl_engine_to_prefill(self) + least(self->max_tokens, SGL_ENGINE_ESTIMATE_MAX);
 
@@ -153,8 +154,9 @@ static int64_t shortage(const struct sgl_engine *engine, uint32_t job, int64_t b
 /* What a running job may still give, in the same units. */
 static int64_t relief(const struct sgl_engine *engine, uint32_t victim)
 {
-    return engine->ratio * least(engine->jobs[victim].max_tokens - sgl_engine_given(engine, victim),
-                                 SGL_ENGINE_ESTIMATE_MAX);
+    return engine->ratio *
+           least(sgl_engine_at(engine, victim)->max_tokens - sgl_engine_given(engine, victim),
+                 SGL_ENGINE_ESTIMATE_MAX);
 }
 
 /* A running job waits again, whether or not the step being formed has memory for its token. */
@@ -257,7 +259,7 @@ static int sort_by_match(struct sgl_engine *engine)
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t job = sgl_slot_list_pop(queue, &engine->slots);
         int64_t known = sgl_engine_match(engine, job).pages;
-        if (engine->jobs[job].has_ids && known * engine->kv.page_size <= LPM_TOKENS &&
+        if (sgl_engine_at(engine, job)->has_ids && known * engine->kv.page_size <= LPM_TOKENS &&
             follows(engine, job, leaders, &leader_count))
             known = -1;
         uint32_t at = i;
@@ -302,7 +304,7 @@ static int64_t estimate_of(const struct sgl_engine_job *job)
 static bool is_affordable(const struct sgl_engine *engine, uint32_t job,
                           const struct sgl_kv_match *match, const struct budget *budget)
 {
-    const struct sgl_engine_job *self = &engine->jobs[job];
+    const struct sgl_engine_job *self = sgl_engine_at(engine, job);
     const int64_t page = engine->kv.page_size;
     const int64_t tokens = sgl_engine_to_prefill(self);
 
@@ -328,7 +330,7 @@ static bool admit_head(struct sgl_engine *engine, uint32_t job, struct budget *b
         engine->is_full = !engine->is_preempting;
         return false;
     }
-    const int64_t total = sgl_engine_to_prefill(&engine->jobs[job]);
+    const int64_t total = sgl_engine_to_prefill(sgl_engine_at(engine, job));
     const int64_t rest = total - match.pages * page;
     const int64_t whole = sgl_engine_pages(engine, rest) * page;
     if (!budget->is_chunked && engine->chunk_count > 0 && whole >= budget->input)
@@ -337,7 +339,7 @@ static bool admit_head(struct sgl_engine *engine, uint32_t job, struct budget *b
     if (tokens == 0)
         return false;
     if (tokens == rest)
-        budget->estimate += estimate_of(&engine->jobs[job]);
+        budget->estimate += estimate_of(sgl_engine_at(engine, job));
     sgl_engine_admit(engine, job, &match, tokens, sgl_engine_pages(engine, total));
     charge(engine, budget, tokens);
     return true;
@@ -374,7 +376,7 @@ static int form_prefill(struct sgl_engine *engine, struct budget *budget, bool i
     const int64_t page = engine->kv.page_size;
 
     if (partial != SGL_ENGINE_NO_JOB) {
-        const int64_t rest = remaining(&engine->jobs[partial]);
+        const int64_t rest = remaining(sgl_engine_at(engine, partial));
         const int64_t whole = sgl_engine_pages(engine, rest) * page;
         const int64_t tokens = whole > budget->chunk ? budget->chunk / page * page : rest;
         if (tokens <= 0)
@@ -382,7 +384,7 @@ static int form_prefill(struct sgl_engine *engine, struct budget *budget, bool i
         sgl_engine_prefill(engine, partial, tokens);
         charge(engine, budget, tokens);
         if (tokens == rest)
-            budget->estimate += estimate_of(&engine->jobs[partial]);
+            budget->estimate += estimate_of(sgl_engine_at(engine, partial));
     }
     /* Sorts only a queue of which somebody will be admitted or refused for good: else the order
      * would depend on how often it was looked at. */
@@ -466,7 +468,7 @@ static uint32_t victim_of(const struct sgl_engine *engine)
 /* Pages that the next chunk of the prompt that was cut takes. */
 static int64_t chunk_pages(const struct sgl_engine *engine, int64_t tokens)
 {
-    const int64_t prefilled = engine->jobs[engine->partial].prefilled;
+    const int64_t prefilled = sgl_engine_at(engine, engine->partial)->prefilled;
 
     return sgl_engine_pages(engine, prefilled + tokens) - sgl_engine_pages(engine, prefilled);
 }
@@ -475,7 +477,7 @@ static int64_t partial_tokens(const struct sgl_engine *engine)
 {
     if (engine->partial == SGL_ENGINE_NO_JOB)
         return 0;
-    return least(remaining(&engine->jobs[engine->partial]),
+    return least(remaining(sgl_engine_at(engine, engine->partial)),
                  engine->max_batch_tokens - (int64_t)engine->running.count);
 }
 
@@ -534,11 +536,11 @@ static int form_vllm(struct sgl_engine *engine)
         uint32_t job;
         if (sgl_engine_head(engine, engine->is_ahead, &job) != SGL_OK)
             return SGL_ENOMEM;
-        if (engine->jobs[job].leg == SGL_LEG_DECODE)
+        if (sgl_engine_at(engine, job)->leg == SGL_LEG_DECODE)
             break; /* it was refused: nothing of it is to be computed */
         const struct sgl_kv_match match = sgl_engine_match(engine, job);
         const int64_t known = match.pages * engine->kv.page_size;
-        tokens = least(sgl_engine_to_prefill(&engine->jobs[job]) - known, budget);
+        tokens = least(sgl_engine_to_prefill(sgl_engine_at(engine, job)) - known, budget);
         const int64_t pages = sgl_engine_pages(engine, known + tokens);
         if (!sgl_kv_cache_fits(&engine->kv, &match, pages))
             break;

@@ -10,7 +10,8 @@
 
 void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 {
-    const int64_t rest = sgl_engine_to_prefill(&engine->jobs[job]) - engine->jobs[job].prefilled;
+    const int64_t rest =
+        sgl_engine_to_prefill(sgl_engine_at(engine, job)) - sgl_engine_at(engine, job)->prefilled;
 
     assert(tokens > 0 && tokens <= rest);
     engine->chunks[engine->chunk_count++] = (struct sgl_engine_chunk){job, (uint32_t)tokens};
@@ -20,7 +21,7 @@ void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 void sgl_engine_admit(struct sgl_engine *engine, uint32_t job, const struct sgl_kv_match *match,
                       int64_t tokens, int64_t pages)
 {
-    struct sgl_engine_job *self = &engine->jobs[job];
+    struct sgl_engine_job *self = sgl_engine_at(engine, job);
 
     sgl_engine_pop(engine, job);
     assert(engine->partial == SGL_ENGINE_NO_JOB);
@@ -59,7 +60,8 @@ static struct sgl_step_load measure(const struct sgl_engine *engine)
         const int64_t tokens = engine->chunks[i].tokens;
         load.prefill_tokens += tokens;
         load.prefill_half_pairs +=
-            tokens * (2 * (int64_t)engine->jobs[engine->chunks[i].job].prefilled + tokens);
+            tokens *
+            (2 * (int64_t)sgl_engine_at(engine, engine->chunks[i].job)->prefilled + tokens);
     }
     load.tokens += load.prefill_tokens;
     return load;
@@ -71,7 +73,7 @@ static int64_t leap_length(const struct sgl_engine *engine)
 {
     /* Who ends next is looked at when this step has, after the steps of all other workers. */
     if (engine->running.count > 0)
-        sgl_prefetch(&engine->jobs[sgl_finish_order_at(&engine->running, 0)->job]);
+        sgl_prefetch(sgl_engine_at(engine, sgl_finish_order_at(&engine->running, 0)->job));
     if (engine->stepwise || engine->chunk_count > 0 || engine->was_short ||
         (engine->waiting_count > 0 &&
          (engine->is_unseen || (engine->is_preempting && !engine->is_full))))
@@ -249,12 +251,12 @@ void sgl_engine_tell_first_token(const struct sgl_engine *engine, uint32_t job, 
         .cached_tokens = SGL_ABSENT,
     };
 
-    emit(engine, &engine->jobs[job], &event);
+    emit(engine, sgl_engine_at(engine, job), &event);
 }
 
 void sgl_engine_forget(struct sgl_engine *engine, uint32_t job)
 {
-    if (engine->jobs[job].has_ids) {
+    if (sgl_engine_at(engine, job)->has_ids) {
         struct sgl_engine_prompt *prompt = &engine->prompts[job];
         if (prompt->cached_tokens == SGL_ABSENT)
             sgl_kv_cache_unreserve(&engine->kv, prompt->prompt.count - prompt->published);
@@ -267,7 +269,7 @@ void sgl_engine_forget(struct sgl_engine *engine, uint32_t job)
 /* It is told, and counts no longer; what it holds is the caller's to see to. */
 static void tell_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
-    const struct sgl_engine_job self = engine->jobs[job];
+    const struct sgl_engine_job self = *sgl_engine_at(engine, job);
     const struct sgl_worker_event event = {
         .kind = SGL_WORKER_FINISH,
         .time_ns = now_ns,
@@ -286,7 +288,7 @@ static void tell_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     tell_finish(engine, job, now_ns);
-    if (engine->jobs[job].leg == SGL_LEG_PREFILL)
+    if (sgl_engine_at(engine, job)->leg == SGL_LEG_PREFILL)
         sgl_slot_list_push(&engine->kept, &engine->slots, job);
     else
         sgl_engine_forget(engine, job);
@@ -296,7 +298,7 @@ void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
  * nothing of its end. */
 static void end_job(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
-    const bool is_kept = engine->jobs[job].leg == SGL_LEG_PREFILL;
+    const bool is_kept = sgl_engine_at(engine, job)->leg == SGL_LEG_PREFILL;
 
     if (engine->is_ahead && !is_kept) {
         tell_finish(engine, job, now_ns);
@@ -304,14 +306,14 @@ static void end_job(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
         return;
     }
     if (!is_kept)
-        sgl_engine_let_go(engine, job, sgl_engine_stored(&engine->jobs[job]));
+        sgl_engine_let_go(engine, job, sgl_engine_stored(sgl_engine_at(engine, job)));
     sgl_engine_finish(engine, job, now_ns);
 }
 
 /* All is computed that the next token needs: it comes out of the same step. */
 static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
-    struct sgl_engine_job *self = &engine->jobs[job];
+    struct sgl_engine_job *self = sgl_engine_at(engine, job);
 
     if (self->has_ids)
         sgl_engine_publish(engine, job, self->prefilled);
@@ -363,7 +365,7 @@ void sgl_engine_end_step(struct sgl_engine *engine)
     if (engine->is_decoding)
         end_decode(engine, now_ns);
     for (uint32_t i = 0; i < engine->chunk_count; i++) {
-        struct sgl_engine_job *self = &engine->jobs[engine->chunks[i].job];
+        struct sgl_engine_job *self = sgl_engine_at(engine, engine->chunks[i].job);
         self->prefilled += engine->chunks[i].tokens;
         if (self->prefilled == sgl_engine_to_prefill(self))
             end_prefill(engine, engine->chunks[i].job, now_ns);

@@ -20,28 +20,30 @@ void sgl_server_queue_init(struct sgl_server_queue *queue,
     queue->emit_context = setup->context;
     queue->server_count = server_count;
     queue->factor = 1;
+    queue->slots.size = sizeof(struct sgl_server_job);
 }
 
 void sgl_server_queue_destroy(void *state)
 {
     struct sgl_server_queue *self = state;
 
-    free(self->jobs);
     sgl_slots_release(&self->slots);
     sgl_event_queue_release(&self->events);
 }
 
+static struct sgl_server_job *job_at(const struct sgl_server_queue *queue, uint32_t index)
+{
+    return sgl_slots_at(&queue->slots, sizeof(struct sgl_server_job), index);
+}
+
+/* Twice the room for events when it is full: that is copied. */
 static int grow(struct sgl_server_queue *queue)
 {
-    const uint32_t capacity = sgl_slots_next_capacity(&queue->slots);
+    const uint32_t item_count = EVENTS_OF_A_JOB * (queue->slots.capacity + SGL_SLOTS_CHUNK);
 
-    if (capacity == 0 ||
-        sgl_event_queue_reserve(&queue->events, EVENTS_OF_A_JOB * capacity) != SGL_OK)
+    if (item_count > queue->events.item_count &&
+        sgl_event_queue_reserve(&queue->events, 2 * item_count) != SGL_OK)
         return SGL_ENOMEM;
-    struct sgl_server_job *jobs = realloc(queue->jobs, capacity * sizeof *jobs);
-    if (jobs == NULL)
-        return SGL_ENOMEM;
-    queue->jobs = jobs;
     return sgl_slots_grow(&queue->slots);
 }
 
@@ -51,7 +53,7 @@ int sgl_server_queue_arrive(struct sgl_server_queue *queue, const struct sgl_job
     if (sgl_slots_are_full(&queue->slots) && grow(queue) != SGL_OK)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     const uint32_t index = sgl_slots_take(&queue->slots);
-    queue->jobs[index] = (struct sgl_server_job){
+    *job_at(queue, index) = (struct sgl_server_job){
         .handle = job->handle,
         .service_ns = service_ns,
         .first_token_ns = first_token_ns,
@@ -76,7 +78,7 @@ void sgl_server_queue_advance(void *state, int64_t now_ns)
 
     while ((top = sgl_event_queue_top(&self->events)) != NULL && top->time <= now_ns) {
         const uint32_t index = top->item / EVENTS_OF_A_JOB;
-        const struct sgl_server_job *job = &self->jobs[index];
+        const struct sgl_server_job *job = job_at(self, index);
         const bool is_finish = top->kind == FINISH;
         const struct sgl_worker_event event = {
             .kind = is_finish ? SGL_WORKER_FINISH : SGL_WORKER_FIRST_TOKEN,
@@ -113,7 +115,7 @@ int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *f
     while (self->waiting.count > 0 &&
            (self->server_count == 0 || self->busy_count < self->server_count)) {
         const uint32_t index = sgl_slot_list_pop(&self->waiting, &self->slots);
-        struct sgl_server_job *job = &self->jobs[index];
+        struct sgl_server_job *job = job_at(self, index);
         self->busy_count++;
         job->started_ns = now_ns;
         struct sgl_event event = {

@@ -18,6 +18,7 @@
 #include "sim/worker_model.h"
 
 struct sgl_server_job {
+    uint32_t next; /* the slots' */
     uint32_t handle;
     int64_t started_ns;
     int64_t service_ns;
@@ -32,8 +33,7 @@ struct sgl_server_queue {
     double factor;        /* on the service times of jobs that start now */
     int64_t busy_count;
 
-    struct sgl_server_job *jobs; /* by slot */
-    struct sgl_slots slots;
+    struct sgl_slots slots; /* of jobs */
     struct sgl_slot_list waiting;
 
     struct sgl_event_queue events; /* items 2 job (its first token) and 2 job + 1 (its finish) */

@@ -17,10 +17,11 @@ static void ignore(void *context, const struct sgl_worker_event *event)
 /* Pages that are a job's own when it has `tokens` in memory. */
 static int64_t own_pages(const struct sgl_engine *engine, uint32_t job, int64_t tokens)
 {
-    const uint32_t node = engine->jobs[job].has_ids ? engine->prompts[job].hold.node : SGL_KV_ROOT;
+    const uint32_t node =
+        sgl_engine_at(engine, job)->has_ids ? engine->prompts[job].hold.node : SGL_KV_ROOT;
 
     if (engine->kv.pages_total == 0)
-        tokens = engine->jobs[job].prompt_tokens; /* answers are not counted then */
+        tokens = sgl_engine_at(engine, job)->prompt_tokens; /* answers are not counted then */
     return sgl_engine_pages(engine, tokens) - sgl_kv_cache_end_pages(&engine->kv, node);
 }
 
@@ -36,18 +37,18 @@ static bool balances(const struct sgl_engine *engine)
     for (uint32_t i = 0; i < engine->running.count; i++) {
         const uint32_t job = sgl_finish_order_at(&engine->running, i)->job;
         pages += own_pages(engine, job,
-                           engine->jobs[job].prompt_tokens + sgl_engine_given(engine, job) - 1 +
-                               has_token);
+                           sgl_engine_at(engine, job)->prompt_tokens +
+                               sgl_engine_given(engine, job) - 1 + has_token);
     }
     for (uint32_t i = 0; engine->is_stepping && i < engine->chunk_count; i++) {
-        const struct sgl_engine_job *job = &engine->jobs[engine->chunks[i].job];
+        const struct sgl_engine_job *job = sgl_engine_at(engine, engine->chunks[i].job);
         is_chunked = is_chunked || engine->chunks[i].job == engine->partial;
         pages += own_pages(engine, engine->chunks[i].job,
                            takes_whole_prompts ? sgl_engine_to_prefill(job)
                                                : job->prefilled + engine->chunks[i].tokens);
     }
     if (engine->partial != SGL_ENGINE_NO_JOB && !is_chunked) {
-        const struct sgl_engine_job *job = &engine->jobs[engine->partial];
+        const struct sgl_engine_job *job = sgl_engine_at(engine, engine->partial);
         pages += own_pages(engine, engine->partial,
                            takes_whole_prompts ? sgl_engine_to_prefill(job) : job->prefilled);
     }

@@ -76,7 +76,7 @@ static void come(struct sgl_engine *engine, struct list *lists, uint32_t handle,
         return;
     }
     CU_ASSERT_EQUAL_FATAL(sgl_engine_add_job(engine, &slot), SGL_OK);
-    engine->jobs[slot] = job;
+    *sgl_engine_at(engine, slot) = job;
     CU_ASSERT_EQUAL_FATAL(sgl_engine_enqueue(engine, slot, how == 5), SGL_OK);
     insert(list, how == 5 ? 0 : list->count, handle);
 }
@@ -93,10 +93,10 @@ static void go(struct sgl_engine *engine, struct list *lists)
         known++;
     if (known < SGL_PRIORITY_COUNT) {
         CU_ASSERT_EQUAL_FATAL(sgl_engine_head(engine, true, &slot), SGL_OK);
-        check_job(&engine->jobs[slot], lists[known].handles[0]);
+        check_job(sgl_engine_at(engine, slot), lists[known].handles[0]);
     }
     CU_ASSERT_EQUAL_FATAL(sgl_engine_head(engine, false, &slot), SGL_OK);
-    check_job(&engine->jobs[slot], lists[first].handles[0]);
+    check_job(sgl_engine_at(engine, slot), lists[first].handles[0]);
     sgl_engine_pop(engine, slot);
     sgl_engine_forget(engine, slot);
     take_out(&lists[first], 0);
@@ -121,7 +121,8 @@ static void the_queue_agrees_with_lists(void)
         struct sgl_rng draws = sgl_rng_stream(3, SGL_PURPOSE_LENGTH, 0, world, 0);
         struct sgl_engine engine = {.max_running_requests = INT64_MAX,
                                     .schedule_policy = SGL_SCHEDULE_PRIORITY,
-                                    .kv.page_size = 1};
+                                    .kv.page_size = 1,
+                                    .slots.size = sizeof(struct sgl_engine_job)};
         struct list lists[SGL_PRIORITY_COUNT] = {{.count = 0}};
         const uint32_t fill = sgl_rng_below(&draws, 100); /* of a hundred, how many come */
 
@@ -150,7 +151,6 @@ static void the_queue_agrees_with_lists(void)
             go(&engine, lists);
         CU_ASSERT(world % 2 == 1 || engine.slots.used == 0);
         sgl_engine_release_backlog(&engine);
-        free(engine.jobs);
         free(engine.chunks);
         sgl_slots_release(&engine.slots);
         sgl_finish_order_release(&engine.running);
