@@ -11,11 +11,13 @@
 
 #define TEXT_MAX 1024
 
+/* Paths and names in it are anybody's. */
 __attribute__((format(printf, 1, 0))) static char *formatted(const char *format, va_list arguments)
 {
     char text[TEXT_MAX];
 
     vsnprintf(text, sizeof text, format, arguments);
+    sgl_text_tame(text);
     return strdup(text);
 }
 

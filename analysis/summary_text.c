@@ -145,14 +145,25 @@ static const char *shown_name(const char *name, size_t width, char *out, size_t 
 {
     const size_t length = strlen(name);
 
-    if (length > width)
-        snprintf(out, size, "...%s", name + length - (width - 3));
-    else
+    if (length > width) {
+        const char *end = name + length - (width - 3);
+        while (((unsigned char)*end & 0xc0) == 0x80)
+            end++; /* the rest of a character is none */
+        snprintf(out, size, "...%s", end);
+    } else {
         snprintf(out, size, "%s", name);
-    for (char *c = out; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    }
+    sgl_text_tame(out);
     return out;
+}
+
+/* How far printf must be told to pad a text for it to fill `width` columns: it counts bytes. (A
+ * character of two columns, as in Chinese, still takes one too many.) */
+static int padded(const char *text, int width)
+{
+    for (; *text != '\0'; text++)
+        width += ((unsigned char)*text & 0xc0) == 0x80;
+    return width;
 }
 
 /* Columns of the table of workers; of 0 columns: not shown. */
@@ -210,11 +221,12 @@ static void print_worker(FILE *out, const struct worker_columns *columns,
     static const char bar[BAR_CELLS + 1] = "########################################";
     char text[NAME_WIDTH + 4];
 
-    fprintf(out, "%-*s", columns->name,
-            shown_name(worker->url, (size_t)columns->name, text, sizeof text));
-    if (columns->kind > 0)
-        fprintf(out, " %-*s", columns->kind,
-                shown_kind(worker, (size_t)columns->kind, text, sizeof text));
+    shown_name(worker->url, (size_t)columns->name, text, sizeof text);
+    fprintf(out, "%-*s", padded(text, columns->name), text);
+    if (columns->kind > 0) {
+        shown_kind(worker, (size_t)columns->kind, text, sizeof text);
+        fprintf(out, " %-*s", padded(text, columns->kind), text);
+    }
     fprintf(out, " %9llu", (unsigned long long)worker->requests);
     if (columns->has_failed)
         fprintf(out, " %9llu", (unsigned long long)worker->failed);

@@ -1,6 +1,7 @@
 /* What a comparison writes: the table or JSON on stdout, and files of the kinds asked for. */
 #include "compare.h"
 
+#include "core/text.h"
 #include "cli.h"
 #include "traces/new_file.h"
 
@@ -71,6 +72,7 @@ static int write_file(const char *path, const struct sgl_report *report,
 int sgl_compare_write(const struct sgl_compare *compare, struct sgl_failure *failure)
 {
     const struct sgl_compare_options *o = &compare->options;
+    char word[SGL_SHELL_WORD_MAX];
     int status = SGL_OK;
 
     for (uint32_t i = 0; i < o->outputs.count && status == SGL_OK; i++)
@@ -82,6 +84,6 @@ int sgl_compare_write(const struct sgl_compare *compare, struct sgl_failure *fai
     if (!o->json)
         sgl_report_text(stdout, &compare->report);
     for (uint32_t i = 0; i < o->outputs.count && !o->json; i++)
-        printf("written      %s\n", o->outputs.items[i]);
+        printf("written      %s\n", sgl_text_shell_word(o->outputs.items[i], word, sizeof word));
     return SGL_OK;
 }

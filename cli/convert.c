@@ -120,6 +120,7 @@ static int complain_of_cut(const struct conversion *conversion, struct sgl_failu
 static int convert(struct conversion *conversion, struct sgl_failure *failure)
 {
     const char *format = sgl_trace_writer_format(conversion->output);
+    char word[SGL_SHELL_WORD_MAX];
     const bool is_csv = format != NULL && strcmp(format, "csv") == 0;
     bool to_log = is_folder(conversion->output) || (!is_csv && is_log(conversion));
 
@@ -131,15 +132,16 @@ static int convert(struct conversion *conversion, struct sgl_failure *failure)
         const int status = sgl_log_copy_file(conversion->input.path, conversion->output, failure);
         if (status != SGL_OK || conversion->quiet)
             return status;
-        printf("%s: the same log (prove it: sglsim verify %s)\n", conversion->output,
-               conversion->output);
+        printf("%s: the same log (prove it: sglsim verify %s)\n",
+               sgl_text_shell_word(conversion->output, word, sizeof word), word);
         return complain_of_cut(conversion, failure);
     }
     const int status = convert_trace(conversion, failure);
     if (status != SGL_OK || conversion->quiet)
         return status;
     const struct sgl_trace_facts *facts = sgl_trace_facts(conversion->trace);
-    printf("%s: %llu request%s of format %s, times in %s, digest %016llx\n", conversion->output,
+    printf("%s: %llu request%s of format %s, times in %s, digest %016llx\n",
+           sgl_text_shell_word(conversion->output, word, sizeof word),
            (unsigned long long)facts->row_count, sgl_plural(facts->row_count), facts->format,
            facts->time_unit, (unsigned long long)facts->digest);
     if (facts->cut != NULL)

@@ -151,9 +151,11 @@ int sgl_generation_print(const struct sgl_generation *generation, struct sgl_fai
     const struct sgl_generator_options *options = &generation->options;
     struct figure figures[FIGURE_MAX];
     char max_tokens[40];
+    char word[SGL_SHELL_WORD_MAX];
     const size_t count = make_figures(generation, figures);
 
-    printf("%s: %" PRIu64 " request%s, seed %" PRIu64 ", digest %016" PRIx64 "\n", generation->path,
+    printf("%s: %" PRIu64 " request%s, seed %" PRIu64 ", digest %016" PRIx64 "\n",
+           sgl_text_shell_word(generation->path, word, sizeof word),
            generation->facts.request_count, sgl_plural(generation->facts.request_count),
            options->seed, generation->digest);
     if (print_law("arrivals", &generation->arrivals) != SGL_OK ||

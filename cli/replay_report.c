@@ -36,9 +36,10 @@ static void print_wrapped_at(size_t column, const char *text)
     putchar('\n');
 }
 
-/* "label        text" */
-static void print_wrapped(const char *label, const char *text)
+/* "label        text", which is tamed: names in it are from files. */
+static void print_wrapped(const char *label, char *text)
 {
+    sgl_text_tame(text);
     printf("%-*s", INDENT, label);
     print_wrapped_at(INDENT, text);
 }
@@ -61,6 +62,7 @@ static const char *group_label(const struct sgl_simulated_group *group, char *ou
         out[0] = '\0';
     else
         snprintf(out, size, "%.60s x%u: ", group->name, group->worker_count);
+    sgl_text_tame(out);
     return out;
 }
 
@@ -237,20 +239,23 @@ int sgl_replay_print(const struct sgl_replay *replay)
 {
     const struct sgl_replay_options *o = &replay->options;
     char text[CAVEAT_MAX];
+    char word[SGL_SHELL_WORD_MAX];
 
     printf("sglsim " SGL_VERSION " replay: simulated, seed %llu\n\n", (unsigned long long)o->seed);
     print_trace(replay);
     print_policies(replay);
     print_fleet(replay);
-    if (sgl_admission_is_limited(&o->simulation.admission_limits))
-        print_wrapped("admission",
-                      sgl_admission_text(&o->simulation.admission_limits, text, sizeof text));
+    if (sgl_admission_is_limited(&o->simulation.admission_limits)) {
+        sgl_admission_text(&o->simulation.admission_limits, text, sizeof text);
+        print_wrapped("admission", text);
+    }
     for (uint32_t i = 0; caveat(replay, i, text, sizeof text) != NULL; i++)
         print_wrapped("note", text);
     putchar('\n');
     sgl_summary_print(stdout, &replay->result);
     if (strcmp(o->log, "none") != 0)
-        printf("\nlog          %s (prove it: sglsim verify %s)\n", o->log, o->log);
+        printf("\nlog          %s (prove it: sglsim verify %s)\n",
+               sgl_text_shell_word(o->log, word, sizeof word), word);
     return SGL_OK;
 }
 

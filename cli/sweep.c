@@ -1,6 +1,7 @@
 /* sglsim sweep: a cross product of simulations on all processors, into one database. */
 #include "sweep.h"
 
+#include "core/text.h"
 #include "cli.h"
 #include "trace_rows.h"
 
@@ -245,6 +246,7 @@ static int run(struct sgl_sweep_command *command, struct sgl_failure *failure)
 {
     const struct sgl_sweep_options *o = &command->options;
     const bool is_stored = strcmp(o->output, "none") != 0;
+    char word[SGL_SHELL_WORD_MAX];
     int status = sgl_trace_open(&command->trace, &o->trace, failure);
 
     if (status == SGL_OK)
@@ -266,7 +268,7 @@ static int run(struct sgl_sweep_command *command, struct sgl_failure *failure)
         status = o->json ? sgl_sweep_print_json(stdout, &command->result, command->figure)
                          : sgl_sweep_print(stdout, &command->result, command->figure);
     if (status == SGL_OK && !o->json && is_stored)
-        printf("written      %s\n", o->output);
+        printf("written      %s\n", sgl_text_shell_word(o->output, word, sizeof word));
     return status == SGL_OK ? SGL_OK : sgl_fail(failure, status, "out of memory");
 }
 

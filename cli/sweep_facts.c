@@ -21,6 +21,7 @@ static bool state(struct sgl_sweep_command *command, const char *key, const char
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    sgl_text_tame(text);
     for (uint32_t i = 0; i < command->fact_count; i++)
         if (strcmp(command->facts[i].key, key) == 0 && strcmp(command->facts[i].value, text) == 0)
             return true;

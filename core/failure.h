@@ -28,7 +28,7 @@ int sgl_fail(struct sgl_failure *failure, int code, const char *format, ...)
 /* Static analysis sees one source file at a time and takes a call that failed for one that may have
  * said SGL_OK. */
 #ifdef __clang_analyzer__
-#define sgl_fail(failure, code, ...) ((void)(failure), (code))
+#define sgl_fail(failure, code, ...) (sgl_fail(failure, code, __VA_ARGS__), (code))
 #endif
 
 #endif

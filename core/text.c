@@ -123,9 +123,66 @@ bool sgl_list_has(const char *list, char separator, const char *word, size_t len
     return false;
 }
 
+/* Bytes of the character that may be shown at `text`, which is not its end; 0: there is none, and
+ * the byte must not be shown. The bounds of the second byte leave out overlong forms, surrogates
+ * and what lies behind U+10FFFF (RFC 3629, section 4), and the controls U+0080 to U+009F. */
+static size_t shown_size(const char *text)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    const unsigned char lead = byte[0];
+
+    if (lead < 0x80)
+        return lead >= 0x20 && lead != 0x7f;
+    if (lead < 0xc2 || lead > 0xf4)
+        return 0;
+    const size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    const unsigned char least = lead == 0xe0 || lead == 0xc2 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    const unsigned char most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (byte[1] < least || byte[1] > most)
+        return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((byte[i] & 0xc0) != 0x80)
+            return 0;
+    return size;
+}
+
 void sgl_text_tame(char *text)
 {
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+    while (*text != '\0') {
+        const size_t size = shown_size(text);
+        if (size == 0)
             *text = '?';
+        text += size > 0 ? size : 1;
+    }
+}
+
+const char *sgl_text_shell_word(const char *text, char *out, size_t size)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789./_-+:,=@%";
+    bool is_shown = true;
+    size_t used = 0;
+
+    for (const char *at = text; *at != '\0' && is_shown; at += is_shown ? shown_size(at) : 0)
+        is_shown = shown_size(at) > 0;
+    if (text[0] != '\0' && text[strspn(text, plain)] == '\0') {
+        snprintf(out, size, "%s", text);
+        return out;
+    }
+    used = (size_t)snprintf(out, size, is_shown ? "'" : "$'");
+    for (const char *at = text; *at != '\0' && used < size;) {
+        const size_t bytes = shown_size(at);
+        if (bytes == 0)
+            used += (size_t)snprintf(out + used, size - used, "\\%03o", (unsigned char)*at);
+        else if (*at == '\'')
+            used += (size_t)snprintf(out + used, size - used, is_shown ? "'\\''" : "\\'");
+        else if (*at == '\\' && !is_shown)
+            used += (size_t)snprintf(out + used, size - used, "\\\\");
+        else
+            used += (size_t)snprintf(out + used, size - used, "%.*s", (int)bytes, at);
+        at += bytes > 0 ? bytes : 1;
+    }
+    if (used < size)
+        snprintf(out + used, size - used, "'");
+    return out;
 }

@@ -46,8 +46,15 @@ static inline const char *sgl_plural(uint64_t count)
 bool sgl_list_has(const char *list, char separator, const char *word, size_t length,
                   size_t *index_out);
 
-/* Makes one line of a text that may come from a hostile file, in place: control bytes become '?',
- * so that it cannot drive the terminal of who reads it. */
+/* Makes one line of a text that may come from a hostile file, in place, so that it cannot drive the
+ * terminal of who reads it: control bytes, the controls from U+0080 on, and bytes that are no UTF-8
+ * (RFC 3629) become '?', one each. */
 void sgl_text_tame(char *text);
+
+/* The text as a word to be typed into a shell: as it is, or in quotes ('a b', $'a\nb') where it has
+ * other characters than letters, digits and ./_-+:,=@%; bytes that cannot be shown are octal then.
+ * Cut to fit. Returns out. */
+#define SGL_SHELL_WORD_MAX 8192
+const char *sgl_text_shell_word(const char *text, char *out, size_t size);
 
 #endif

@@ -68,8 +68,61 @@ static void durations(void)
             CU_FAIL(none[i]);
 }
 
+static void hostile_texts_are_tamed(void)
+{
+    static const struct {
+        const char *text;
+        const char *tamed;
+    } cases[] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"a\tb\nc\x1b[31m\x7f", "a?b?c?[31m?"},
+        {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82"},
+        {"\xc2\xa0|\xc2\x9b"
+         "31m",
+         "\xc2\xa0|??31m"},                            /* U+009B drives terminals as ESC [ does */
+        {"\xff\xfe", "??"},                            /* no lead bytes */
+        {"a\xe2\x82", "a??"},                          /* cut short */
+        {"\xc0\xaf \xe0\x80\xaf", "?? ???"},           /* overlong */
+        {"\xed\xa0\x80 \xf4\x90\x80\x80", "??? ????"}, /* a surrogate; behind U+10FFFF */
+        {"\xe2\x28\xa1", "?(?"},
+    };
+    char text[32];
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        sgl_text_tame(text);
+        SGL_ASSERT_TEXT(text, cases[i].tamed);
+    }
+}
+
+/* Bash must read back what was quoted: the golden transcript `names` has that. */
+static void paths_are_quoted_for_a_shell(void)
+{
+    static const struct {
+        const char *path;
+        const char *word;
+    } cases[] = {
+        {"./run-1.db", "./run-1.db"},     {"", "''"},
+        {"my run.db", "'my run.db'"},     {"it's", "'it'\\''s'"},
+        {"\xc3\xa9.db", "'\xc3\xa9.db'"}, {"a\nb'\\\xff", "$'a\\012b\\'\\\\\\377'"},
+    };
+    char word[64];
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        SGL_ASSERT_TEXT(sgl_text_shell_word(cases[i].path, word, sizeof word), cases[i].word);
+    /* However small the room, it is kept to. */
+    for (size_t size = 1; size < sizeof word; size++) {
+        memset(word, 'x', sizeof word);
+        sgl_text_shell_word("a\nb'\\\xff", word, size);
+        CU_ASSERT(strlen(word) < size);
+    }
+}
+
 SGL_SUITE(text) = {
     {"a decimal number is read whole or not at all", decimal_numbers},
     {"a duration is a number and its unit", durations},
+    {"texts of strangers are one line of characters that can be shown", hostile_texts_are_tamed},
+    {"a path is quoted as a shell wants it", paths_are_quoted_for_a_shell},
     CU_TEST_INFO_NULL,
 };
