@@ -154,16 +154,25 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
     memcpy(rows, closing, sizeof closing);
 }
 
-/* Of SGLang's routers, and of this one later. */
-static const char *const later[] = {
-    "prefill-selector",
-    "decode-selector",
-    "service-discovery",
-    "selector",
-    "service-discovery-port",
-    "service-discovery-namespace",
-    "log-dir",
-    "dp-aware",
+#define NO_DISCOVERY                                                                               \
+    "this router asks no cluster for its workers: tell it of them with POST /workers or "          \
+    "/add_worker?url=, and DELETE /workers/ID"
+
+/* Options of SGLang's routers that this one has not, and what to do instead. */
+static const struct {
+    const char *name;
+    const char *instead;
+} foreign[] = {
+    {"service-discovery", NO_DISCOVERY},
+    {"service-discovery-port", NO_DISCOVERY},
+    {"service-discovery-namespace", NO_DISCOVERY},
+    {"selector", NO_DISCOVERY},
+    {"prefill-selector", NO_DISCOVERY},
+    {"decode-selector", NO_DISCOVERY},
+    {"log-dir", "events go to stderr (2>> FILE, or the service manager keeps them; --log-level, "
+                "--log-json), decisions to --log PATH"},
+    {"dp-aware", "a request goes to a worker, which chooses among its data-parallel ranks itself: "
+                 "leave it out, or give each rank a server and a URL of its own"},
 };
 
 bool sgl_serve_refuses(int argument_count, char **arguments)
@@ -173,11 +182,10 @@ bool sgl_serve_refuses(int argument_count, char **arguments)
             continue;
         const char *name = arguments[i] + 2;
         const size_t size = strcspn(name, "=");
-        for (size_t j = 0; j < sizeof later / sizeof later[0]; j++)
-            if (strlen(later[j]) == size && strncmp(later[j], name, size) == 0) {
-                sgl_complain("--%s is an option of SGLang's routers that is not supported yet "
-                             "(leave it out; --help lists what is)",
-                             later[j]);
+        for (size_t j = 0; j < sizeof foreign / sizeof foreign[0]; j++)
+            if (strlen(foreign[j].name) == size && strncmp(foreign[j].name, name, size) == 0) {
+                sgl_complain("--%s of SGLang's routers is not supported (%s)", foreign[j].name,
+                             foreign[j].instead);
                 return true;
             }
     }
