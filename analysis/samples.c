@@ -1,8 +1,5 @@
 #include "samples.h"
 
-#include "core/failure.h"
-
-#include <assert.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,20 +10,15 @@
 #define SIEVE_BITS 11
 #define SIEVE (UINT64_C(1) << SIEVE_BITS)
 
-int sgl_samples_add(struct sgl_samples *samples, double value)
+int sgl_samples_grow(struct sgl_samples *samples)
 {
-    assert(isfinite(value) && value >= 0);
-    if (samples->count == samples->capacity) {
-        const size_t capacity = samples->capacity > 0 ? 2 * samples->capacity : CAPACITY_FIRST;
-        double *values = realloc(samples->values, capacity * sizeof *values);
-        if (values == NULL)
-            return SGL_ENOMEM;
-        samples->values = values;
-        samples->capacity = capacity;
-    }
-    samples->values[samples->count++] = value;
-    samples->sum += value;
-    samples->is_sorted = false;
+    const size_t capacity = samples->capacity > 0 ? 2 * samples->capacity : CAPACITY_FIRST;
+    double *values = realloc(samples->values, capacity * sizeof *values);
+
+    if (values == NULL)
+        return SGL_ENOMEM;
+    samples->values = values;
+    samples->capacity = capacity;
     return SGL_OK;
 }
 
@@ -38,7 +30,7 @@ static uint64_t bits_of(double value)
     return bits;
 }
 
-/* One pass: `from` into `to`, stable, by the byte at `shift`. */
+/* One pass of a sort: `from` into `to`, stable, by the byte at `shift`. */
 static void scatter(const double *from, double *to, size_t count, unsigned shift)
 {
     size_t starts[DIGITS] = {0};
@@ -65,6 +57,22 @@ static uint64_t differing_bits(const double *values, size_t count)
     return differing;
 }
 
+/* Sorts with the help of as many other places; returns which of the two has them in order. */
+static double *sort_between(double *values, double *other, size_t count)
+{
+    const uint64_t differing = differing_bits(values, count);
+
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        if ((differing >> shift & (DIGITS - 1)) == 0)
+            continue;
+        scatter(values, other, count, shift);
+        double *sorted = other;
+        other = values;
+        values = sorted;
+    }
+    return values;
+}
+
 int sgl_samples_sort(struct sgl_samples *samples)
 {
     if (samples->is_sorted || samples->count < 2) {
@@ -74,16 +82,9 @@ int sgl_samples_sort(struct sgl_samples *samples)
     double *other = malloc(samples->capacity * sizeof *other);
     if (other == NULL)
         return SGL_ENOMEM;
-    const uint64_t differing = differing_bits(samples->values, samples->count);
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        if ((differing >> shift & (DIGITS - 1)) == 0)
-            continue;
-        scatter(samples->values, other, samples->count, shift);
-        double *sorted = other;
-        other = samples->values;
-        samples->values = sorted;
-    }
-    free(other);
+    double *sorted = sort_between(samples->values, other, samples->count);
+    free(sorted == other ? samples->values : other);
+    samples->values = sorted;
     samples->is_sorted = true;
     return SGL_OK;
 }
@@ -124,11 +125,11 @@ double sgl_samples_quantile(const struct sgl_samples *samples, double q)
 
 /* Samples by their first differing bits. */
 struct sieve {
-    unsigned shift;          /* of these bits */
-    size_t starts[SIEVE];    /* the rank of the first of each class */
-    size_t kept[SIEVE];      /* its place among those kept, of classes that are */
-    bool is_wanted[SIEVE];   /* keep the class */
-    struct sgl_samples rest; /* those kept, in order */
+    unsigned shift;        /* of these bits */
+    size_t starts[SIEVE];  /* the rank of the first of each class */
+    size_t ends[SIEVE];    /* where its next one goes: behind its last, when all are here */
+    bool is_wanted[SIEVE]; /* keep the class */
+    double *rest;          /* those kept, class by class, each in order */
 };
 
 static size_t class_of(const struct sieve *sieve, double value)
@@ -160,33 +161,50 @@ static void count_classes(struct sieve *sieve, const struct sgl_samples *samples
     }
 }
 
-/* Keeps the classes that are wanted, sorted. SGL_OK or SGL_ENOMEM. */
+static size_t size_of(const struct sieve *sieve, size_t class, size_t total)
+{
+    return (class + 1 < SIEVE ? sieve->starts[class + 1] : total) - sieve->starts[class];
+}
+
+/* Keeps the classes that are wanted, each sorted. SGL_OK or SGL_ENOMEM. */
 static int sift(struct sieve *sieve, const struct sgl_samples *samples)
 {
     size_t count = 0;
+    size_t widest = 0;
 
     for (size_t c = 0; c < SIEVE; c++) {
-        const size_t end = c + 1 < SIEVE ? sieve->starts[c + 1] : samples->count;
-        sieve->kept[c] = count;
-        count += sieve->is_wanted[c] ? end - sieve->starts[c] : 0;
+        const size_t size = sieve->is_wanted[c] ? size_of(sieve, c, samples->count) : 0;
+        sieve->ends[c] = count;
+        count += size;
+        widest = size > widest ? size : widest;
     }
-    /* One more place: each sample is written, and stays if it is wanted. */
-    sieve->rest =
-        (struct sgl_samples){.values = malloc((count + 1) * sizeof(double)), .capacity = count + 1};
-    if (sieve->rest.values == NULL)
+    double *other = malloc(widest * sizeof *other);
+    sieve->rest = malloc(count * sizeof *sieve->rest);
+    if (sieve->rest == NULL || other == NULL) {
+        free(other);
         return SGL_ENOMEM;
-    for (size_t i = 0; i < samples->count; i++) {
-        sieve->rest.values[sieve->rest.count] = samples->values[i];
-        sieve->rest.count += sieve->is_wanted[class_of(sieve, samples->values[i])];
     }
-    return sgl_samples_sort(&sieve->rest);
+    for (size_t i = 0; i < samples->count; i++) {
+        const size_t class = class_of(sieve, samples->values[i]);
+        if (sieve->is_wanted[class])
+            sieve->rest[sieve->ends[class]++] = samples->values[i];
+    }
+    for (size_t c = 0; c < SIEVE; c++) {
+        const size_t size = sieve->is_wanted[c] ? size_of(sieve, c, samples->count) : 0;
+        double *values = sieve->rest + sieve->ends[c] - size;
+        if (size > 1 && sort_between(values, other, size) == other)
+            memcpy(values, other, size * sizeof *values);
+    }
+    free(other);
+    return SGL_OK;
 }
 
-static double value_at(const struct sieve *sieve, size_t rank)
+static double value_at(const struct sieve *sieve, size_t rank, size_t total)
 {
     const size_t class = class_at(sieve, rank);
+    const size_t from_end = sieve->starts[class] + size_of(sieve, class, total) - rank;
 
-    return sieve->rest.values[sieve->kept[class] + rank - sieve->starts[class]];
+    return sieve->rest[sieve->ends[class] - from_end];
 }
 
 int sgl_samples_quantiles(const struct sgl_samples *samples, const double *q, size_t count,
@@ -210,9 +228,10 @@ int sgl_samples_quantiles(const struct sgl_samples *samples, const double *q, si
     const int status = sift(&sieve, samples);
     for (size_t i = 0; i < count && status == SGL_OK; i++) {
         const struct place place = place_of(samples->count, q[i]);
-        out[i] = between(value_at(&sieve, place.low), value_at(&sieve, place.high), place.part);
+        out[i] = between(value_at(&sieve, place.low, samples->count),
+                         value_at(&sieve, place.high, samples->count), place.part);
     }
-    sgl_samples_release(&sieve.rest);
+    free(sieve.rest);
     return status;
 }
 

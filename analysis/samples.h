@@ -18,6 +18,10 @@
 #ifndef SGL_ANALYSIS_SAMPLES_H
 #define SGL_ANALYSIS_SAMPLES_H
 
+#include "core/failure.h"
+
+#include <assert.h>
+#include <float.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -29,8 +33,20 @@ struct sgl_samples {
     bool is_sorted;
 };
 
+/* Makes room for one more. SGL_OK or SGL_ENOMEM. */
+int sgl_samples_grow(struct sgl_samples *samples);
+
 /* SGL_OK, or SGL_ENOMEM and nothing was added. */
-int sgl_samples_add(struct sgl_samples *samples, double value);
+static inline int sgl_samples_add(struct sgl_samples *samples, double value)
+{
+    assert(value >= 0 && value <= DBL_MAX);
+    if (samples->count == samples->capacity && sgl_samples_grow(samples) != SGL_OK)
+        return SGL_ENOMEM;
+    samples->values[samples->count++] = value;
+    samples->sum += value;
+    samples->is_sorted = false;
+    return SGL_OK;
+}
 
 /* SGL_OK or SGL_ENOMEM (the order is then as it was). */
 int sgl_samples_sort(struct sgl_samples *samples);

@@ -11,6 +11,7 @@
 struct sgl_summary {
     struct sgl_sink sink;
     struct sgl_objectives objectives;
+    bool has_objectives;
     bool is_out_of_memory;
 
     uint64_t requests;
@@ -258,10 +259,22 @@ static bool may_be_absent(enum sgl_metric metric)
     return metric == SGL_METRIC_TPOT || metric == SGL_METRIC_ITL;
 }
 
+static bool meets_objectives(const struct sgl_summary *summary, const struct sgl_outcome *outcome)
+{
+    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
+        const double limit = summary->objectives.limit_ns[m];
+        if (isnan(limit))
+            continue;
+        const double value = objective_value((enum sgl_metric)m, outcome);
+        if (!(value <= limit) && !(may_be_absent((enum sgl_metric)m) && isnan(value)))
+            return false;
+    }
+    return true;
+}
+
 static void count_success(struct sgl_summary *summary, const struct sgl_outcome_record *record)
 {
     const struct sgl_outcome *outcome = record->outcome;
-    bool is_good = true;
 
     summary->succeeded++;
     if (outcome->prompt_tokens != SGL_ABSENT)
@@ -269,17 +282,10 @@ static void count_success(struct sgl_summary *summary, const struct sgl_outcome_
     if (outcome->output_tokens != SGL_ABSENT)
         summary->output_tokens += (double)outcome->output_tokens;
     count_cached(summary, outcome);
-    for (int m = 0; m < SGL_METRIC_COUNT; m++) {
-        const double value = objective_value((enum sgl_metric)m, outcome);
-        const double limit = summary->objectives.limit_ns[m];
-        if (m < SGL_REQUEST_METRIC_COUNT &&
-            (m != SGL_METRIC_QUEUE_TIME || record->pool != SGL_POOL_DECODE))
-            add_sample(summary, (enum sgl_metric)m, value);
-        if (!isnan(limit) && !(value <= limit) &&
-            !(may_be_absent((enum sgl_metric)m) && isnan(value)))
-            is_good = false;
-    }
-    summary->good += is_good;
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
+        if (m != SGL_METRIC_QUEUE_TIME || record->pool != SGL_POOL_DECODE)
+            add_sample(summary, (enum sgl_metric)m, sgl_metric_value((enum sgl_metric)m, outcome));
+    summary->good += !summary->has_objectives || meets_objectives(summary, outcome);
 }
 
 static void count_failure(struct sgl_summary *summary, const struct sgl_outcome_record *record)
@@ -361,6 +367,7 @@ int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_object
         return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
     summary->sink = (struct sgl_sink){.ops = &summary_ops, .wants_gaps = true};
     summary->objectives = *objectives;
+    summary->has_objectives = sgl_objectives_any(objectives);
     summary->cached_tokens = SGL_ABSENT_REAL;
     summary->propensity_min = SGL_ABSENT_REAL;
     summary->propensity_max = SGL_ABSENT_REAL;

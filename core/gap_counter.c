@@ -111,18 +111,21 @@ uint32_t sgl_gap_counter_classes(const struct sgl_gap_counter *counter,
 {
     uint32_t used = 0;
 
-    for (uint64_t class = 0; class < SGL_GAP_OCTAVES * SGL_GAP_CLASSES; class ++) {
-        const struct sgl_gap_count *octave = counter->octaves[class / SGL_GAP_CLASSES];
-        if (octave == NULL || octave[class % SGL_GAP_CLASSES].count == 0)
-            continue;
-        const struct sgl_gap_count *place = &octave[class % SGL_GAP_CLASSES];
-        classes_out[used++] = (struct sgl_gap_class){
-            .from_ns = sgl_gap_class_start(class),
-            .to_ns = sgl_gap_class_start(class + 1),
-            .count = place->count,
-            .sum_s = ((double)place->sum_high * 4294967296.0 + (double)place->sum_low) / 1e12,
-            .longest_ns = place->longest_ns,
-        };
+    for (uint64_t octave = 0; octave < SGL_GAP_OCTAVES; octave++) {
+        const struct sgl_gap_count *places = counter->octaves[octave];
+        for (uint64_t i = 0; places != NULL && i < SGL_GAP_CLASSES; i++) {
+            const uint64_t class = octave * SGL_GAP_CLASSES + i;
+            const struct sgl_gap_count *place = &places[i];
+            if (place->count == 0)
+                continue;
+            classes_out[used++] = (struct sgl_gap_class){
+                .from_ns = sgl_gap_class_start(class),
+                .to_ns = sgl_gap_class_start(class + 1),
+                .count = place->count,
+                .sum_s = ((double)place->sum_high * 4294967296.0 + (double)place->sum_low) / 1e12,
+                .longest_ns = place->longest_ns,
+            };
+        }
     }
     return used;
 }

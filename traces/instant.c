@@ -3,6 +3,7 @@
 #include "decimal.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #define YEAR_LEAST 1678
 #define YEAR_MOST 2261
@@ -52,16 +53,20 @@ static bool take(struct scan *scan, char c)
     return true;
 }
 
+#define FRACTION_DIGITS 9
+
+/* What the last of so many digits of fraction is worth, in ns. */
+static const int64_t places[1 + FRACTION_DIGITS] = {
+    1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1};
+
 /* ".6805900" as nanoseconds, rounded half up: up to and including a whole second. */
 static bool take_fraction(struct scan *scan, int64_t *ns_out)
 {
-    static const int64_t places[] = {1000000000, 100000000, 10000000, 1000000, 100000,
-                                     10000,      1000,      100,      10,      1};
     const char *const first = scan->at;
     int64_t value = 0;
 
     for (; scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9'; scan->at++)
-        if (scan->at - first < 9)
+        if (scan->at - first < FRACTION_DIGITS)
             value = value * 10 + (*scan->at - '0');
     const int64_t digits = scan->at - first;
     *ns_out = value * places[digits < 9 ? digits : 9] + (digits > 9 && first[9] >= '5');
@@ -157,34 +162,55 @@ static unsigned pair_at(const char *text)
     return tens > 9 || ones > 9 ? 100 : tens * 10 + ones;
 }
 
-/* "2023-11-16 18:15:46.6805900" without a zone, at most nine digits of fraction: what nearly every
- * time is, read without looking twice. False: it is something else, or wrong. */
-static bool read_usual(const char *text, size_t size, int64_t *ns_out)
+/* "2023-11-16 18:15:". False: it is something else, or wrong. */
+static bool read_minute(const char *text, struct sgl_minute *minute)
 {
-    struct scan rest = {.at = text + sizeof "2023-11-16 18:15:46" - 1, .end = text + size};
-    int64_t fraction_ns = 0;
-
-    if (size < sizeof "2023-11-16 18:15:46" - 1 || text[4] != '-' || text[7] != '-' ||
-        (text[10] != ' ' && text[10] != 'T') || text[13] != ':' || text[16] != ':')
+    if (text[4] != '-' || text[7] != '-' || (text[10] != ' ' && text[10] != 'T') ||
+        text[13] != ':' || text[16] != ':')
         return false;
     const unsigned century = pair_at(text);
     const unsigned year_of_century = pair_at(text + 2);
     const unsigned month = pair_at(text + 5);
     const unsigned day = pair_at(text + 8);
     const unsigned hour = pair_at(text + 11);
-    const unsigned minute = pair_at(text + 14);
-    const unsigned second = pair_at(text + 17);
+    const unsigned minute_of_hour = pair_at(text + 14);
     const int year = (int)(century * 100 + year_of_century);
     /* Days that only some months have are left to the other way. */
     if (century > 99 || year_of_century > 99 || month - 1 > 11 || day - 1 > 27 || hour > 23 ||
-        minute > 59 || second > 59 || year < YEAR_LEAST || year > YEAR_MOST)
+        minute_of_hour > 59 || year < YEAR_LEAST || year > YEAR_MOST)
         return false;
-    if (rest.at < rest.end &&
-        (size > sizeof "2023-11-16 18:15:46.680590000" - 1 || !take(&rest, '.') ||
-         !take_fraction(&rest, &fraction_ns) || rest.at != rest.end))
+    const int64_t minutes =
+        (day_number(year, (int)month, (int)day) * 24 + hour) * 60 + minute_of_hour;
+    minute->ns = minutes * 60 * 1000000000;
+    memcpy(minute->text, text, sizeof minute->text);
+    return true;
+}
+
+/* "2023-11-16 18:15:46.6805900" without a zone, at most nine digits of fraction: what nearly every
+ * time is. False: it is something else, or wrong. */
+static bool read_usual(const char *text, size_t size, struct sgl_minute *minute, int64_t *ns_out)
+{
+    const char *const second_text = text + sizeof minute->text;
+    const char *const point = second_text + 2;
+    unsigned fraction = 0;
+
+    if (size < sizeof minute->text + 2)
         return false;
-    const int64_t days = day_number(year, (int)month, (int)day);
-    *ns_out = (days * 86400 + (hour * 60 + minute) * 60 + second) * 1000000000 + fraction_ns;
+    if ((minute->text[0] == '\0' || memcmp(text, minute->text, sizeof minute->text) != 0) &&
+        !read_minute(text, minute))
+        return false;
+    const unsigned second = pair_at(second_text);
+    const size_t rest = size - sizeof minute->text - 2;
+    if (second > 59 || rest == 1 || rest > 1 + FRACTION_DIGITS || (rest > 0 && *point != '.'))
+        return false;
+    for (size_t i = 1; i < rest; i++) {
+        const unsigned digit = (unsigned char)point[i] - (unsigned)'0';
+        if (digit > 9)
+            return false;
+        fraction = fraction * 10 + digit;
+    }
+    *ns_out = minute->ns + (int64_t)second * 1000000000 +
+              (int64_t)fraction * places[rest > 0 ? rest - 1 : 0];
     return true;
 }
 
@@ -206,11 +232,12 @@ static enum sgl_time_unit unit_of(const struct sgl_decimal *number)
 }
 
 enum sgl_instant_fault sgl_instant_read(const char *text, size_t size, enum sgl_time_unit *unit,
-                                        int64_t *ns_out)
+                                        struct sgl_minute *minute, int64_t *ns_out)
 {
     struct sgl_decimal number;
 
-    if ((*unit == SGL_TIME_ISO || *unit == SGL_TIME_NONE) && read_usual(text, size, ns_out)) {
+    if ((*unit == SGL_TIME_ISO || *unit == SGL_TIME_NONE) &&
+        read_usual(text, size, minute, ns_out)) {
         *unit = SGL_TIME_ISO;
         return SGL_INSTANT_OK;
     }

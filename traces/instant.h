@@ -53,9 +53,16 @@ enum sgl_instant_fault {
     SGL_INSTANT_UNIT,     /* not the unit of the times before; *unit says which it looks like */
 };
 
+/* The minute of a time as it was written, and in ns: the next time mostly has the same. Zeroed at
+ * the start. */
+struct sgl_minute {
+    char text[17]; /* "2023-11-16 18:15:" */
+    int64_t ns;
+};
+
 /* *unit is NONE for the first time of a trace and is set by it; only a format sets FROM_START_MS.
  * The result counts from 1970, or from the trace's own start when the unit is relative. */
 enum sgl_instant_fault sgl_instant_read(const char *text, size_t size, enum sgl_time_unit *unit,
-                                        int64_t *ns_out);
+                                        struct sgl_minute *minute, int64_t *ns_out);
 
 #endif

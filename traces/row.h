@@ -31,8 +31,9 @@ struct sgl_packed_row {
 
 /* Zeroed at the start; release it. */
 struct sgl_packer {
-    enum sgl_time_unit unit; /* of all times, fixed by the first or by the format */
-    uint32_t prefix_block;   /* of rows with prefix ids that do not state it; 0: none */
+    enum sgl_time_unit unit;  /* of all times, fixed by the first or by the format */
+    struct sgl_minute minute; /* of the time read last */
+    uint32_t prefix_block;    /* of rows with prefix ids that do not state it; 0: none */
     enum sgl_column columns[SGL_COLUMN_COUNT]; /* those of the file, in the order of the table */
     uint32_t column_count;                     /* 0 until the first row */
     struct sgl_packed_row *row;                /* being packed */

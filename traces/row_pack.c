@@ -121,7 +121,7 @@ static int read_time(struct sgl_packer *packer, const struct context *context, i
 {
     enum sgl_time_unit unit = packer->unit;
 
-    switch (sgl_instant_read(context->text, context->size, &unit, ns_out)) {
+    switch (sgl_instant_read(context->text, context->size, &unit, &packer->minute, ns_out)) {
     case SGL_INSTANT_SYNTAX:
         return fail_cell(context, ", expected ISO 8601 or a number not below 0");
     case SGL_INSTANT_CALENDAR:

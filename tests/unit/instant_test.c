@@ -17,7 +17,10 @@
 
 static enum sgl_instant_fault read_text(const char *text, enum sgl_time_unit *unit, int64_t *ns)
 {
-    return sgl_instant_read(text, strlen(text), unit, ns);
+    /* As in a trace: what was read before must not show. */
+    static struct sgl_minute minute;
+
+    return sgl_instant_read(text, strlen(text), unit, &minute, ns);
 }
 
 /* Writes second `s` of 1970 and `ns` as somebody `east_min` minutes east of Greenwich would. */
@@ -74,6 +77,42 @@ static void the_calendar_is_that_of_the_c_library(void)
     }
     CU_ASSERT_EQUAL(wrong, 0);
     CU_ASSERT(tried > TIMES * 99 / 100);
+}
+
+/* Times of a minute, right and wrong, in turn with others: each is what it is when read alone. */
+static void the_minute_before_changes_nothing(void)
+{
+    static const char *const heads[] = {
+        "2023-11-16 18:15:", "2023-11-16T18:15:", "2023-11-16 18:16:",
+        "2023-02-28 18:15:", "2023-02-29 18:15:", "2024-02-29 18:15:"};
+    static const char *const tails[] = {
+        "46", "46.5", "59.999999999", "60",         "46.",   "46.6805900",    "4", "46.12345678951",
+        "4x", "46,5", "00Z",          "46.5-01:00", "46.5x", "00.0000000001", ""};
+    struct sgl_rng draws = sgl_rng_stream(4, SGL_PURPOSE_ARRIVAL, 0, 0, 0);
+    struct sgl_minute minute = {{0}, 0};
+    size_t wrong = 0;
+
+    for (int i = 0; i < TIMES; i++) {
+        struct sgl_minute none = {{0}, 0};
+        enum sgl_time_unit unit = SGL_TIME_ISO;
+        enum sgl_time_unit unit_alone = SGL_TIME_ISO;
+        int64_t ns = -1;
+        int64_t ns_alone = -1;
+        char text[64];
+        const int size = snprintf(text, sizeof text, "%s%s", heads[sgl_rng_below(&draws, 6)],
+                                  tails[sgl_rng_below(&draws, 15)]);
+        const int fault = (int)sgl_instant_read(text, (size_t)size, &unit, &minute, &ns);
+        wrong += fault != (int)sgl_instant_read(text, (size_t)size, &unit_alone, &none, &ns_alone);
+        wrong += ns != ns_alone || unit != unit_alone;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    /* A text of SQLite may hold what no minute begins with. */
+    static const char zeros[] = "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\00046";
+    enum sgl_time_unit unit = SGL_TIME_ISO;
+    struct sgl_minute none = {{0}, 0};
+    int64_t ns;
+    CU_ASSERT_EQUAL(sgl_instant_read(zeros, sizeof zeros - 1, &unit, &none, &ns),
+                    SGL_INSTANT_SYNTAX);
 }
 
 static void fractions_beyond_ns_are_rounded_half_up(void)
@@ -179,6 +218,7 @@ static void the_size_of_the_first_number_is_its_unit(void)
 }
 
 SGL_SUITE(instant) = {
+    {"the time before changes nothing", the_minute_before_changes_nothing},
     {"dates and zones mean what the C library says", the_calendar_is_that_of_the_c_library},
     {"fractions beyond nanoseconds are rounded half up", fractions_beyond_ns_are_rounded_half_up},
     {"what is no time is refused, and why", what_is_no_time_is_refused},
