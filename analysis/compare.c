@@ -1,6 +1,6 @@
 #include "compare.h"
 
-#include "analysis/compare_bootstrap.h"
+#include "analysis/compare_single.h"
 #include "analysis/stats_equivalence.h"
 #include "analysis/stats_holm.h"
 #include "analysis/stats_mean.h"
@@ -20,7 +20,7 @@ const char *sgl_verdict_name(enum sgl_verdict verdict)
 
 const char *sgl_method_name(enum sgl_method method)
 {
-    static const char *const names[] = {"none", "paired t", "block bootstrap", "exact"};
+    static const char *const names[] = {"none", "paired t", "long-run t", "exact"};
 
     return names[method];
 }
@@ -91,6 +91,7 @@ static struct sgl_effect unknown_effect(void)
         .p_holm = unknown,
         .error = unknown,
         .freedom = unknown,
+        .stretches = unknown,
         .equal_low = unknown,
         .equal_high = unknown,
         .equal_p = unknown,
@@ -158,8 +159,8 @@ static bool has_gaps_of_requests(const struct sgl_arm *arm)
 
 /* Where seeds gave no spread, or there is one run: the requests are the sample. A figure that is
  * the same in every pair stays exact. */
-static int resample_requests(struct sgl_comparison *comparison, uint32_t load, uint32_t arm,
-                             struct sgl_effect *effects, struct sgl_failure *failure)
+static int compare_requests(struct sgl_comparison *comparison, uint32_t load, uint32_t arm,
+                            struct sgl_effect *effects, struct sgl_failure *failure)
 {
     const struct sgl_arm *a = sgl_comparison_arm(comparison, load, 0);
     const struct sgl_arm *b = sgl_comparison_arm(comparison, load, arm);
@@ -170,32 +171,30 @@ static int resample_requests(struct sgl_comparison *comparison, uint32_t load, u
                     (effects[f].method == SGL_METHOD_EXACT && effects[f].change != 0);
     if (!is_wanted || a->detail == NULL || b->detail == NULL)
         return SGL_OK;
-    struct sgl_effect resampled[SGL_FIGURE_BEFORE_RATES + 1];
+    struct sgl_effect single[SGL_FIGURE_BEFORE_RATES + 1];
     for (int f = 0; f <= SGL_FIGURE_BEFORE_RATES; f++)
-        resampled[f] = unknown_effect();
-    const int status =
-        sgl_bootstrap_effects(a->detail, b->detail,
-                              &(struct sgl_bootstrap_plan){
-                                  .is_paired = comparison->pairing != SGL_UNPAIRED &&
-                                               comparison->pairing != SGL_PAIRED_SWITCHBACK,
-                                  .margin = comparison->margin,
-                                  .seed = comparison->seed,
-                              },
-                              resampled, failure);
+        single[f] = unknown_effect();
+    const int status = sgl_single_effects(a->detail, b->detail,
+                                          comparison->pairing != SGL_UNPAIRED &&
+                                              comparison->pairing != SGL_PAIRED_SWITCHBACK,
+                                          comparison->margin, single, failure);
     if (status != SGL_OK)
         return status;
     if (!has_gaps_of_requests(a) || !has_gaps_of_requests(b))
-        resampled[sgl_figure_of(SGL_METRIC_ITL, SGL_STATISTIC_MEAN)] = unknown_effect();
+        single[sgl_figure_of(SGL_METRIC_ITL, SGL_STATISTIC_MEAN)] = unknown_effect();
     for (int f = 0; f <= SGL_FIGURE_BEFORE_RATES; f++) {
         const bool is_open = effects[f].method == SGL_METHOD_NONE ||
                              (effects[f].method == SGL_METHOD_EXACT && effects[f].change != 0);
         const bool is_of_requests = f < SGL_REQUEST_METRIC_COUNT * SGL_STATISTIC_COUNT;
         if (!is_open)
             continue;
-        if (resampled[f].method != SGL_METHOD_NONE) {
-            effects[f] = resampled[f];
-        } else if (is_of_requests && effects[f].method == SGL_METHOD_EXACT) {
-            /* Of too few requests: the same in all runs, and yet not to be relied on. */
+        if (single[f].method != SGL_METHOD_NONE) {
+            effects[f] = single[f];
+            continue;
+        }
+        effects[f].stretches = single[f].stretches;
+        if (is_of_requests && effects[f].method == SGL_METHOD_EXACT) {
+            /* Of too little: the same in all runs, and yet not to be relied on. */
             effects[f].method = SGL_METHOD_NONE;
             effects[f].verdict = SGL_VERDICT_UNKNOWN;
         }
@@ -329,7 +328,7 @@ int sgl_comparison_compute(struct sgl_comparison *comparison, struct sgl_failure
             }
             if (arm > 0)
                 status =
-                    resample_requests(comparison, load, arm, comparison->effects + first, failure);
+                    compare_requests(comparison, load, arm, comparison->effects + first, failure);
             if (arm > 0)
                 settle_identical(baseline, own, comparison->effects + first);
         }

@@ -9,13 +9,14 @@
  *
  *     seeds       bi and ai are the same requests with the same luck, simulated      paired t
  *     switchback  bi and ai are neighbours in time, live                             paired t
- *     requests    one run each over the same requests: paired by request     block bootstrap
- *     separate    one run each over different requests: not paired           block bootstrap
+ *     requests    one run each over the same requests: paired by request     long-run t
+ *     separate    one run each over different requests: not paired           long-run t
  *
- * The bootstrap (stats_bootstrap.h, compare_bootstrap.h, 1,000 replicates) gives a standard error
- * of the log ratio and its degrees of freedom. It is also used where all seeds gave the same: then
- * nothing was drawn, and the recorded requests themselves are the sample. Rates have no bootstrap,
- * nor have percentiles of itl, nor what has too few requests.
+ * The long-run t (stats_long_run.h, compare_single.h) is a standard error of the log ratio that
+ * counts how long requests hang together, and its degrees of freedom. It is also used where all
+ * seeds gave the same: then nothing was drawn, and the recorded requests themselves are the sample.
+ * Rates have none, nor have percentiles of itl, nor what has too few requests, nor runs that hang
+ * together for too long.
  *
  * A change is a ratio, in shares (0.05 = 5 % more), where all runs have the figure above 0; else it
  * is a difference in the figure's own unit, without a test of equivalence. Intervals are 95 % and
@@ -30,14 +31,13 @@
 
 #define SGL_COMPARE_LEVEL 0.05
 #define SGL_COMPARE_POWER 0.8
-#define SGL_COMPARE_REPLICATES 1000
 
 enum sgl_pairing { SGL_PAIRED_SEEDS, SGL_PAIRED_SWITCHBACK, SGL_PAIRED_REQUESTS, SGL_UNPAIRED };
 
 enum sgl_method {
-    SGL_METHOD_NONE, /* no interval: one run, and no bootstrap of such a figure */
+    SGL_METHOD_NONE, /* no interval: one run, and no long-run t of such a figure */
     SGL_METHOD_PAIRED_T,
-    SGL_METHOD_BOOTSTRAP,
+    SGL_METHOD_LONG_RUN_T,
     SGL_METHOD_EXACT, /* every pair is identical: nothing to estimate */
 };
 
@@ -59,7 +59,7 @@ struct sgl_level {
 struct sgl_effect {
     enum sgl_method method;
     enum sgl_verdict verdict;
-    uint32_t count; /* pairs; bootstrap: replicates */
+    uint32_t count; /* pairs; long-run t: requests of the smaller run */
     bool is_ratio;
     double change; /* a share, or in the figure's unit */
     double low;
@@ -68,6 +68,7 @@ struct sgl_effect {
     double p_holm;
     double error;     /* standard error of the log ratio or difference */
     double freedom;   /* degrees of freedom of that */
+    double stretches; /* of single runs: as many independent values; NaN: not asked */
     double equal_low; /* 90 % interval, as a share; NaN without a test of equivalence */
     double equal_high;
     double equal_p;
@@ -86,7 +87,6 @@ struct sgl_arm {
 struct sgl_comparison {
     enum sgl_pairing pairing;
     double margin; /* a share */
-    uint64_t seed; /* of the bootstrap */
     uint32_t arm_count;
     uint32_t load_count;
     const double *loads;
@@ -128,6 +128,10 @@ sgl_comparison_effect(const struct sgl_comparison *comparison, uint32_t load, ui
 
 /* How many of the arm's runs are saturated, and of how many that could tell. */
 uint32_t sgl_arm_saturated(const struct sgl_arm *arm, uint32_t *known_out);
+
+/* Has a change of single runs no interval because they hang together for too long, rather than
+ * because their requests are too few? */
+bool sgl_effect_lacks_stretches(const struct sgl_effect *effect, int figure);
 
 const char *sgl_verdict_name(enum sgl_verdict verdict);
 const char *sgl_method_name(enum sgl_method method);

@@ -99,17 +99,32 @@ const char *sgl_report_population(const struct sgl_report *report, char *out, si
 bool sgl_report_note_few(struct sgl_report *report)
 {
     const struct sgl_comparison *comparison = report->comparison;
+    bool are_few = false;
+    double stretches = (double)INFINITY;
 
     for (uint32_t arm = 1; arm < comparison->arm_count; arm++)
-        for (int f = 0; f < SGL_METRIC_ITL * SGL_STATISTIC_COUNT; f++) {
+        for (int f = 0; f <= SGL_FIGURE_BEFORE_RATES; f++) {
             const struct sgl_effect *effect = sgl_comparison_effect(comparison, 0, arm, f);
-            if (effect->method == SGL_METHOD_NONE && !isnan(effect->change) &&
-                sgl_comparison_arm(comparison, 0, arm)->detail != NULL)
-                return sgl_report_note(report,
-                                       "a change without interval is of too few requests: means, "
-                                       "p50 and p90 take 200 of each policy, p95 400, p99 2000");
+            const bool is_known = f < SGL_METRIC_ITL * SGL_STATISTIC_COUNT ||
+                                  f == sgl_figure_of(SGL_METRIC_ITL, SGL_STATISTIC_MEAN);
+            if (!is_known || effect->method != SGL_METHOD_NONE || isnan(effect->change) ||
+                sgl_comparison_arm(comparison, 0, arm)->detail == NULL)
+                continue;
+            if (sgl_effect_lacks_stretches(effect, f))
+                stretches = fmin(stretches, effect->stretches);
+            else if (f < SGL_METRIC_ITL * SGL_STATISTIC_COUNT)
+                are_few = true;
         }
-    return true;
+    if (are_few &&
+        !sgl_report_note(report, "without interval, of too few requests: means and p50 take 200 "
+                                 "of each policy, p90 300, p95 600, p99 3000"))
+        return false;
+    return isinf(stretches) ||
+           sgl_report_note(report,
+                           "without interval, too few independent blocks: n_eff = %.*f. Requests "
+                           "that share a backlog are alike; means, p50, p90 and p95 take 20 such "
+                           "blocks, p99 100: compare several seeds, or longer logs",
+                           stretches < 10 ? 1 : 0, stretches);
 }
 
 /* "ttft p99 12.3 % lower (10.1 to 14.2 %)" */

@@ -116,8 +116,8 @@ static void print_legend(FILE *out, const struct sgl_report *report)
              baseline->run_count, sgl_plural(baseline->run_count),
              sgl_pairing_name(comparison->pairing),
              comparison->pairing == SGL_PAIRED_SEEDS || comparison->pairing == SGL_PAIRED_SWITCHBACK
-                 ? "paired t, or block bootstrap where runs do not differ"
-                 : "stationary block bootstrap, 1000 replicates",
+                 ? "paired t, or long-run t where runs do not differ"
+                 : "Student's t on the long-run variance (few degrees of freedom)",
              comparison->tests, sgl_plural(comparison->tests));
     fputc('\n', out);
     sgl_text_print_wrapped(out, "method", text);

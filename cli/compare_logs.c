@@ -116,7 +116,6 @@ static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     comparison->pairing = pairing_of(compare);
     comparison->margin = compare->margin;
-    comparison->seed = compare->options.seed;
     comparison->loads = compare->loads;
     for (uint32_t i = 0; i < compare->log_count; i++)
         compare->log_runs[i] = compare->logs[i].run;

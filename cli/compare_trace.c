@@ -94,7 +94,6 @@ static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
         return status;
     comparison->pairing = SGL_PAIRED_SEEDS;
     comparison->margin = compare->margin;
-    comparison->seed = compare->options.seed;
     comparison->loads = compare->loads;
     for (uint32_t load = 0; load < compare->load_count; load++)
         for (uint32_t arm = 0; arm < compare->policy_count; arm++)

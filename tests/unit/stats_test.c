@@ -1,11 +1,12 @@
 /* Statistics against textbook values, closed forms and slow oracles. */
 #include "analysis/samples.h"
-#include "analysis/stats_bootstrap.h"
 #include "analysis/stats_equivalence.h"
 #include "analysis/stats_holm.h"
+#include "analysis/stats_long_run.h"
 #include "analysis/stats_mean.h"
 #include "analysis/stats_mser.h"
 #include "core/failure.h"
+#include "core/rng.h"
 #include "support.h"
 
 #include <math.h>
@@ -160,94 +161,105 @@ static void fill_autoregression(double *values, double phi, uint64_t seed)
     }
 }
 
-static double error_of_mean(const double *values, double block)
+/* Standard error of the mean of such a series. */
+static double error_of_mean(const double *values, const double *table, double stretches)
 {
-    static uint32_t counts[SERIES];
-    struct sgl_rng draws = sgl_rng_stream(3, SGL_PURPOSE_RESAMPLE, 0, 0, 0);
-    struct sgl_bootstrap_series series;
-    double sum = 0;
-    double squares = 0;
-    const int replicates = 400;
+    static double centred[SERIES];
+    double projections[SGL_LONG_RUN_COSINES];
+    double mean = 0;
 
-    CU_ASSERT_EQUAL(sgl_bootstrap_series_init(&series, values, SERIES), SGL_OK);
-    for (int r = 0; r < replicates; r++) {
-        double out[SGL_BOOTSTRAP_STATISTICS];
-        sgl_bootstrap_draw(&draws, block, counts, SERIES);
-        sgl_bootstrap_statistics(&series, counts, out);
-        sum += out[0] - 10;
-        squares += (out[0] - 10) * (out[0] - 10);
-    }
-    sgl_bootstrap_series_release(&series);
-    return sqrt((squares - sum * sum / replicates) / (replicates - 1));
+    for (int i = 0; i < SERIES; i++)
+        mean += values[i] / SERIES;
+    for (int i = 0; i < SERIES; i++)
+        centred[i] = values[i] - mean;
+    sgl_long_run_project(table, centred, SERIES, projections);
+    return sqrt(
+        sgl_long_run_variance(projections, sgl_long_run_cosines(stretches), stretches, SERIES));
 }
 
-/* The mean of an autoregression has the standard error 1 / ((1 - phi) sqrt(n)). */
-static void bootstrap_keeps_dependence(void)
+static double stretches_of(const double *values)
 {
+    double batches[SGL_LONG_RUN_BATCHES];
+
+    sgl_long_run_batches(values, SERIES, batches);
+    return sgl_long_run_stretches(batches);
+}
+
+#define WORLDS 60
+
+/* The mean of an autoregression has the standard error 1 / ((1 - phi) sqrt(n)), and is worth n over
+ * twice its memory -1 / log(phi). */
+static void long_run_keeps_dependence(void)
+{
+    static const double memories[] = {0.7, 0.98};
     static double values[SERIES];
-    const double truth = 1 / ((1 - PHI) * sqrt(SERIES));
-    double with_blocks = 0;
-    double without = 0;
+    double *table = malloc(sizeof *table * SERIES * SGL_LONG_RUN_COSINES);
 
-    for (uint64_t seed = 1; seed <= 5; seed++) {
-        fill_autoregression(values, PHI, seed);
-        const double block = sgl_bootstrap_block_length(values, SERIES);
-        CU_ASSERT_TRUE(block > 8 && block < 120);
-        with_blocks += error_of_mean(values, block) / 5;
-        without += error_of_mean(values, 1) / 5;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(table);
+    sgl_long_run_table(table, SERIES);
+    for (size_t m = 0; m < sizeof memories / sizeof memories[0]; m++) {
+        const double truth = 1 / ((1 - memories[m]) * sqrt(SERIES));
+        const double worth = -SERIES * log(memories[m]) / 2;
+        double variance = 0;
+        double logs = 0;
+        for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+            fill_autoregression(values, memories[m], seed);
+            const double stretches = stretches_of(values);
+            const double error = error_of_mean(values, table, stretches);
+            variance += error * error / (truth * truth) / WORLDS;
+            logs += log(stretches) / WORLDS;
+        }
+        /* 4 to 8 degrees of freedom each: known to a tenth. Starting at the mean, not in the steady
+         * state, takes a little off. */
+        CU_ASSERT_DOUBLE_EQUAL(variance, 1, 0.25);
+        CU_ASSERT_DOUBLE_EQUAL(exp(logs) / worth, 1, 0.4);
     }
-    CU_ASSERT_TRUE(fabs(with_blocks / truth - 1) < 0.15);
-    CU_ASSERT_TRUE(without < 0.6 * truth); /* sqrt((1 - phi) / (1 + phi)) = 0.42 */
+    free(table);
 }
 
-static void blocks_of_independent_values(void)
+static void stretches_of_extremes(void)
 {
     static double values[SERIES];
 
     fill_autoregression(values, 0, 1);
-    CU_ASSERT_TRUE(sgl_bootstrap_block_length(values, SERIES) < 6);
+    CU_ASSERT_TRUE(stretches_of(values) > 150);
     for (int i = 0; i < SERIES; i++)
-        values[i] = 1;
-    CU_ASSERT_TRUE(sgl_bootstrap_block_length(values, SERIES) == 1);
-    /* Values that alternate ask for more than there may be: the least of 3 sqrt(n) and n / 3. */
-    for (int i = 0; i < 20; i++)
-        values[i] = i % 2;
-    CU_ASSERT_TRUE(sgl_bootstrap_block_length(values, 12) == 4);
-    CU_ASSERT_TRUE(sgl_bootstrap_block_length(values, 20) == 7);
+        values[i] = 7;
+    CU_ASSERT_EQUAL(stretches_of(values), SGL_LONG_RUN_STRETCHES_MOST);
+    for (int i = 0; i < SERIES; i++)
+        values[i] = i / 40 % 2; /* batches that alternate */
+    CU_ASSERT_DOUBLE_EQUAL(stretches_of(values), SGL_LONG_RUN_STRETCHES_MOST, 1e-6);
+    for (int i = 0; i < SERIES; i++)
+        values[i] = i;
+    CU_ASSERT_TRUE(stretches_of(values) < 2);
+    CU_ASSERT_EQUAL(sgl_long_run_cosines(20), 4);
+    CU_ASSERT_EQUAL(sgl_long_run_cosines(59.9), 5);
+    CU_ASSERT_EQUAL(sgl_long_run_cosines(1500), 8);
 }
 
-/* A replicate's statistics are those of its requests written out. */
-static void counted_quantiles(void)
+/* The cosines are of length 1 and at right angles, to each other and to a constant. */
+static void cosines_are_orthonormal(void)
 {
-    double values[97];
-    uint32_t counts[97];
-    struct sgl_rng draws = sgl_rng_stream(4, SGL_PURPOSE_RESAMPLE, 0, 0, 0);
-    static const double probabilities[] = {0.5, 0.9, 0.95, 0.99};
+    enum { COUNT = 97 };
+    static double table[COUNT * SGL_LONG_RUN_COSINES];
+    double values[COUNT];
+    double projections[SGL_LONG_RUN_COSINES];
 
-    for (int world = 0; world < 200; world++) {
-        struct sgl_bootstrap_series series;
-        struct sgl_samples written = {0};
-        double out[SGL_BOOTSTRAP_STATISTICS];
-        uint64_t drawn = 0;
-        for (int i = 0; i < 97; i++)
-            values[i] = i % 5 == 0 ? (double)NAN : floor(20 * sgl_rng_uniform(&draws));
-        CU_ASSERT_EQUAL(sgl_bootstrap_series_init(&series, values, 97), SGL_OK);
-        sgl_bootstrap_draw(&draws, 1 + world % 13, counts, 97);
-        for (int i = 0; i < 97; i++) {
-            drawn += counts[i];
-            for (uint32_t k = 0; k < counts[i] && !isnan(values[i]); k++)
-                CU_ASSERT_EQUAL(sgl_samples_add(&written, values[i]), SGL_OK);
-        }
-        CU_ASSERT_EQUAL(drawn, 97);
-        CU_ASSERT_EQUAL(sgl_samples_sort(&written), SGL_OK);
-        sgl_bootstrap_statistics(&series, counts, out);
-        CU_ASSERT_DOUBLE_EQUAL(out[0], sgl_samples_mean(&written), 1e-12);
-        for (int s = 0; s < 4; s++)
-            CU_ASSERT_DOUBLE_EQUAL(out[1 + s], sgl_samples_quantile(&written, probabilities[s]),
-                                   1e-12);
-        sgl_samples_release(&written);
-        sgl_bootstrap_series_release(&series);
+    sgl_long_run_table(table, COUNT);
+    for (int wave = -1; wave < SGL_LONG_RUN_COSINES; wave++) {
+        for (int i = 0; i < COUNT; i++)
+            values[i] = wave < 0 ? 3 : table[i * SGL_LONG_RUN_COSINES + wave];
+        sgl_long_run_project(table, values, COUNT, projections);
+        for (int k = 0; k < SGL_LONG_RUN_COSINES; k++)
+            CU_ASSERT_DOUBLE_EQUAL(projections[k], k == wave, 1e-12);
     }
+    /* Projections of 2 in four waves are a variance of 4 / n; short of stretches a little more. */
+    for (int k = 0; k < SGL_LONG_RUN_COSINES; k++)
+        projections[k] = k < 4 ? 2 : 1000;
+    CU_ASSERT_DOUBLE_EQUAL(sgl_long_run_variance(projections, 4, 1e9, COUNT), 4.0 / COUNT, 1e-9);
+    const double x = 2 * acos(-1) / 20;
+    CU_ASSERT_DOUBLE_EQUAL(sgl_long_run_variance(projections, 4, 20, COUNT),
+                           4.0 / COUNT * x / atan(x), 1e-9);
 }
 
 SGL_SUITE(stats) = {
@@ -258,9 +270,9 @@ SGL_SUITE(stats) = {
      equivalence_is_inclusion},
     {"Holm's adjustment is that of R, absent tests aside", holm},
     {"MSER-5 is its definition, and refuses a run that ends in its warm-up", mser},
-    {"the bootstrap finds the standard error of an autoregression, which single draws miss",
-     bootstrap_keeps_dependence},
-    {"independent values need no blocks", blocks_of_independent_values},
-    {"statistics of a replicate are those of its requests written out", counted_quantiles},
+    {"the long-run variance is that of an autoregression, and its stretches are its memory's",
+     long_run_keeps_dependence},
+    {"what is independent is worth many stretches, a trend one", stretches_of_extremes},
+    {"the cosines of the long run are orthonormal", cosines_are_orthonormal},
     CU_TEST_INFO_NULL,
 };
