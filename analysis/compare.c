@@ -144,11 +144,13 @@ static bool has_gaps_of_requests(const struct sgl_arm *arm)
         arm->recorded != NULL
             ? arm->recorded->figures[sgl_figure_of(SGL_METRIC_ITL, SGL_STATISTIC_MEAN)]
             : (double)NAN;
+    uint32_t count;
+    const struct sgl_request_detail *requests = sgl_detail_judged(arm->detail, &count);
     double ms = 0;
     double gaps = 0;
 
-    for (uint32_t i = 0; i < arm->detail->request_count; i++) {
-        const struct sgl_request_detail *request = &arm->detail->requests[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sgl_request_detail *request = &requests[i];
         if (request->gaps == 0)
             continue;
         ms += request->values[SGL_METRIC_TPOT] * (double)request->gaps;
@@ -210,13 +212,16 @@ struct sameness {
 
 static struct sameness sameness_of(const struct sgl_detail *a, const struct sgl_detail *b)
 {
-    struct sameness same = {.all = a->request_count == b->request_count};
+    uint32_t counts[2];
+    const struct sgl_request_detail *lefts = sgl_detail_judged(a, &counts[0]);
+    const struct sgl_request_detail *rights = sgl_detail_judged(b, &counts[1]);
+    struct sameness same = {.all = counts[0] == counts[1]};
 
     for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
         same.metric[m] = same.all;
-    for (uint32_t i = 0; i < a->request_count && i < b->request_count; i++) {
-        const struct sgl_request_detail *left = &a->requests[i];
-        const struct sgl_request_detail *right = &b->requests[i];
+    for (uint32_t i = 0; i < counts[0] && i < counts[1]; i++) {
+        const struct sgl_request_detail *left = &lefts[i];
+        const struct sgl_request_detail *right = &rights[i];
         const bool is_alike = left->arrival_ns == right->arrival_ns &&
                               left->is_answered == right->is_answered &&
                               left->success == right->success;

@@ -25,12 +25,12 @@ struct waves {
 };
 
 struct side {
-    const struct sgl_detail *detail;
-    uint32_t count;     /* requests */
-    double *table;      /* of cosines */
-    double *influences; /* by request, as the next */
-    double *sorted;     /* scratch */
-    double *arrivals;   /* in ms, of those answered; scratch */
+    const struct sgl_request_detail *requests; /* borrowed: those behind the warm-up */
+    uint32_t count;                            /* requests */
+    double *table;                             /* of cosines */
+    double *influences;                        /* by request, as the next */
+    double *sorted;                            /* scratch */
+    double *arrivals;                          /* in ms, of those answered; scratch */
     uint32_t valid[SGL_METRIC_COUNT];
     struct waves waves[SGL_METRIC_COUNT][STATISTICS];
     double batches[SGL_METRIC_COUNT][BATCHES]; /* of the mean's influences, over the mean */
@@ -48,11 +48,13 @@ static void release(struct side *side)
 
 static int allocate(struct side *side, const struct sgl_detail *detail)
 {
-    const size_t count = detail->request_count;
+    uint32_t judged;
+    const struct sgl_request_detail *requests = sgl_detail_judged(detail, &judged);
+    const size_t count = judged;
 
     *side = (struct side){
-        .detail = detail,
-        .count = detail->request_count,
+        .requests = requests,
+        .count = judged,
         .table = malloc((count + 1) * COSINES * sizeof *side->table),
         .influences = malloc((count + 1) * sizeof *side->influences),
         .sorted = malloc((count + 1) * sizeof *side->sorted),
@@ -92,7 +94,7 @@ static double backlog_stretches(struct side *side, int metric)
     uint32_t ended = 0;
 
     for (uint32_t i = 0; i < side->count; i++) {
-        const struct sgl_request_detail *request = &side->detail->requests[i];
+        const struct sgl_request_detail *request = &side->requests[i];
         const double *values = request->values;
         const double lasts_ms = isnan(values[metric]) ? values[SGL_METRIC_E2E] : values[metric];
         if (isnan(lasts_ms))
@@ -122,7 +124,7 @@ static void study_gaps(struct side *side)
     double gaps = 0;
 
     for (uint32_t i = 0; i < side->count; i++) {
-        const struct sgl_request_detail *request = &side->detail->requests[i];
+        const struct sgl_request_detail *request = &side->requests[i];
         if (request->gaps == 0)
             continue;
         side->valid[ITL]++;
@@ -131,7 +133,7 @@ static void study_gaps(struct side *side)
     }
     waves->estimate = gaps > 0 ? ms / gaps : (double)NAN;
     for (uint32_t i = 0; i < side->count; i++) {
-        const struct sgl_request_detail *request = &side->detail->requests[i];
+        const struct sgl_request_detail *request = &side->requests[i];
         side->influences[i] = request->gaps > 0
                                   ? (request->values[SGL_METRIC_TPOT] - waves->estimate) *
                                         (double)request->gaps * (side->count / gaps)
@@ -147,8 +149,8 @@ static uint32_t sort_values(struct side *side, int metric)
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < side->count; i++)
-        if (!isnan(side->detail->requests[i].values[metric]))
-            side->sorted[count++] = side->detail->requests[i].values[metric];
+        if (!isnan(side->requests[i].values[metric]))
+            side->sorted[count++] = side->requests[i].values[metric];
     qsort(side->sorted, count, sizeof *side->sorted, compare_values);
     return count;
 }
@@ -163,7 +165,7 @@ static void study_mean(struct side *side, int metric)
         sum += side->sorted[i];
     waves->estimate = sum / count;
     for (uint32_t i = 0; i < side->count; i++) {
-        const double value = side->detail->requests[i].values[metric];
+        const double value = side->requests[i].values[metric];
         side->influences[i] = isnan(value) ? 0 : (value - waves->estimate) * side->count / count;
     }
     sgl_long_run_project(side->table, side->influences, side->count, waves->projections);
@@ -192,7 +194,7 @@ static void study_quantile(struct side *side, int metric, int statistic)
     for (uint32_t i = 0; i < count; i++)
         above += side->sorted[i] > waves->estimate;
     for (uint32_t i = 0; i < side->count; i++) {
-        const double value = side->detail->requests[i].values[metric];
+        const double value = side->requests[i].values[metric];
         const double is_above = value > waves->estimate ? 1 : 0;
         side->influences[i] =
             isnan(value) ? 0 : (is_above - (double)above / count) * side->count / count;
@@ -353,11 +355,14 @@ int sgl_single_effects(const struct sgl_detail *baseline, const struct sgl_detai
                        struct sgl_failure *failure)
 {
     struct side *sides = calloc(2, sizeof *sides);
+    uint32_t counts[2];
     int status = SGL_ENOMEM;
 
+    sgl_detail_judged(baseline, &counts[0]);
+    sgl_detail_judged(other, &counts[1]);
     if (sides == NULL)
         return sgl_fail(failure, status, "out of memory for the intervals");
-    if (baseline->request_count < REQUESTS_LEAST || other->request_count < REQUESTS_LEAST) {
+    if (counts[0] < REQUESTS_LEAST || counts[1] < REQUESTS_LEAST) {
         status = SGL_OK;
     } else if (allocate(&sides[0], baseline) == SGL_OK && allocate(&sides[1], other) == SGL_OK) {
         const struct pair pair = {

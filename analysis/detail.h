@@ -54,6 +54,7 @@ struct sgl_detail {
     bool has_matches;
     struct sgl_request_detail *requests; /* owned; by number */
     uint32_t request_count;
+    uint32_t first_judged; /* the caller's: those before are warm-up, seen but not compared */
     uint32_t request_capacity;
     char **urls;          /* owned, each too */
     enum sgl_pool *pools; /* owned; by worker */
@@ -73,6 +74,17 @@ void sgl_detail_destroy(struct sgl_detail *detail);
 
 /* After the run: settles the loads. Fails when memory ran out during it. */
 int sgl_detail_finish(struct sgl_detail *detail, struct sgl_failure *failure);
+
+/* The requests behind the warm-up, and how many. */
+static inline const struct sgl_request_detail *sgl_detail_judged(const struct sgl_detail *detail,
+                                                                 uint32_t *count_out)
+{
+    const uint32_t first =
+        detail->first_judged < detail->request_count ? detail->first_judged : detail->request_count;
+
+    *count_out = detail->request_count - first;
+    return first > 0 ? detail->requests + first : detail->requests;
+}
 
 static inline const struct sgl_worker_moment *sgl_detail_moment(const struct sgl_detail *detail,
                                                                 uint32_t worker, int bin)

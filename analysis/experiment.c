@@ -104,8 +104,10 @@ static int gather(const struct study *study, uint32_t number, struct sgl_run *ru
         status = sgl_summary_finish(summary, &result, failure);
     if (status == SGL_OK)
         status = sgl_summary_sort(summary, failure);
-    if (status == SGL_OK && detail != NULL)
+    if (status == SGL_OK && detail != NULL) {
+        detail->first_judged = (uint32_t)after.first;
         status = sgl_detail_finish(detail, failure);
+    }
     if (status == SGL_OK) {
         sgl_run_fill(run, summary, &result);
         run->seed = experiment->seed + task.seed;

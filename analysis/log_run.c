@@ -1,5 +1,6 @@
 #include "log_run.h"
 
+#include "analysis/after_warm_up.h"
 #include "traces/log_reader.h"
 
 #include <assert.h>
@@ -108,7 +109,6 @@ static int play_outcome(struct playback *self, int64_t now_ns, struct sgl_failur
     return self->has_outcome < 0 ? self->has_outcome : SGL_OK;
 }
 
-/* All of them: those of a warm-up are in the log as its requests are. */
 static int play_gaps(struct playback *self, struct sgl_failure *failure)
 {
     struct sgl_gap_class class;
@@ -144,6 +144,55 @@ static int play(struct playback *self, struct sgl_failure *failure)
     return got < 0 ? got : play_gaps(self, failure);
 }
 
+/* A number that the log states, or 0. */
+static uint64_t number_of(const struct sgl_log_reader *reader, const char *key)
+{
+    const char *text = sgl_log_reader_fact(reader, key);
+
+    return text != NULL ? strtoull(text, NULL, 10) : 0;
+}
+
+/* "batching, profile X", its parameters aside. */
+static void describe_service(FILE *out, const char *name, const char *service, const char *profile)
+{
+    if (name != NULL)
+        fprintf(out, "%s: ", name);
+    fprintf(out, "%.*s", (int)strcspn(service, ":"), service);
+    if (profile != NULL && profile[0] != '\0')
+        fprintf(out, ", profile %s", profile);
+}
+
+/* The services of a fleet, one or each kind of worker of a file, and what was said of them. */
+static int read_workers(struct sgl_log_run *run, const struct sgl_log_reader *reader)
+{
+    const char *service = sgl_log_reader_fact(reader, "service");
+    size_t size;
+    FILE *out = open_memstream(&run->workers, &size);
+
+    if (out == NULL)
+        return SGL_ENOMEM;
+    if (service != NULL)
+        describe_service(out, NULL, service, sgl_log_reader_fact(reader, "profile"));
+    for (uint32_t worker = 0, kinds = 0; worker < CANDIDATES_MAX; worker++) {
+        char keys[3][32];
+        snprintf(keys[0], sizeof keys[0], "worker.%u.name", worker);
+        snprintf(keys[1], sizeof keys[1], "worker.%u.service", worker);
+        snprintf(keys[2], sizeof keys[2], "worker.%u.profile", worker);
+        const char *own = sgl_log_reader_fact(reader, keys[1]);
+        if (own == NULL)
+            continue;
+        fputs(kinds++ > 0 ? "; " : "", out);
+        describe_service(out, sgl_log_reader_fact(reader, keys[0]), own,
+                         sgl_log_reader_fact(reader, keys[2]));
+    }
+    for (uint32_t i = 0; i < SGL_LOG_RUN_CAVEATS_MAX; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "caveat.%u", i);
+        run->caveats[i] = copy(reader, key);
+    }
+    return fclose(out) == 0 ? SGL_OK : SGL_ENOMEM;
+}
+
 /* Last arrival and what else is known before playing. */
 static int look_over(struct sgl_log_run *run, const char *path, int64_t *span_ns_out,
                      struct sgl_failure *failure)
@@ -162,16 +211,21 @@ static int look_over(struct sgl_log_run *run, const char *path, int64_t *span_ns
     run->version = copy(reader, "version");
     run->build = copy(reader, "build");
     run->service = copy(reader, "service");
+    run->warm_up = number_of(reader, "warm_up_requests") + number_of(reader, "warm_cache_requests");
+    run->is_warm_pass = sgl_log_reader_fact(reader, "warm_cache_requests") != NULL;
+    run->run.seed = number_of(reader, "seed");
     run->is_complete = sgl_log_reader_is_complete(reader);
     const char *scale = sgl_log_reader_fact(reader, "rate_scale");
     const char *times = sgl_log_reader_fact(reader, "times");
     const char *epoch = sgl_log_reader_fact(reader, "epoch_ns");
-    const char *seed = sgl_log_reader_fact(reader, "seed");
     run->rate_scale = scale != NULL ? strtod(scale, NULL) : (double)NAN;
     run->epoch_ns = times != NULL && strcmp(times, "absolute") == 0 && epoch != NULL
                         ? strtoll(epoch, NULL, 10)
                         : SGL_ABSENT;
-    run->run.seed = seed != NULL ? strtoull(seed, NULL, 10) : 0;
+    if (read_workers(run, reader) != SGL_OK) {
+        sgl_log_reader_close(reader);
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory for what a log says");
+    }
     while ((status = sgl_log_reader_next_input(reader, &logged, failure)) == 1)
         if (logged.input.kind == SGL_INPUT_ROUTE && logged.request.arrival_ns > *span_ns_out)
             *span_ns_out = logged.request.arrival_ns;
@@ -192,6 +246,7 @@ int sgl_log_run_read(struct sgl_log_run *run, const char *path,
     struct playback *playback = calloc(1, sizeof *playback);
     struct sgl_summary_result result;
     struct sgl_summary *summary = NULL;
+    struct sgl_after_warm_up after;
     struct sgl_tee tee;
     int64_t span_ns = 0;
 
@@ -207,7 +262,9 @@ int sgl_log_run_read(struct sgl_log_run *run, const char *path,
         status = sgl_log_reader_open(&playback->reader, path, failure);
     if (status == SGL_OK) {
         assert(playback != NULL);
-        struct sgl_sink *const sinks[2] = {sgl_summary_sink(summary), &run->detail->sink};
+        sgl_after_warm_up_init(&after, sgl_summary_sink(summary), (int64_t)run->warm_up);
+        run->detail->first_judged = (uint32_t)run->warm_up;
+        struct sgl_sink *const sinks[2] = {&after.sink, &run->detail->sink};
         sgl_tee_init(&tee, sinks, 2);
         playback->sink = &tee.sink;
         status = play(playback, failure);
@@ -240,5 +297,8 @@ void sgl_log_run_release(struct sgl_log_run *run)
     free(run->version);
     free(run->build);
     free(run->service);
+    free(run->workers);
+    for (uint32_t i = 0; i < SGL_LOG_RUN_CAVEATS_MAX; i++)
+        free(run->caveats[i]);
     *run = (struct sgl_log_run){0};
 }

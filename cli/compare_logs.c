@@ -75,7 +75,7 @@ static bool is_same_traffic(const struct sgl_log_run *a, const struct sgl_log_ru
 {
     return is_text_same(a->kind, "sim") && is_text_same(b->kind, "sim") &&
            is_text_same(a->trace_digest, b->trace_digest) && a->rate_scale == b->rate_scale &&
-           a->detail->request_count == b->detail->request_count;
+           a->run.requests == b->run.requests;
 }
 
 static enum sgl_pairing pairing_of(const struct sgl_compare *compare)
@@ -133,6 +133,63 @@ static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
     return status;
 }
 
+/* What is left out of a log's figures. */
+static bool state_warm_up(struct sgl_report *report, const struct sgl_log_run *log)
+{
+    if (log->is_warm_pass)
+        return sgl_report_note(report,
+                               "%s: warm caches (replay --warm-cache): every request was sent once "
+                               "before, %llu request%s that %s left out of the figures",
+                               log->path, (unsigned long long)log->warm_up,
+                               sgl_plural(log->warm_up), log->warm_up == 1 ? "is" : "are");
+    return sgl_report_note(
+        report,
+        "%s: the first %llu request%s %s warm-up (replay --warm-up), left out of "
+        "the figures",
+        log->path, (unsigned long long)log->warm_up, sgl_plural(log->warm_up),
+        log->warm_up == 1 ? "is" : "are");
+}
+
+/* Was that said of an earlier log too? */
+static bool is_caveat_new(const struct sgl_compare *compare, uint32_t log, const char *caveat)
+{
+    for (uint32_t i = 0; i < log; i++)
+        for (uint32_t k = 0; k < SGL_LOG_RUN_CAVEATS_MAX; k++)
+            if (is_text_same(compare->logs[i].caveats[k], caveat))
+                return false;
+    return true;
+}
+
+/* What the workers were, and what was said of them when the logs were made; once each. */
+static bool state_workers(struct sgl_compare *compare)
+{
+    struct sgl_report *report = &compare->report;
+    bool is_stated = true;
+
+    for (uint32_t i = 0; i < compare->log_count && is_stated; i++) {
+        const struct sgl_log_run *log = &compare->logs[i];
+        bool is_new = log->workers != NULL && log->workers[0] != '\0';
+        for (uint32_t k = 0; k < i; k++)
+            is_new = is_new && !is_text_same(compare->logs[k].workers, log->workers);
+        if (is_new && report->fact_count + 2 < SGL_REPORT_FACTS_MAX)
+            is_stated = sgl_report_fact(report, "workers", "%s", log->workers);
+        for (uint32_t c = 0; c < SGL_LOG_RUN_CAVEATS_MAX && is_stated; c++)
+            if (log->caveats[c] != NULL && report->note_count + 8 < SGL_REPORT_NOTES_MAX &&
+                is_caveat_new(compare, i, log->caveats[c]))
+                is_stated = sgl_report_note(report, "%s", log->caveats[c]);
+    }
+    return is_stated;
+}
+
+static bool is_warmed_alike(const struct sgl_compare *compare)
+{
+    for (uint32_t i = 1; i < compare->log_count; i++)
+        if (compare->logs[i].warm_up != compare->logs[0].warm_up ||
+            compare->logs[i].is_warm_pass != compare->logs[0].is_warm_pass)
+            return false;
+    return true;
+}
+
 static bool state(struct sgl_compare *compare)
 {
     struct sgl_report *report = &compare->report;
@@ -152,9 +209,11 @@ static bool state(struct sgl_compare *compare)
                 (unsigned long long)log->run.seed, (unsigned long long)log->run.requests,
                 sgl_plural(log->run.requests), date,
                 log->trace_digest != NULL ? log->trace_digest : "none");
-        if (!is_stated || report->note_count + 7 >= SGL_REPORT_NOTES_MAX)
+        if (!is_stated || report->note_count + 9 >= SGL_REPORT_NOTES_MAX)
             continue;
-        if (!log->is_complete)
+        if (log->warm_up > 0)
+            is_stated = state_warm_up(report, log);
+        if (is_stated && !log->is_complete)
             is_stated = sgl_report_note(report, "%s was cut off: its figures are of what is there",
                                         log->path);
         if (is_stated && log->run.unfinished > 0)
@@ -169,6 +228,10 @@ static bool state(struct sgl_compare *compare)
                 sgl_report_note(report, "%s has %llu gap%s, where inputs were dropped", log->path,
                                 (unsigned long long)log->gaps, sgl_plural(log->gaps));
     }
+    if (is_stated && !is_warmed_alike(compare))
+        is_stated = sgl_report_note(report, "the logs have unlike warm-up: a difference may be its "
+                                            "doing, not a policy's");
+    is_stated = is_stated && state_workers(compare);
     for (uint32_t i = 1; i < compare->log_count && is_stated; i++)
         if (!is_text_same(compare->logs[0].service, compare->logs[i].service) &&
             strcmp(report->kind, "sim") == 0) {
@@ -251,5 +314,14 @@ int sgl_compare_check_logs(const struct sgl_compare *compare)
                      "finished logs");
         return SGL_EXIT_USAGE;
     }
+    for (uint32_t i = 0; i < compare->operand_count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (sgl_is_same_file(compare->operands[k], compare->operands[i])) {
+                sgl_complain(
+                    "'%.200s' is given twice, expected different logs (a run and itself do "
+                    "not differ; run the policy again with another --seed)",
+                    compare->operands[i]);
+                return SGL_EXIT_USAGE;
+            }
     return SGL_OPTIONS_RUN;
 }

@@ -217,7 +217,7 @@ static void state_facts(struct sgl_replay *replay)
 
     sgl_log_fact(replay->log, "command", "replay");
     sgl_log_fact(replay->log, "kind", "sim");
-    sgl_simulated_fleet_state(&replay->fleet, replay->log);
+    sgl_simulated_fleet_state(&replay->fleet, &o->simulation, replay->log);
     sgl_simulation_flags_state(&o->simulation, sgl_simulated_fleet_faults(&replay->fleet) != NULL,
                                replay->log);
     if (o->warm_up != NULL) {

@@ -325,9 +325,11 @@ static void state_faults(const struct sgl_fault_plan *plan, struct sgl_log *log)
     }
 }
 
-void sgl_simulated_fleet_state(const struct sgl_simulated_fleet *fleet, struct sgl_log *log)
+void sgl_simulated_fleet_state(const struct sgl_simulated_fleet *fleet,
+                               const struct sgl_simulation_flags *flags, struct sgl_log *log)
 {
     struct sgl_simulated_group group;
+    char text[512];
 
     for (uint32_t g = 0; sgl_simulated_fleet_group(fleet, g, &group); g++)
         for (uint32_t w = 0; w < fleet->worker_count; w++) {
@@ -344,6 +346,12 @@ void sgl_simulated_fleet_state(const struct sgl_simulated_fleet *fleet, struct s
     if (fleet->has_pairs)
         sgl_log_fact(log, "kv_transfer", fleet->transfer_text);
     state_faults(&fleet->file.faults, log);
+    for (uint32_t i = 0; sgl_simulated_fleet_caveat(fleet, flags, i, text, sizeof text) != NULL;
+         i++) {
+        char key[32];
+        snprintf(key, sizeof key, "caveat.%u", i);
+        sgl_log_fact(log, key, text);
+    }
 }
 
 void sgl_simulated_fleet_release(struct sgl_simulated_fleet *fleet)

@@ -84,8 +84,10 @@ const char *sgl_simulated_fleet_caveat(const struct sgl_simulated_fleet *fleet,
                                        const struct sgl_simulation_flags *flags, uint32_t index,
                                        char *out, size_t size);
 
-/* States what the workers are, and their faults, as facts of the log. */
-void sgl_simulated_fleet_state(const struct sgl_simulated_fleet *fleet, struct sgl_log *log);
+/* States what the workers are, their faults and what should be said beside figures (caveat.0 and so
+ * on) as facts of the log. */
+void sgl_simulated_fleet_state(const struct sgl_simulated_fleet *fleet,
+                               const struct sgl_simulation_flags *flags, struct sgl_log *log);
 
 void sgl_simulated_fleet_release(struct sgl_simulated_fleet *fleet);
 
