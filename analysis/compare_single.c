@@ -12,7 +12,7 @@
 #define ITL SGL_METRIC_ITL
 #define REQUESTS_LEAST 200
 #define BEYOND_LEAST 30
-#define STRETCHES_LEAST 20
+#define STRETCHES_LEAST 25
 #define BEYOND_STRETCHES_LEAST 1
 #define SLOPE_WIDEST 0.8 /* h, as a share of the scale that is left on the nearer side */
 

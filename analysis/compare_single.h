@@ -22,7 +22,7 @@
  * sides and of their difference. No interval:
  *
  *     of fewer than 200 requests, or 30 beyond the quantile (p90 300, p95 600, p99 3,000)
- *     of fewer than 20 stretches, or 1 beyond the quantile (p95 20, p99 100)
+ *     of fewer than 25 stretches, or 1 beyond the quantile (p99 100)
  *
  * for what is left is then wrong in more than 7 % of the cases (tests/validity; analysis/README.md
  * has the figures).

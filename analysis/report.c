@@ -122,7 +122,7 @@ bool sgl_report_note_few(struct sgl_report *report)
     return isinf(stretches) ||
            sgl_report_note(report,
                            "without interval, too few independent blocks: n_eff = %.*f. Requests "
-                           "that share a backlog are alike; means, p50, p90 and p95 take 20 such "
+                           "that share a backlog are alike; means, p50, p90 and p95 take 25 such "
                            "blocks, p99 100: compare several seeds, or longer logs",
                            stretches < 10 ? 1 : 0, stretches);
 }

@@ -26,7 +26,7 @@
  *
  * Against such a memory K waves see a variance that is too small by atan(x) / x, x = pi K / (2
  * stretches), the mean of 1 / (1 + w^2) up to x; which is mended. tests/validity measures what is
- * left; below 20 stretches it is too much.
+ * left; below 25 stretches it is too much.
  *
  * Pure functions.
  */
