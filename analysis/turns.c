@@ -21,7 +21,7 @@ static int next_row(struct sgl_source *source, struct sgl_trace_row *row_out,
                     struct sgl_failure *failure)
 {
     struct sgl_turns *self = (struct sgl_turns *)source;
-    const struct sgl_event *first = sgl_event_queue_top(&self->waiting);
+    const struct sgl_queued *first = sgl_event_queue_top(&self->waiting);
 
     (void)failure;
     if (first == NULL)

@@ -4,58 +4,98 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define NOWHERE UINT32_MAX
+#define LINE 64 /* bytes */
+#define CHILDREN 4
+#define NOWHERE 0
+
+/* Places count from 0 in heap[]. The children of place 3 are 4 to 7, those of 4 are 8 to 11. */
+static inline size_t first_child(size_t place)
+{
+    return CHILDREN * (place - SGL_EVENT_QUEUE_ROOT) + CHILDREN;
+}
+
+static inline size_t parent(size_t place)
+{
+    return place / CHILDREN + SGL_EVENT_QUEUE_ROOT - 1;
+}
 
 /* Times seldom tie, and which is less is a coin toss: a result without a branch for it to miss. */
-static inline bool is_before(const struct sgl_event *left, const struct sgl_event *right)
+static inline bool is_before(const struct sgl_event_queue *queue, const struct sgl_queued *left,
+                             const struct sgl_queued *right)
 {
     if (left->time == right->time)
-        return left->kind != right->kind ? left->kind < right->kind : left->index < right->index;
+        return left->kind != right->kind ? left->kind < right->kind
+                                         : queue->index[left->item] < queue->index[right->item];
     return left->time < right->time;
 }
 
-static void place(struct sgl_event_queue *queue, uint32_t at, const struct sgl_event *event)
+/* The place of the least child; `first` is that of the first, and `end` is behind the heap. */
+static inline size_t least_child(const struct sgl_event_queue *queue, size_t first, size_t end)
 {
-    queue->heap[at] = *event;
-    queue->position[event->item] = at;
+    const struct sgl_queued *heap = queue->heap;
+
+    if (end - first >= CHILDREN) {
+        const size_t one = first + is_before(queue, &heap[first + 1], &heap[first]);
+        const size_t other = first + 2 + is_before(queue, &heap[first + 3], &heap[first + 2]);
+        return is_before(queue, &heap[other], &heap[one]) ? other : one;
+    }
+    size_t least = first;
+    for (size_t child = first + 1; child < end; child++)
+        least = is_before(queue, &heap[child], &heap[least]) ? child : least;
+    return least;
 }
 
-/* Moves the hole at `at` up, then down, to where `event` belongs, and fills it. */
-static void settle(struct sgl_event_queue *queue, uint32_t at, const struct sgl_event *event)
+static inline void put(struct sgl_event_queue *queue, size_t place, const struct sgl_queued *event)
 {
-    const struct sgl_event moved = *event;
-    struct sgl_event *heap = queue->heap;
-    const uint32_t count = queue->count;
+    queue->heap[place] = *event;
+    queue->position[event->item] = (uint32_t)place;
+}
 
-    while (at > 0 && is_before(&moved, &heap[(at - 1) / 2])) {
-        place(queue, at, &heap[(at - 1) / 2]);
-        at = (at - 1) / 2;
+/* Moves the hole at `place` up, then down, to where `event` belongs, and fills it. */
+static void settle(struct sgl_event_queue *queue, size_t place, const struct sgl_queued *event)
+{
+    const struct sgl_queued moved = *event;
+    const struct sgl_queued *heap = queue->heap;
+    const size_t end = SGL_EVENT_QUEUE_ROOT + (size_t)queue->count;
+
+    while (place > SGL_EVENT_QUEUE_ROOT && is_before(queue, &moved, &heap[parent(place)])) {
+        put(queue, place, &heap[parent(place)]);
+        place = parent(place);
     }
-    for (;;) {
-        uint64_t child = 2 * (uint64_t)at + 1;
-        if (child + 1 < count)
-            child += is_before(&heap[child + 1], &heap[child]);
-        if (child >= count || !is_before(&heap[child], &moved))
+    for (size_t first; (first = first_child(place)) < end;) {
+        const size_t least = least_child(queue, first, end);
+        if (!is_before(queue, &heap[least], &moved))
             break;
-        place(queue, at, &heap[child]);
-        at = (uint32_t)child;
+        put(queue, place, &heap[least]);
+        place = least;
     }
-    place(queue, at, &moved);
+    put(queue, place, &moved);
 }
 
 int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
 {
     if (item_count <= queue->item_count)
         return SGL_OK;
-    struct sgl_event *heap = realloc(queue->heap, item_count * sizeof *heap);
-    if (heap == NULL)
-        return SGL_ENOMEM;
-    queue->heap = heap;
+    /* Whole lines, as aligned_alloc wants them. */
+    const size_t lines = ((size_t)SGL_EVENT_QUEUE_ROOT + item_count + CHILDREN - 1) / CHILDREN;
     uint32_t *position = realloc(queue->position, item_count * sizeof *position);
     if (position == NULL)
         return SGL_ENOMEM;
     queue->position = position;
+    uint64_t *index = realloc(queue->index, item_count * sizeof *index);
+    if (index == NULL)
+        return SGL_ENOMEM;
+    queue->index = index;
+    struct sgl_queued *heap = aligned_alloc(LINE, lines * LINE);
+    if (heap == NULL)
+        return SGL_ENOMEM;
+    if (queue->count > 0)
+        memcpy(heap + SGL_EVENT_QUEUE_ROOT, queue->heap + SGL_EVENT_QUEUE_ROOT,
+               queue->count * sizeof *heap);
+    free(queue->heap);
+    queue->heap = heap;
     for (uint32_t i = queue->item_count; i < item_count; i++)
         position[i] = NOWHERE;
     queue->item_count = item_count;
@@ -65,27 +105,31 @@ int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
 void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *event)
 {
     assert(event->item < queue->item_count);
-    uint32_t at = queue->position[event->item];
+    const struct sgl_queued queued = {
+        .time = event->time, .kind = event->kind, .item = event->item};
+    size_t place = queue->position[event->item];
 
-    if (at == NOWHERE)
-        at = queue->count++;
-    settle(queue, at, event);
+    if (place == NOWHERE)
+        place = SGL_EVENT_QUEUE_ROOT + (size_t)queue->count++;
+    queue->index[event->item] = event->index;
+    settle(queue, place, &queued);
 }
 
 void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item)
 {
     if (item >= queue->item_count || queue->position[item] == NOWHERE)
         return;
-    const uint32_t at = queue->position[item];
-    const struct sgl_event last = queue->heap[--queue->count];
+    const size_t place = queue->position[item];
+    const struct sgl_queued last = queue->heap[SGL_EVENT_QUEUE_ROOT + (size_t)--queue->count];
     queue->position[item] = NOWHERE;
     if (last.item != item)
-        settle(queue, at, &last);
+        settle(queue, place, &last);
 }
 
 void sgl_event_queue_release(struct sgl_event_queue *queue)
 {
     free(queue->heap);
     free(queue->position);
+    free(queue->index);
     *queue = (struct sgl_event_queue){0};
 }

@@ -1,14 +1,14 @@
 /*
- * event_queue.h - what happens next: an indexed binary heap with a total order.
+ * event_queue.h - what happens next: an indexed heap of four children a node, with a total order.
  *
- *     heap[]       0:(5,0,1)                      least key on top; children of i are 2i+1, 2i+2
- *                  /        \
- *            1:(7,1,4)    2:(5,1,3)               key = (time, kind, index)
- *              /
- *         3:(9,0,2)
+ *     heap[]       -  -  -  0   1  2  3  4   5  6  7  8   9 ...     the first stands at place 3, so
+ *                 |-- 64 bytes -|- of 0 ----|- of 1 ----|           that the four children of each
+ *                                                                   share a line of the cache
+ *     key          (time, kind, index); the least is first
  *
- *     position[]   item -> place in heap[], or none: so an item can be re-keyed or taken out
+ *     position[]   item -> place in heap[], 0: none: so an item can be re-keyed or taken out
  *                  wherever it lies
+ *     index[]      item -> the last part of its key, which only ties of the others look at
  *
  * An item is a small number the caller gives meaning to (a worker, a pending answer); it is in the
  * queue at most once. Time is in the caller's unit. Keys of queued items must differ, then the
@@ -31,9 +31,19 @@ struct sgl_event {
     uint32_t item;
 };
 
+/* An event in the queue. */
+struct sgl_queued {
+    int64_t time;
+    uint32_t kind;
+    uint32_t item;
+};
+
+#define SGL_EVENT_QUEUE_ROOT 3 /* the place of the least */
+
 struct sgl_event_queue {
-    struct sgl_event *heap;
+    struct sgl_queued *heap;
     uint32_t *position;
+    uint64_t *index;
     uint32_t count;
     uint32_t item_count; /* items 0 .. item_count - 1 may be queued */
 };
@@ -48,19 +58,23 @@ void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *
 void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item);
 
 /* The least event, or NULL. Borrowed until the next change. */
-static inline const struct sgl_event *sgl_event_queue_top(const struct sgl_event_queue *queue)
+static inline const struct sgl_queued *sgl_event_queue_top(const struct sgl_event_queue *queue)
 {
-    return queue->count > 0 ? &queue->heap[0] : NULL;
+    return queue->count > 0 ? &queue->heap[SGL_EVENT_QUEUE_ROOT] : NULL;
 }
 
-/* The time of the least event but one; INT64_MAX when there is none. */
-static inline int64_t sgl_event_queue_second_time(const struct sgl_event_queue *queue)
+/* The least but one, or NULL: of several of the same time it may be any of them. */
+static inline const struct sgl_queued *sgl_event_queue_second(const struct sgl_event_queue *queue)
 {
-    int64_t time = INT64_MAX;
+    const struct sgl_queued *children = &queue->heap[SGL_EVENT_QUEUE_ROOT + 1];
+    const uint32_t count = queue->count < 5 ? queue->count : 5;
+    uint32_t least = 0;
 
-    for (uint32_t i = 1; i < 3 && i < queue->count; i++)
-        time = queue->heap[i].time < time ? queue->heap[i].time : time;
-    return time;
+    if (count < 2)
+        return NULL;
+    for (uint32_t i = 1; i + 1 < count; i++)
+        least = children[i].time < children[least].time ? i : least;
+    return &children[least];
 }
 
 void sgl_event_queue_release(struct sgl_event_queue *queue);

@@ -243,21 +243,18 @@ static int arrive(struct sgl_simulation *self)
 #define FETCHED_BYTES 512 /* of a state, whose first part is what every step looks at */
 #define LINE_BYTES 64
 
-/* The turns of the two workers below the top of the queue come next, most likely: their states are
+/* The turn of the worker behind the one on top of the queue comes next, most likely: its state is
  * fetched while that of the one on top is worked on. */
 static void fetch_next(const struct sgl_simulation *self)
 {
-    const struct sgl_event_queue *events = &self->events;
-
     if (self->options->worker_count < FETCHED_FROM)
         return;
-    for (uint32_t i = 1; i < 3 && i < events->count; i++) {
-        if (events->heap[i].item >= self->options->worker_count)
-            continue;
-        const unsigned char *state = self->workers[events->heap[i].item].state;
-        for (size_t at = 0; at < FETCHED_BYTES; at += LINE_BYTES)
-            sgl_prefetch(state + at);
-    }
+    const struct sgl_queued *next = sgl_event_queue_second(&self->events);
+    if (next == NULL || next->item >= self->options->worker_count)
+        return;
+    const unsigned char *state = self->workers[next->item].state;
+    for (size_t at = 0; at < FETCHED_BYTES; at += LINE_BYTES)
+        sgl_prefetch(state + at);
 }
 
 /* The event on top of the queue, a worker's. Often nothing else happens in the instant: then the
@@ -270,7 +267,8 @@ static int advance_worker(struct sgl_simulation *self, uint32_t index)
     self->totals->segments++;
     fetch_next(self);
     worker->ops->advance(worker->state, self->now_ns);
-    if (self->due_count == 0 && sgl_event_queue_second_time(&self->events) > self->now_ns &&
+    const struct sgl_queued *next = sgl_event_queue_second(&self->events);
+    if (self->due_count == 0 && (next == NULL || next->time > self->now_ns) &&
         !(self->has_row && self->arrival_ns == self->now_ns))
         return schedule_worker(self, index);
     const struct sgl_event later = {
@@ -280,7 +278,7 @@ static int advance_worker(struct sgl_simulation *self, uint32_t index)
     return SGL_OK;
 }
 
-static int handle(struct sgl_simulation *self, const struct sgl_event *event)
+static int handle(struct sgl_simulation *self, const struct sgl_queued *event)
 {
     const uint32_t item = event->item;
     const uint32_t worker_count = self->options->worker_count;
@@ -315,7 +313,7 @@ static int run_instant(struct sgl_simulation *self)
     int status = SGL_OK;
 
     while (status == SGL_OK) {
-        const struct sgl_event *top = sgl_event_queue_top(&self->events);
+        const struct sgl_queued *top = sgl_event_queue_top(&self->events);
         const uint32_t kind =
             top != NULL && top->time == self->now_ns ? top->kind : SGL_EVENT_SCHEDULE;
         if (kind <= SGL_EVENT_ANSWER || (kind < SGL_EVENT_SCHEDULE && self->due_count == 0))
@@ -375,7 +373,7 @@ static int run(struct sgl_simulation *self)
     sgl_simulation_plan_faults(self);
     sgl_simulation_set_poll(self, self->now_ns);
     while (self->has_row || self->flights.used > 0) {
-        const struct sgl_event *top = sgl_event_queue_top(&self->events);
+        const struct sgl_queued *top = sgl_event_queue_top(&self->events);
         if (top == NULL && !self->has_row && self->due_count == 0)
             return sgl_fail(self->failure, SGL_EINVAL,
                             "simulation: %u requests are in flight and nothing will happen",

@@ -61,18 +61,26 @@ static void rise(struct sgl_finish *entries, size_t place, const struct sgl_fini
     entries[place] = *finish;
 }
 
+/* The place of the least child; `first` is that of the first, and `end` is behind the heap. */
+static inline size_t least_child(const struct sgl_finish *entries, size_t first, size_t end)
+{
+    if (end - first >= CHILDREN) {
+        const size_t one = first + is_before(&entries[first + 1], &entries[first]);
+        const size_t other = first + 2 + is_before(&entries[first + 3], &entries[first + 2]);
+        return is_before(&entries[other], &entries[one]) ? other : one;
+    }
+    size_t least = first;
+    for (size_t child = first + 1; child < end; child++)
+        least = is_before(&entries[child], &entries[least]) ? child : least;
+    return least;
+}
+
 /* Moves the hole at `place` down to where `finish` belongs, and fills it. */
 static void sink(struct sgl_finish *entries, size_t end, size_t place,
                  const struct sgl_finish *finish)
 {
-    for (;;) {
-        const size_t first = first_child(place);
-        const size_t behind = first + CHILDREN < end ? first + CHILDREN : end;
-        if (first >= end)
-            break;
-        size_t least = first;
-        for (size_t child = first + 1; child < behind; child++)
-            least = is_before(&entries[child], &entries[least]) ? child : least;
+    for (size_t first; (first = first_child(place)) < end;) {
+        const size_t least = least_child(entries, first, end);
         if (!is_before(&entries[least], finish))
             break;
         entries[place] = entries[least];

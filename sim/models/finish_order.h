@@ -9,10 +9,10 @@
  * ones who was admitted first; admissions differ. Steps are kept by their low 32 bits, which is
  * enough, for no two running jobs end 2^31 steps or more apart: an answer has at most 2^30 tokens.
  *
- * A general indexed heap (sim/event_queue.h) moves 24 bytes and writes a place for every job it
- * passes: with thousands of running jobs most of those are misses of the cache. Here whoever leaves
- * before its time (its memory is taken back, its client has left) is searched for, which costs no
- * more than choosing it did.
+ * A general indexed heap (sim/event_queue.h) writes a place for every job it passes: with thousands
+ * of running jobs most of those are misses of the cache. Here whoever leaves before its time (its
+ * memory is taken back, its client has left) is searched for, which costs no more than choosing it
+ * did.
  *
  * Memory: only reserve allocates. A zeroed struct is empty.
  */

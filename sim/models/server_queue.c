@@ -66,7 +66,7 @@ int sgl_server_queue_arrive(struct sgl_server_queue *queue, const struct sgl_job
 int64_t sgl_server_queue_next_event_ns(const void *state)
 {
     const struct sgl_server_queue *self = state;
-    const struct sgl_event *top = sgl_event_queue_top(&self->events);
+    const struct sgl_queued *top = sgl_event_queue_top(&self->events);
 
     return top != NULL ? top->time : SGL_NEVER;
 }
@@ -74,7 +74,7 @@ int64_t sgl_server_queue_next_event_ns(const void *state)
 void sgl_server_queue_advance(void *state, int64_t now_ns)
 {
     struct sgl_server_queue *self = state;
-    const struct sgl_event *top;
+    const struct sgl_queued *top;
 
     while ((top = sgl_event_queue_top(&self->events)) != NULL && top->time <= now_ns) {
         const uint32_t index = top->item / EVENTS_OF_A_JOB;

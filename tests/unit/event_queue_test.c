@@ -62,7 +62,7 @@ static void leaves_sorted(void)
         qsort(expected, count, sizeof expected[0], by_key);
         CU_ASSERT_EQUAL(queue.count, count);
         for (uint32_t i = 0; i < count; i++) {
-            const struct sgl_event *top = sgl_event_queue_top(&queue);
+            const struct sgl_queued *top = sgl_event_queue_top(&queue);
             const uint32_t item = top != NULL ? top->item : ITEM_MAX;
             CU_ASSERT_EQUAL(item, expected[i].item);
             sgl_event_queue_remove(&queue, item);
