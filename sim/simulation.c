@@ -243,18 +243,34 @@ static int arrive(struct sgl_simulation *self)
 #define FETCHED_BYTES 512 /* of a state, whose first part is what every step looks at */
 #define LINE_BYTES 64
 
-/* The turn of the worker behind the one on top of the queue comes next, most likely: its state is
+static void fetch(const struct sgl_simulation *self, const struct sgl_queued *event)
+{
+    if (event->item >= self->options->worker_count)
+        return;
+    const unsigned char *state = self->workers[event->item].state;
+    for (size_t at = 0; at < FETCHED_BYTES; at += LINE_BYTES)
+        sgl_prefetch(state + at);
+}
+
+/* The turns of two workers below the top of the queue come next, most likely: their states are
  * fetched while that of the one on top is worked on. */
 static void fetch_next(const struct sgl_simulation *self)
 {
-    if (self->options->worker_count < FETCHED_FROM)
+    const struct sgl_queued *below = sgl_event_queue_top(&self->events) + 1;
+    uint32_t least[2] = {0, 1};
+
+    if (self->options->worker_count < FETCHED_FROM || self->events.count < 3)
         return;
-    const struct sgl_queued *next = sgl_event_queue_second(&self->events);
-    if (next == NULL || next->item >= self->options->worker_count)
-        return;
-    const unsigned char *state = self->workers[next->item].state;
-    for (size_t at = 0; at < FETCHED_BYTES; at += LINE_BYTES)
-        sgl_prefetch(state + at);
+    for (uint32_t i = 1; i < 4 && i + 1 < self->events.count; i++) {
+        if (below[i].time < below[least[0]].time) {
+            least[1] = least[0];
+            least[0] = i;
+        } else if (i > 1 && below[i].time < below[least[1]].time) {
+            least[1] = i;
+        }
+    }
+    fetch(self, &below[least[0]]);
+    fetch(self, &below[least[1]]);
 }
 
 /* The event on top of the queue, a worker's. Often nothing else happens in the instant: then the
