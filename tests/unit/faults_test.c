@@ -411,22 +411,6 @@ static const char *const models[] = {
     "exponential:mean_s=0.02,servers=2",
 };
 
-static size_t draw_rows(struct sgl_rng *draws, struct sgl_trace_row *rows, uint64_t *ids)
-{
-    int64_t arrival_ns = 0;
-
-    for (size_t i = 0; i < REQUESTS; i++) {
-        const int64_t output = (int64_t)sgl_rng_below(draws, 60);
-        rows[i] = sgl_row((int64_t)i, arrival_ns, (int64_t)sgl_rng_below(draws, 120), output,
-                          output + (int64_t)sgl_rng_below(draws, 20));
-        rows[i].request.prefix_ids = ids;
-        rows[i].request.prefix_count = sgl_rng_below(draws, 5);
-        rows[i].request.prefix_block = 16;
-        arrival_ns += (int64_t)sgl_rng_below(draws, 8) * MS / 2;
-    }
-    return REQUESTS;
-}
-
 /* Does the worker go down between the two instants, the later one included? */
 static bool goes_down(const struct sgl_fault_plan *plan, uint32_t worker, int64_t after_ns,
                       int64_t until_ns)
@@ -478,7 +462,7 @@ static void random_worlds(void)
         struct sgl_simulation_totals totals[2];
         uint64_t digest[2];
         draw_faults(&draws, WORKERS, MS / 2, &plan, faults);
-        draw_rows(&draws, rows, ids);
+        sgl_test_draw_rows(&draws, rows, REQUESTS, ids, 7);
         sgl_test_fleet_init(&fleet, world % 2 == 0 ? "least_outstanding" : "shortest_queue",
                             models[world % 4], WORKERS);
         fleet.options.completions_report = true;

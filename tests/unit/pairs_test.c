@@ -244,21 +244,6 @@ static const char *const models[] = {
     "batching:chunked_prefill_size=48,c_step_us=250,c_kv_token_us=0.3,kv_tokens=208,page_size=16",
 };
 
-static void draw_rows(struct sgl_rng *draws, struct sgl_trace_row *rows, const uint64_t *ids)
-{
-    int64_t arrival_ns = 0;
-
-    for (size_t i = 0; i < REQUESTS; i++) {
-        const int64_t output = (int64_t)sgl_rng_below(draws, 60);
-        rows[i] = sgl_row((int64_t)i, arrival_ns, (int64_t)sgl_rng_below(draws, 120), output,
-                          output + (int64_t)sgl_rng_below(draws, 20));
-        rows[i].request.prefix_ids = ids;
-        rows[i].request.prefix_count = sgl_rng_below(draws, 5);
-        rows[i].request.prefix_block = 16;
-        arrival_ns += (int64_t)sgl_rng_below(draws, 8) * MS / 2;
-    }
-}
-
 static bool is_sane(const struct pair *pair)
 {
     const struct sgl_outcome *prefill = &pair->leg[SGL_POOL_PREFILL];
@@ -291,7 +276,7 @@ static void random_worlds(void)
         struct sgl_fault_plan plan = {0};
         struct sgl_test_fleet fleet;
         uint64_t digest[2];
-        draw_rows(&draws, rows, ids);
+        sgl_test_draw_rows(&draws, rows, REQUESTS, ids, 7);
         sgl_test_fleet_init(&fleet, world % 2 == 0 ? "least_outstanding" : "cache_aware",
                             models[world % 4], WORKERS);
         pair_up(&fleet, 2);

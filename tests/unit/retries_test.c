@@ -219,24 +219,15 @@ static bool is_told(const struct sgl_fault_plan *plan, const struct story *story
 static void draw_world(struct sgl_rng *draws, struct sgl_trace_row *rows, uint64_t *ids,
                        struct sgl_fault_plan *plan)
 {
-    int64_t arrival_ns = 0;
-
     for (int i = 0; i < 10; i++) {
         const int64_t from_ns = (int64_t)sgl_rng_below(draws, 300) * MS;
         add(plan, sgl_rng_below(draws, WORKERS), from_ns,
             sgl_rng_below(draws, 8) == 0 ? INT64_MAX
                                          : from_ns + (1 + (int64_t)sgl_rng_below(draws, 150)) * MS);
     }
-    for (size_t i = 0; i < REQUESTS; i++) {
-        const int64_t output = (int64_t)sgl_rng_below(draws, 60);
-        rows[i] = sgl_row((int64_t)i, arrival_ns, (int64_t)sgl_rng_below(draws, 120), output,
-                          output + (int64_t)sgl_rng_below(draws, 20));
-        rows[i].request.prefix_ids = ids;
-        rows[i].request.prefix_count = sgl_rng_below(draws, 5);
-        rows[i].request.prefix_block = 16;
-        rows[i].request.session = i % 3 == 0 ? "a session" : NULL;
-        arrival_ns += (int64_t)sgl_rng_below(draws, 12) * MS / 2;
-    }
+    sgl_test_draw_rows(draws, rows, REQUESTS, ids, 11);
+    for (size_t i = 0; i < REQUESTS; i += 3)
+        rows[i].request.session = "a session";
 }
 
 static void every_attempt_is_explained(void)

@@ -44,6 +44,22 @@ struct sgl_trace_row sgl_row(int64_t request, int64_t arrival_ns, int64_t prompt
     };
 }
 
+void sgl_test_draw_rows(struct sgl_rng *draws, struct sgl_trace_row *rows, size_t count,
+                        const uint64_t ids[static 4], uint32_t steps_most)
+{
+    int64_t arrival_ns = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const int64_t output = (int64_t)sgl_rng_below(draws, 60);
+        rows[i] = sgl_row((int64_t)i, arrival_ns, (int64_t)sgl_rng_below(draws, 120), output,
+                          output + (int64_t)sgl_rng_below(draws, 20));
+        rows[i].request.prefix_ids = ids;
+        rows[i].request.prefix_count = sgl_rng_below(draws, 5);
+        rows[i].request.prefix_block = 16;
+        arrival_ns += (int64_t)sgl_rng_below(draws, steps_most + 1) * 500000;
+    }
+}
+
 /* FNV-1a over the bytes of a number. */
 static void hash(struct sgl_witness *witness, uint64_t number)
 {

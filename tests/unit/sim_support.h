@@ -21,6 +21,11 @@ void sgl_memory_source_init(struct sgl_memory_source *source, const struct sgl_t
 struct sgl_trace_row sgl_row(int64_t request, int64_t arrival_ns, int64_t prompt_tokens,
                              int64_t output_tokens, int64_t max_tokens);
 
+/* `count` rows of small requests that arrive in steps of half a millisecond, up to `steps_most` of
+ * them apart, so that many come at once; up to four of the prefix ids each, blocks of 16 tokens. */
+void sgl_test_draw_rows(struct sgl_rng *draws, struct sgl_trace_row *rows, size_t count,
+                        const uint64_t ids[static 4], uint32_t steps_most);
+
 /* What the router filed about a request. */
 struct sgl_seen {
     int64_t arrival_ns;
