@@ -98,8 +98,11 @@ int sgl_trace_workers(char ***urls_out, uint32_t *count_out,
     /* To be asked before the first byte is taken. */
     if (options->memory == NULL && stat(options->path, &info) == 0 && !S_ISREG(info.st_mode) &&
         !S_ISDIR(info.st_mode))
-        return sgl_fail(failure, SGL_EINVAL,
-                        "%s: cannot be read a second time, expected a regular file", options->path);
+        return sgl_fail(
+            failure, SGL_EINVAL,
+            "%s: cannot be read a second time, expected a regular file (write it to one "
+            "first)",
+            options->path);
     int code = sgl_trace_file_open(&file, options, failure);
     if (code == 0)
         code = read_names(&names, &file, failure);

@@ -327,7 +327,8 @@ static void a_pipe_can_be_a_trace(void)
     snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
     const struct sgl_trace_options options = {.path = path};
     CU_ASSERT_EQUAL(sgl_trace_workers(&urls, &count, &options, &failure), SGL_EINVAL);
-    snprintf(expected, sizeof expected, "%s: cannot be read a second time, expected a regular file",
+    snprintf(expected, sizeof expected,
+             "%s: cannot be read a second time, expected a regular file (write it to one first)",
              path);
     SGL_ASSERT_TEXT(failure.text, expected);
     check_rows(trace_read(&options), "0 at 0 prompt=1 output=1 worker='a'\n");
