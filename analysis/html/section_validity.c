@@ -95,6 +95,14 @@ static bool is_repeated(size_t index)
     return false;
 }
 
+static void print_range(struct sgl_page *page, double least, double most, int digits)
+{
+    if (most - least < 0.05)
+        sgl_page_print(page, "<td>%.*f %%</td>", digits, most);
+    else
+        sgl_page_print(page, "<td>%.*f to %.*f %%</td>", digits, least, digits, most);
+}
+
 #define GIVEN_LEAST 200 /* intervals that a rate is told of: it is known to 3 points then */
 
 /* All figures of the kind of that row as one: from the least to the most. */
@@ -102,7 +110,6 @@ static void print_kind(struct sgl_page *page, const struct measured *kind)
 {
     struct measured least = {.given = UINT_MAX, .rejected = 100, .covered = 100};
     struct measured most = {0};
-    unsigned figures = 0;
     unsigned told = 0;
 
     for (size_t i = 0; i < MEASURED_COUNT; i++) {
@@ -110,7 +117,6 @@ static void print_kind(struct sgl_page *page, const struct measured *kind)
         if (strcmp(row->world, kind->world) != 0 || strcmp(row->method, kind->method) != 0 ||
             is_tail(row) != is_tail(kind))
             continue;
-        figures++;
         least.given = row->given < least.given ? row->given : least.given;
         most.given = row->given > most.given ? row->given : most.given;
         if (row->given < GIVEN_LEAST)
@@ -122,18 +128,27 @@ static void print_kind(struct sgl_page *page, const struct measured *kind)
         most.covered = fmax(most.covered, row->covered);
         most.equal = fmax(most.equal, row->equal);
     }
+    if (most.given == 0 && is_tail(kind))
+        return; /* the row of the other figures says enough */
     sgl_page_print(page,
-                   "<tr><th scope=\"row\">%s</th><td class=\"l\">%s</td><td class=\"l\">%u %s"
-                   "</td><td>%.0f to %.0f %% of %u</td>",
-                   kind->world, kind->method, figures, is_tail(kind) ? "p99" : "up to p95",
-                   100.0 * least.given / kind->asked, 100.0 * most.given / kind->asked,
+                   "<tr><th scope=\"row\">%s</th><td class=\"l\">%s</td><td class=\"l\">%s</td><td>"
+                   "%u</td>",
+                   kind->world, kind->method,
+                   most.given == 0 ? "all"
+                   : is_tail(kind) ? "p99"
+                                   : "up to p95",
                    kind->asked);
-    if (told == 0)
-        sgl_page_print(page, "<td>-</td><td>-</td><td>-</td></tr>\n");
+    if (most.given == 0)
+        sgl_page_print(page, "<td>none</td>");
     else
-        sgl_page_print(page,
-                       "<td>%.1f to %.1f %%</td><td>%.1f to %.1f %%</td><td>%.1f %%</td></tr>\n",
-                       least.rejected, most.rejected, least.covered, most.covered, most.equal);
+        print_range(page, 100.0 * least.given / kind->asked, 100.0 * most.given / kind->asked, 0);
+    if (told == 0) {
+        sgl_page_print(page, "<td>-</td><td>-</td><td>-</td></tr>\n");
+        return;
+    }
+    print_range(page, least.rejected, most.rejected, 1);
+    print_range(page, least.covered, most.covered, 1);
+    sgl_page_print(page, "<td>%.1f %%</td></tr>\n", most.equal);
 }
 
 /* The same statistics on a policy against itself. */
@@ -141,20 +156,21 @@ static void print_measured(struct sgl_page *page)
 {
     sgl_page_print(page, "<details><summary>How often these intervals are wrong, as measured on "
                          "policies that do not differ</summary>\n");
-    sgl_page_table_begin(
-        page, "validity",
-        "A policy against itself on two workers (./dev validate): M/M/1, and "
-        "engines that batch. 20 runs of 1,000 requests each, or one run each of so "
-        "many requests, with other arrivals (separate) or the same ones (paired). "
-        "Least and most of the figures that had at least 200 intervals; runs that "
-        "hang together for too long get none");
-    sgl_page_print(
-        page, "<thead><tr><th class=\"l\" scope=\"col\">workers</th><th class=\"l\" "
-              "scope=\"col\">runs</th><th class=\"l\" scope=\"col\">figures</th><th "
-              "scope=\"col\">with an interval</th><th scope=\"col\">false differences<br>(5 %% "
-              "promised)</th><th scope=\"col\">intervals holding<br>the truth (95 "
-              "%%)</th><th scope=\"col\">false equalities<br>(at most 5 "
-              "%%)</th></tr></thead><tbody>\n");
+    sgl_page_paragraph(
+        page, "note",
+        "A policy against itself on two workers (./dev validate): M/M/1, and engines that batch. "
+        "20 "
+        "runs of 1,000 requests each, or one run each of so many requests, with other arrivals "
+        "(separate) or the same ones (paired). Least and most of the figures that had at least 200 "
+        "intervals; a run that hangs together for too long gets none.");
+    sgl_page_table_begin(page, "validity", "A policy against itself");
+    sgl_page_print(page, "<thead><tr><th class=\"l\" scope=\"col\">workers</th><th class=\"l\" "
+                         "scope=\"col\">runs</th><th class=\"l\" scope=\"col\">figures</th><th "
+                         "scope=\"col\">trials</th><th scope=\"col\">with an interval</th><th "
+                         "scope=\"col\">false differences<br>(5 %% "
+                         "promised)</th><th scope=\"col\">intervals holding<br>the truth (95 "
+                         "%%)</th><th scope=\"col\">false equalities<br>(at most 5 "
+                         "%%)</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < MEASURED_COUNT; i++)
         if (!is_repeated(i))
             print_kind(page, &measured[i]);
