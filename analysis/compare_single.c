@@ -292,7 +292,9 @@ static void measure(const struct pair *pair, const struct waves *left, const str
 {
     const double scales[] = {effect->is_ratio ? 1 / left->estimate : 1,
                              effect->is_ratio ? 1 / right->estimate : 1};
-    const uint32_t cosines = sgl_long_run_cosines(stretches);
+    const double longest =
+        fmin(stretches, fmin(pair->sides[0]->unanswered, pair->sides[1]->unanswered));
+    const uint32_t cosines = sgl_long_run_cosines(longest);
     double variances[2];
 
     if (pair->is_paired) {

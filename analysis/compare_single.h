@@ -16,6 +16,9 @@
  * the variance of the difference of their influences; K degrees of freedom. Separate runs: both
  * variances; Welch and Satterthwaite's degrees.
  *
+ * K, the cosines, go by the longest memory there is, that of the answers: what waits for a first
+ * token follows it a little, too.
+ *
  * The backlog, requests that have arrived and are not answered (of queue time and ttft: have no
  * first token), has the memory of the queues without the noise of single requests, which hides it
  * in latencies. A metric's stretches are the fewest of both backlogs, of its own values on both
