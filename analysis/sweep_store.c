@@ -31,8 +31,9 @@ static const struct sgl_table_file_kind kind = {
         " load_loss REAL, completions_report INTEGER, completions_loss REAL,"
         " health_interval_ns INTEGER, admission_concurrency INTEGER, admission_queue INTEGER,"
         " admission_timeout_ns INTEGER, admission_interval_ns INTEGER,"
-        " admission_slack_ns INTEGER,"
-        " n INTEGER, succeeded INTEGER, failed INTEGER, rejected INTEGER, cut_in_flight INTEGER,"
+        " admission_slack_ns INTEGER, request_timeout_ns INTEGER, client_timeout_ns INTEGER,"
+        " n INTEGER, succeeded INTEGER, failed INTEGER, rejected INTEGER, timed_out INTEGER,"
+        " abandoned INTEGER, cut_in_flight INTEGER,"
         " cut_arrivals INTEGER, saturated INTEGER, without_max_tokens INTEGER,"
         " cut_to_max_tokens INTEGER, cut_to_memory INTEGER,"
         " duration_s REAL, offered_per_s REAL, requests_per_s REAL,"
@@ -213,6 +214,8 @@ static void put_run_options(struct sgl_table_file *file, const struct sgl_sweep 
     sgl_table_file_integer(file, options->faults != NULL ? if_used(options->health_interval_ns)
                                                          : SGL_ABSENT);
     put_admission(file, options->admission);
+    sgl_table_file_integer(file, if_used(options->request_timeout_ns));
+    sgl_table_file_integer(file, if_used(options->client_timeout_ns));
 }
 
 /* What came of it. */
@@ -228,6 +231,8 @@ static void put_run_result(struct sgl_table_file *file, const struct sgl_sweep_r
     sgl_table_file_integer(file, (int64_t)result->succeeded);
     sgl_table_file_integer(file, (int64_t)result->failed);
     sgl_table_file_integer(file, (int64_t)totals->rejected);
+    sgl_table_file_integer(file, (int64_t)totals->timed_out);
+    sgl_table_file_integer(file, (int64_t)totals->abandoned);
     sgl_table_file_integer(file, (int64_t)totals->cut_in_flight);
     sgl_table_file_integer(file, (int64_t)totals->cut_arrivals);
     sgl_table_file_integer(file, verdict->is_known ? verdict->is_saturated : SGL_ABSENT);

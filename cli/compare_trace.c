@@ -170,6 +170,12 @@ static bool state_notes(struct sgl_compare *compare)
                             "the others, their wait to be let in included",
                             sgl_admission_text(&flags->admission_limits, text, sizeof text),
                             (unsigned long long)run->rejected, sgl_plural(run->rejected));
+    if (sgl_simulation_deadlines_text(flags, text, sizeof text) != NULL)
+        is_stated = is_stated &&
+                    sgl_report_note(report,
+                                    "deadlines: %s, and such requests count as failed; latencies "
+                                    "are of the others, so of short ones more than of long ones",
+                                    text);
     if (run->without_max_tokens > 0)
         is_stated = is_stated &&
                     sgl_report_note(report,
@@ -185,12 +191,12 @@ static bool state_notes(struct sgl_compare *compare)
                             (unsigned long long)run->cut_to_max_tokens,
                             sgl_plural(run->cut_to_max_tokens));
     if (run->cut_to_memory > 0)
-        is_stated = is_stated &&
-                    sgl_report_note(report,
-                                    "cut to what their worker has KV memory for (--over-capacity "
-                                    "cut): %llu answer%s",
-                                    (unsigned long long)run->cut_to_memory,
-                                    sgl_plural(run->cut_to_memory));
+        is_stated =
+            is_stated &&
+            sgl_report_note(report,
+                            "cut to what their worker has KV memory for (--over-capacity "
+                            "cut): %llu answer%s",
+                            (unsigned long long)run->cut_to_memory, sgl_plural(run->cut_to_memory));
     for (uint32_t i = 0;
          is_stated && sgl_simulated_fleet_caveat(&compare->fleet, &compare->options.simulation, i,
                                                  text, sizeof text) != NULL;

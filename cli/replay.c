@@ -197,7 +197,8 @@ static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
         .candidates = strcmp(o->log_candidates, "chosen") == 0 ? SGL_LOG_CANDIDATES_CHOSEN
                                                                : SGL_LOG_CANDIDATES_ALL,
     };
-    if (sgl_simulated_fleet_faults(&replay->fleet) != NULL)
+    if (sgl_simulation_flags_can_fail(&o->simulation,
+                                      sgl_simulated_fleet_faults(&replay->fleet) != NULL))
         options.limits = o->simulation.limits;
     sgl_simulated_fleet_policies(&replay->fleet, &replay->policy, options.policy);
     const int status = sgl_log_open(&replay->log, o->log, &options, failure);

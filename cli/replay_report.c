@@ -214,6 +214,15 @@ static const char *caveat(const struct sgl_replay *replay, uint32_t index, char 
                  (unsigned long long)totals->rejected, (unsigned long long)totals->arrived);
         return out;
     }
+    if (totals->timed_out + totals->abandoned > 0 && own++ == index) {
+        snprintf(out, size,
+                 "deadlines: of %llu requests the router gave up %llu and clients left %llu, which "
+                 "count as failed; latencies are of the others, so of short ones more than of long "
+                 "ones",
+                 (unsigned long long)totals->arrived, (unsigned long long)totals->timed_out,
+                 (unsigned long long)totals->abandoned);
+        return out;
+    }
     if (totals->retries > 0 && own++ == index) {
         snprintf(out, size, "retries: %llu attempt%s; a request counts as its last one ended",
                  (unsigned long long)totals->retries, sgl_plural(totals->retries));
@@ -249,6 +258,8 @@ int sgl_replay_print(const struct sgl_replay *replay)
         sgl_admission_text(&o->simulation.admission_limits, text, sizeof text);
         print_wrapped("admission", text);
     }
+    if (sgl_simulation_deadlines_text(&o->simulation, text, sizeof text) != NULL)
+        print_wrapped("deadlines", text);
     for (uint32_t i = 0; caveat(replay, i, text, sizeof text) != NULL; i++)
         print_wrapped("note", text);
     putchar('\n');
@@ -358,13 +369,15 @@ static json_t *simulation_json(const struct sgl_replay *replay)
 {
     const struct sgl_simulation_totals *totals = &replay->totals;
 
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries", (json_int_t)totals->retries,
-        "rejected", (json_int_t)totals->rejected, "warm_up_requests", (json_int_t)replay->warm_up,
-        "cut_in_flight", (json_int_t)totals->cut_in_flight, "cut_arrivals",
-        (json_int_t)totals->cut_arrivals, "engine_steps", (json_int_t)totals->steps,
-        "without_max_tokens", (json_int_t)totals->without_max_tokens, "cut_to_max_tokens",
-        (json_int_t)totals->cut_to_max_tokens, "cut_to_memory", (json_int_t)totals->cut_to_memory);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
+                     (json_int_t)totals->retries, "rejected", (json_int_t)totals->rejected,
+                     "timed_out", (json_int_t)totals->timed_out, "abandoned",
+                     (json_int_t)totals->abandoned, "warm_up_requests", (json_int_t)replay->warm_up,
+                     "cut_in_flight", (json_int_t)totals->cut_in_flight, "cut_arrivals",
+                     (json_int_t)totals->cut_arrivals, "engine_steps", (json_int_t)totals->steps,
+                     "without_max_tokens", (json_int_t)totals->without_max_tokens,
+                     "cut_to_max_tokens", (json_int_t)totals->cut_to_max_tokens, "cut_to_memory",
+                     (json_int_t)totals->cut_to_memory);
 }
 
 int sgl_replay_print_json(const struct sgl_replay *replay)

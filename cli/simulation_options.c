@@ -3,11 +3,14 @@
 #include "cli.h"
 #include "core/router.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_NEW_TOKENS_STANDARD 2048
 #define INTERVAL_MIN_NS 1000
+#define NS_PER_S 1e9
+#define TIMEOUT_MOST_NS 1e18                                          /* 31 years */
 #define HEALTH_INTERVAL_STANDARD_NS (60 * SGL_NANOSECONDS_PER_SECOND) /* DESIGN, section 7 */
 
 void sgl_simulation_flags_init(struct sgl_simulation_flags *flags)
@@ -18,6 +21,8 @@ void sgl_simulation_flags_init(struct sgl_simulation_flags *flags)
         .completions_report = "on",
         .over_capacity = "refuse",
         .until_ns = SGL_ABSENT,
+        .request_timeout_s = NAN,
+        .client_timeout_ns = SGL_ABSENT,
         .health_interval_ns = HEALTH_INTERVAL_STANDARD_NS,
     };
     sgl_reliability_flags_init(&flags->reliability);
@@ -161,6 +166,33 @@ int sgl_simulation_flags_check(struct sgl_simulation_flags *flags)
     return checked == SGL_OPTIONS_RUN ? read_loss(flags) : checked;
 }
 
+bool sgl_simulation_flags_can_fail(const struct sgl_simulation_flags *flags, bool has_faults)
+{
+    return has_faults || !isnan(flags->request_timeout_s);
+}
+
+const char *sgl_simulation_deadlines_text(const struct sgl_simulation_flags *flags, char *out,
+                                          size_t size)
+{
+    const bool has_clients = flags->client_timeout_ns != SGL_ABSENT;
+    size_t used = 0;
+
+    if (isnan(flags->request_timeout_s) && !has_clients)
+        return NULL;
+    if (!isnan(flags->request_timeout_s))
+        used = (size_t)snprintf(out, size, "given up after %.6g s%s", flags->request_timeout_s,
+                                has_clients ? ", " : "");
+    if (has_clients && used < size)
+        snprintf(out + used, size - used, "clients leave after %.6g s",
+                 (double)flags->client_timeout_ns / NS_PER_S);
+    return out;
+}
+
+static bool is_of_breakers(const char *name)
+{
+    return strncmp(name, "cb-", 3) == 0 || strcmp(name, "disable-circuit-breaker") == 0;
+}
+
 const char *sgl_simulation_flags_idle(const struct sgl_simulation_flags *flags, char *out,
                                       size_t size)
 {
@@ -176,10 +208,21 @@ const char *sgl_simulation_flags_idle(const struct sgl_simulation_flags *flags, 
     out[0] = '\0';
     for (size_t i = 0; i < sizeof table / sizeof table[0] && used < size; i++)
         if (strcmp(table[i].help, "the same") != 0 &&
+            !(sgl_simulation_flags_can_fail(flags, false) && is_of_breakers(table[i].name)) &&
             sgl_option_differs(&table[i], &own, &standard))
             used += (size_t)snprintf(out + used, size - used, "%s--%s", used > 0 ? ", " : "",
                                      table[i].name);
     return out;
+}
+
+/* At least the least there is, for 0 is none. */
+static int64_t timeout_ns(double timeout_s)
+{
+    const double ns = timeout_s * NS_PER_S;
+
+    if (isnan(timeout_s))
+        return 0;
+    return ns < 1 ? 1 : ns < TIMEOUT_MOST_NS ? (int64_t)ns : (int64_t)TIMEOUT_MOST_NS;
 }
 
 void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
@@ -194,10 +237,13 @@ void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
     options->completions_loss = flags->completions_loss;
     options->completions_report = strcmp(flags->completions_report, "on") == 0;
     options->health_interval_ns = flags->health_interval_ns;
-    if (options->faults != NULL) {
+    if (options->faults != NULL)
         options->retry = flags->retry.total_max > 0 ? &flags->retry : NULL;
+    if (sgl_simulation_flags_can_fail(flags, options->faults != NULL))
         options->limits = flags->limits;
-    }
+    options->request_timeout_ns = timeout_ns(flags->request_timeout_s);
+    options->client_timeout_ns =
+        flags->client_timeout_ns != SGL_ABSENT ? flags->client_timeout_ns : 0;
     options->admission =
         sgl_admission_is_limited(&flags->admission_limits) ? &flags->admission_limits : NULL;
     options->concurrency = (uint32_t)flags->concurrency;
@@ -267,6 +313,10 @@ void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, bool h
         state_time(log, "health_interval_ns", flags->health_interval_ns);
     if (has_faults)
         state_retries(&flags->retry, log);
+    if (!isnan(flags->request_timeout_s))
+        state_time(log, "request_timeout_ns", timeout_ns(flags->request_timeout_s));
+    if (flags->client_timeout_ns != SGL_ABSENT)
+        state_time(log, "client_timeout_ns", flags->client_timeout_ns);
     if (sgl_admission_is_limited(&flags->admission_limits))
         state_admission(&flags->admission_limits, log);
 }

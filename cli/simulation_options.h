@@ -39,6 +39,8 @@ struct sgl_simulation_flags {
     struct sgl_reliability_flags reliability; /* of fleets with faults, as the next two */
     struct sgl_retry_options retry;           /* what they come to, once checked */
     struct sgl_router_limits limits;
+    double request_timeout_s;  /* NaN: none */
+    int64_t client_timeout_ns; /* SGL_ABSENT: none */
     struct sgl_admission_flags admission;
     struct sgl_admission_options admission_limits; /* what they come to, once checked */
     uint64_t concurrency; /* 0: requests arrive when the trace says */
@@ -84,6 +86,11 @@ struct sgl_simulation_flags {
      "workers with faults are probed that often (default 60s; 0: never)", 0},                      \
     SGL_RELIABILITY_ROWS((flags).reliability),                                                     \
     SGL_ADMISSION_ROWS((flags).admission),                                                         \
+    {"request-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &(flags).request_timeout_s,              \
+     "for a request, all attempts together; then the router gives it up\n"                         \
+     "(default: never)", 0},                                                                       \
+    {"client-timeout", 0, SGL_OPTION_DURATION, "TIME", &(flags).client_timeout_ns,                 \
+     "clients leave that have no whole answer by then (default: never)", 1},                       \
     {"rate-scale", 0, SGL_OPTION_POSITIVE, "X", &(flags).rate_scale,                               \
      "divide arrival times by X (default 1): 2 is twice the load", 0},                             \
     {"concurrency", 0, SGL_OPTION_NATURAL, "N", &(flags).concurrency,                              \
@@ -125,6 +132,13 @@ const char *sgl_simulation_flags_idle(const struct sgl_simulation_flags *flags, 
  * long as the options. */
 void sgl_simulation_flags_apply(const struct sgl_simulation_flags *flags,
                                 struct sgl_simulation_options *options);
+
+/* "given up after 5 s, clients leave after 3 s"; NULL when neither is. */
+const char *sgl_simulation_deadlines_text(const struct sgl_simulation_flags *flags, char *out,
+                                          size_t size);
+
+/* Can anything fail that breakers look at? Then the router has some. */
+bool sgl_simulation_flags_can_fail(const struct sgl_simulation_flags *flags, bool has_faults);
 
 /* States the flags, but for the workers, as facts of the log. */
 void sgl_simulation_flags_state(const struct sgl_simulation_flags *flags, bool has_faults,

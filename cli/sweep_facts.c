@@ -142,6 +142,8 @@ static bool state_simulation(struct sgl_sweep_command *command)
     if (sgl_admission_is_limited(admission))
         is_stated = is_stated && state(command, "admission", "%s",
                                        sgl_admission_text(admission, text, sizeof text));
+    if (sgl_simulation_deadlines_text(flags, text, sizeof text) != NULL)
+        is_stated = is_stated && state(command, "deadlines", "%s", text);
     if (flags->until_ns != SGL_ABSENT)
         is_stated = is_stated && state(command, "until", "%.6g s", (double)flags->until_ns / 1e9);
     return is_stated;
@@ -154,12 +156,15 @@ static bool state_notes(struct sgl_sweep_command *command)
     uint64_t shortened = 0;
     uint64_t cut = 0;
     uint64_t rejected = 0;
+    uint64_t late = 0;
     bool is_stated = true;
 
     for (uint32_t i = 0; i < command->result.run_count; i++) {
         const struct sgl_simulation_totals *totals = &command->result.runs[i].totals;
         without = totals->without_max_tokens > without ? totals->without_max_tokens : without;
+        const uint64_t run_late = totals->timed_out + totals->abandoned;
         rejected = totals->rejected > rejected ? totals->rejected : rejected;
+        late = run_late > late ? run_late : late;
         shortened = totals->cut_to_max_tokens > shortened ? totals->cut_to_max_tokens : shortened;
         cut = totals->cut_to_memory > cut ? totals->cut_to_memory : cut;
     }
@@ -188,6 +193,13 @@ static bool state_notes(struct sgl_sweep_command *command)
                           "admission: not let in, and counted as failed (column rejected): up to "
                           "%llu request%s of a run; latencies are of the others",
                           (unsigned long long)rejected, sgl_plural(rejected));
+    if (late > 0)
+        is_stated = is_stated &&
+                    state(command, "note",
+                          "deadlines: given up or left, and counted as failed (columns timed_out, "
+                          "abandoned): up to %llu request%s of a run; latencies are of the others, "
+                          "so of short ones more than of long ones",
+                          (unsigned long long)late, sgl_plural(late));
     for (uint32_t i = 0; i < command->point_count; i++)
         for (uint32_t c = 0; is_stated && sgl_simulated_fleet_caveat(&command->points[i].fleet,
                                                                      &command->points[i].flags, c,

@@ -28,15 +28,20 @@ uint32_t sgl_simulation_admission_item(const struct sgl_simulation *self)
     return self->options->worker_count + 3;
 }
 
+uint32_t sgl_simulation_deadline_item(const struct sgl_simulation *self)
+{
+    return self->options->worker_count + 4;
+}
+
 uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker)
 {
-    return self->options->worker_count + 4 + worker;
+    return self->options->worker_count + 5 + worker;
 }
 
 uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t progress,
                                     bool is_last)
 {
-    return 2 * self->options->worker_count + 4 + 2 * progress + (is_last ? 1 : 0);
+    return 2 * self->options->worker_count + 5 + 2 * progress + (is_last ? 1 : 0);
 }
 
 /* ---- workers ---------------------------------------------------------------------------- */
@@ -196,6 +201,8 @@ static int enter_whole(struct sgl_simulation *self, const struct sgl_trace_row *
     status = sgl_simulation_take_off(self, request, &dispatch, &slot);
     if (status == SGL_OK && self->keeps_pasts)
         status = sgl_simulation_keep(self, slot, row);
+    if (status == SGL_OK && self->has_deadlines)
+        status = sgl_simulation_set_deadline(self, slot, request);
     if (status != SGL_OK)
         return status;
     const struct sgl_job job = {
@@ -309,6 +316,8 @@ static int handle(struct sgl_simulation *self, const struct sgl_queued *event)
         return sgl_simulation_probe(self);
     if (item == sgl_simulation_admission_item(self))
         return sgl_simulation_let_in(self);
+    if (item == sgl_simulation_deadline_item(self))
+        return sgl_simulation_pass_deadlines(self);
     if (item < sgl_simulation_answer_item(self, 0, false))
         return sgl_simulation_change(self, item - sgl_simulation_fault_item(self, 0));
     return sgl_simulation_deliver(self, item);
@@ -357,7 +366,7 @@ static int cut(struct sgl_simulation *self)
     self->now_ns = self->options->until_ns;
     for (uint32_t slot = 0; slot < self->flights.fresh; slot++) {
         const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
-        if (!flight->is_used)
+        if (!flight->is_used || flight->number == SGL_GHOST_FLIGHT)
             continue;
         if (flight->number == SGL_NO_FLIGHT) {
             /* It waits; a ghost does not. */
@@ -498,6 +507,7 @@ static void release(struct sgl_simulation *self)
     sgl_reports_release(&self->reports);
     sgl_transfers_release(&self->transfers);
     sgl_event_queue_release(&self->events);
+    sgl_event_queue_release(&self->deadlines);
     sgl_router_destroy(self->router);
     sgl_simulation_close_gaps(self);
 }
@@ -526,6 +536,7 @@ int sgl_simulate(const struct sgl_simulation_options *options, struct sgl_source
         router_options.limits.worker_max = options->worker_count;
     self.has_retries = options->retry != NULL && options->faults != NULL;
     self.keeps_pasts = self.has_retries || options->admission != NULL;
+    self.has_deadlines = options->request_timeout_ns > 0 || options->client_timeout_ns > 0;
     if (self.has_retries)
         self.budget = sgl_retry_budget_full(options->retry);
     *totals = (struct sgl_simulation_totals){0};

@@ -6,7 +6,8 @@
  *
  * Within one instant (one integer nanosecond) the order is: events of all workers (in worker
  * order), then faults, then deliveries to the router (answers in the order they were sent, then
- * load reports, then probes, then attempts that are due again, then those who wait to be let in),
+ * load reports, then probes, then deadlines, then attempts that are due again, then those who wait
+ * to be let in),
  * then arrivals (in the order of the source), then, after everything else, scheduling of new work.
  * So a completion at T is known to the decision for a request that arrives at T, when answers take
  * no time, and the result is a function of options, source and seed alone.
@@ -34,6 +35,12 @@
  * is routed when it is let in, and its times begin when it arrived. One that is not let in is fed
  * as a reject that no route came before: queue_full or rate_limited when it arrives, queue_timeout
  * when it has waited too long.
+ *
+ * Deadlines. A request that is request_timeout_ns old and not answered is given up: it is completed
+ * with the error timeout, or, when it waits to be let in, rejected with queue_timeout. At
+ * client_timeout_ns its client leaves: it is cancelled (or rejected) with client_abort. Of both the
+ * earlier counts. Its worker is told at once, and stops after the step under way, or at the end of
+ * the prompt that it computes; services without tokens go on to the end, in vain.
  *
  * Pairs. A fleet is regular, or it has prefill and decode workers: then each request goes to one of
  * both, chosen when it arrives, by a policy of each pool. The prefill worker computes the prompt
@@ -104,6 +111,8 @@ struct sgl_simulation_options {
     const struct sgl_retry_options *retry; /* NULL: none; looked at where there are faults, for
                                               nothing else fails that may be tried again */
     const struct sgl_admission_options *admission; /* NULL: everybody is let in at once */
+    int64_t request_timeout_ns;      /* the router gives up a request that old; 0: never */
+    int64_t client_timeout_ns;       /* its client has left by then; 0: never */
     struct sgl_router_limits limits; /* the router's; zeroed: standards, no breakers */
     int64_t health_interval_ns; /* each worker is probed that often, at its multiples; 0: never.
                                    Results take no time. Without faults every probe would pass, so
@@ -140,8 +149,10 @@ struct sgl_simulation_options {
 struct sgl_simulation_totals {
     uint64_t arrived;
     uint64_t succeeded;
-    uint64_t failed;   /* no_worker, over_capacity, worker_lost, connection_refused, and */
-    uint64_t rejected; /* of these: not let in */
+    uint64_t failed;    /* no_worker, over_capacity, worker_lost, connection_refused, and */
+    uint64_t rejected;  /* of these: not let in */
+    uint64_t timed_out; /* of these: given up by the router, let in or not */
+    uint64_t abandoned; /* of these: left by their clients, let in or not */
     uint64_t without_max_tokens; /* requests that got max_new_tokens */
     uint64_t cut_to_max_tokens;  /* answers shorter than the true output, which ended there */
     uint64_t cut_to_memory;      /* the same, ended by all the memory that their worker has */

@@ -93,8 +93,10 @@ int sgl_simulation_ask_in(struct sgl_simulation *self, const struct sgl_trace_ro
     const enum sgl_admission_verdict verdict =
         sgl_admission_ask(self->admission, self->now_ns, request->priority, slot, &place);
     if (verdict == SGL_ADMISSION_WAIT) {
+        self->pasts[slot]->is_queued = true;
+        self->pasts[slot]->place = place;
         set_wake(self);
-        return SGL_OK;
+        return sgl_simulation_set_deadline(self, slot, request);
     }
     sgl_simulation_land(self, slot);
     *is_in_out = verdict == SGL_ADMISSION_RUN;
@@ -119,6 +121,17 @@ int sgl_simulation_let_in(struct sgl_simulation *self)
         free(past);
     }
     set_wake(self);
+    return status;
+}
+
+int sgl_simulation_turn_away_waiting(struct sgl_simulation *self, uint32_t slot, const char *error)
+{
+    const struct sgl_simulated_past *past = self->pasts[slot];
+
+    sgl_admission_withdraw(self->admission, past->place);
+    set_wake(self);
+    const int status = turn_away(self, &past->row.request, error);
+    sgl_simulation_land(self, slot);
     return status;
 }
 

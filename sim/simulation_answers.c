@@ -32,6 +32,8 @@ uint32_t sgl_simulation_worker_of(const struct sgl_simulation *self, uint32_t sl
 
     if (!flight->is_used || (!self->has_pairs && flight->number == SGL_NO_FLIGHT))
         return SGL_NO_WORKER;
+    if (flight->number == SGL_GHOST_FLIGHT)
+        return flight->value;
     return self->has_pairs ? sgl_simulation_leg(self, slot)->worker
                            : sgl_router_flight(self->router, flight->number).worker;
 }
@@ -122,9 +124,10 @@ int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_reques
     return SGL_OK;
 }
 
-void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot)
+/* What was kept beside the flight. */
+static void strip(struct sgl_simulation *self, uint32_t slot)
 {
-    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+    const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
 
     if (flight->has_progress) {
         struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
@@ -133,8 +136,31 @@ void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot)
         progress->slot = SGL_NO_SLOT;
         sgl_records_give(&self->progress, self->progress_size, flight->value);
     }
-    flight->is_used = false;
     sgl_simulation_forget(self, slot);
+    if (self->has_deadlines)
+        sgl_simulation_clear_deadline(self, slot);
+}
+
+void sgl_simulation_haunt(struct sgl_simulation *self, uint32_t slot, uint32_t worker)
+{
+    strip(self, slot);
+    *sgl_simulation_flight(self, slot) = (struct sgl_simulated_flight){
+        .number = SGL_GHOST_FLIGHT, .value = worker & (SLOT_MAX - 1), .is_used = true};
+}
+
+void sgl_simulation_haunt_leg(struct sgl_simulation *self, uint32_t slot)
+{
+    sgl_simulation_leg(self, slot)->is_ghost = true;
+    if (self->has_deadlines)
+        sgl_simulation_clear_deadline(self, slot);
+}
+
+void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot)
+{
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+
+    strip(self, slot);
+    flight->is_used = false;
     sgl_records_give(&self->flights, sizeof *flight, slot);
 }
 
@@ -315,6 +341,10 @@ static void stop_first_token(struct sgl_simulation *self, uint32_t slot)
 
 void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error)
 {
+    if (sgl_simulation_flight(self, slot)->number == SGL_GHOST_FLIGHT) {
+        sgl_simulation_land(self, slot);
+        return;
+    }
     if (self->has_pairs) {
         struct sgl_simulated_leg *leg = sgl_simulation_leg(self, slot);
         if (leg->is_sending)
@@ -376,7 +406,10 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
     const uint32_t slot = event->handle;
     const struct sgl_simulated_leg *leg = self->has_pairs ? sgl_simulation_leg(self, slot) : NULL;
     const bool is_prefill = leg != NULL && leg->pool == SGL_POOL_PREFILL;
-    const bool is_ghost = leg != NULL && leg->is_ghost;
+    const bool is_ghost =
+        leg != NULL
+            ? leg->is_ghost
+            : self->has_deadlines && sgl_simulation_flight(self, slot)->number == SGL_GHOST_FLIGHT;
 
     assert(event->time_ns == self->now_ns);
     /* Token 1 of a prefill leg goes to the decode worker, not to the client. */

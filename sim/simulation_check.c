@@ -55,8 +55,9 @@ static int check_pools(const struct sgl_simulation_options *options, struct sgl_
 int sgl_simulation_check(const struct sgl_simulation_options *options, struct sgl_failure *failure)
 {
     const int64_t times[] = {options->response_delay_ns, options->load_interval_ns,
-                             options->load_delay_ns, options->health_interval_ns,
-                             options->until_ns};
+                             options->load_delay_ns,     options->health_interval_ns,
+                             options->until_ns,          options->request_timeout_ns,
+                             options->client_timeout_ns};
 
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (times[i] < 0 || times[i] >= SGL_SIMULATION_NS_MAX / 2)

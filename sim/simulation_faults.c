@@ -72,8 +72,9 @@ static int lose_requests(struct sgl_simulation *self, uint32_t index)
         if (sgl_simulation_worker_of(self, slot) != index || flight->is_answered)
             continue;
         lost[count].slot = slot;
-        lost[count++].request = self->has_pairs
-                                    ? sgl_simulation_leg(self, slot)->request
+        lost[count++].request = self->has_pairs ? sgl_simulation_leg(self, slot)->request
+                                : flight->number == SGL_GHOST_FLIGHT
+                                    ? SGL_ABSENT
                                     : sgl_router_flight(self->router, flight->number).request;
     }
     qsort(lost, count, sizeof *lost, compare_requests);

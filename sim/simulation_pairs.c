@@ -78,6 +78,9 @@ int sgl_simulation_enter_pair(struct sgl_simulation *self, const struct sgl_trac
         if (status != SGL_OK)
             return status;
     }
+    status = sgl_simulation_set_deadline(self, slots[1], request);
+    if (status != SGL_OK)
+        return status;
     struct sgl_simulated_leg *prefill = sgl_simulation_leg(self, slots[0]);
     prefill->twin = slots[1];
     sgl_simulation_leg(self, slots[1])->twin = slots[0];
@@ -193,7 +196,7 @@ static int cancel(struct sgl_simulation *self, uint32_t slot)
     if (!leg->is_placed || worker->ops->cancel(worker->state, self->now_ns, slot))
         sgl_simulation_land(self, slot);
     else
-        leg->is_ghost = true;
+        sgl_simulation_haunt_leg(self, slot);
     return SGL_OK;
 }
 

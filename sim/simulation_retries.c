@@ -125,7 +125,7 @@ int sgl_simulation_ask_retry(struct sgl_simulation *self, uint32_t slot,
         .worker_tries = sgl_past_attempts_add(past->attempts, failed->worker),
         .error = sgl_simulation_answer_at(self, slot)->error,
         .now_ns = self->now_ns,
-        .deadline_ns = SGL_SIMULATION_NS_MAX,
+        .deadline_ns = sgl_simulation_deadline_ns(self, past->row.request.arrival_ns),
     };
     const struct sgl_retry_answer answer =
         sgl_retry_ask(&self->budget, self->options->retry, &question);

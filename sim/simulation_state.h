@@ -4,6 +4,7 @@
  * in flight, and what the router hears of them), simulation_capacity.c (what the fleet can hold),
  * simulation_faults.c (workers that fail, and probes), simulation_gaps.c (between tokens),
  * simulation_admission.c (who is let in, and who waits for that),
+ * simulation_deadlines.c (who takes too long),
  * simulation_pairs.c (requests of two legs) and simulation_retries.c (those tried again);
  * simulation_check.c looks at the options before anything happens.
  */
@@ -26,6 +27,7 @@ enum {
     SGL_EVENT_POLL,
     SGL_EVENT_REPORT,
     SGL_EVENT_PROBE,
+    SGL_EVENT_DEADLINE,
     SGL_EVENT_RETRY,
     SGL_EVENT_ADMISSION,
     SGL_EVENT_SCHEDULE /* arrivals come before it: a worker that had its event waits here, on top */
@@ -50,10 +52,13 @@ enum {
  * each of these is out of the processor's cache when it is wanted again, so what is kept for long
  * is small, and each is within one line.
  */
+#define SGL_GHOST_FLIGHT (SGL_NO_FLIGHT - 1)
+
 struct sgl_simulated_flight {
-    uint32_t number; /* the router's; SGL_NO_FLIGHT: a ghost's, or it waits to be let in or to be
-                        tried again */
-    unsigned int value : 28; /* the number of its progress, if it has that; else prompt tokens */
+    uint32_t number; /* the router's; SGL_NO_FLIGHT: it waits to be let in or to be tried again, or
+                        is a leg's ghost; SGL_GHOST_FLIGHT: a ghost's (simulation_deadlines.c) */
+    unsigned int value : 28; /* the number of its progress, if it has that; else prompt tokens, or
+                                a ghost's worker */
     unsigned int is_used : 1;
     unsigned int has_progress : 1;
     unsigned int has_answer : 1;  /* then it has progress, too */
@@ -102,6 +107,8 @@ struct sgl_simulated_leg {
 struct sgl_simulated_past {
     struct sgl_trace_row row;           /* its texts and ids lie behind, in `bytes` */
     struct sgl_past_attempts *attempts; /* owned; NULL: none has failed */
+    uint32_t place;                     /* in the queue of those who are not let in */
+    bool is_queued;
     unsigned char bytes[];
 };
 
@@ -127,11 +134,12 @@ struct sgl_simulated_worker {
  *                         W+1        the next report to reach the router
  *                         W+2        the next probe of all workers
  *                         W+3        somebody who waits may be let in, or has waited too long
- *                         W+4+w      worker w: its next change of condition
- *                         2W+4+2p    flight of progress p: its first token on its way to the
+ *                         W+4        somebody has waited too long for an answer
+ *                         W+5+w      worker w: its next change of condition
+ *                         2W+5+2p    flight of progress p: its first token on its way to the
  *                                    router; of a prefill leg: its memory on its way to the decode
  *                                    worker; of one that waits to be tried again: when it is
- *                         2W+5+2p    its answer
+ *                         2W+6+2p    its answer
  */
 struct sgl_simulation {
     const struct sgl_simulation_options *options;
@@ -161,9 +169,11 @@ struct sgl_simulation {
     bool keeps_pasts;
     bool has_retries;
     struct sgl_retry_budget budget;
-    struct sgl_admission *admission; /* NULL: everybody is let in */
-    uint64_t sent;                   /* answers, so far: their order */
-    uint64_t cut_flights;            /* out when the run was cut; of pairs each leg is one */
+    struct sgl_admission *admission;  /* NULL: everybody is let in */
+    struct sgl_event_queue deadlines; /* by slot */
+    bool has_deadlines;
+    uint64_t sent;        /* answers, so far: their order */
+    uint64_t cut_flights; /* out when the run was cut; of pairs each leg is one */
 
     /* Answers that take no time, in the order they were sent: items that do not pass through the
      * queue, for they leave in the same instant, after those that do. */
@@ -185,6 +195,7 @@ uint32_t sgl_simulation_poll_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_report_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_admission_item(const struct sgl_simulation *self);
+uint32_t sgl_simulation_deadline_item(const struct sgl_simulation *self);
 uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker);
 uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t progress,
                                     bool is_last);
@@ -300,6 +311,10 @@ static inline void sgl_simulation_leave(struct sgl_simulation *self, int64_t req
 /* Nobody wants anything more of the flight. */
 void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot);
 
+/* Nor of this one, but that worker has not done with it: it is a ghost until it lands. */
+void sgl_simulation_haunt(struct sgl_simulation *self, uint32_t slot, uint32_t worker);
+void sgl_simulation_haunt_leg(struct sgl_simulation *self, uint32_t slot);
+
 /* The worker cannot answer the request in that slot: the router hears of it as of an answer. */
 void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error);
 
@@ -370,6 +385,22 @@ int sgl_simulation_ask_in(struct sgl_simulation *self, const struct sgl_trace_ro
 
 /* Those who need not wait any longer are routed or refused. */
 int sgl_simulation_let_in(struct sgl_simulation *self);
+
+/* One that waits does so no longer, and is refused. */
+int sgl_simulation_turn_away_waiting(struct sgl_simulation *self, uint32_t slot, const char *error);
+
+/* ---- deadlines (simulation_deadlines.c) -------------------------------------------------- */
+
+/* The request in that slot, just taken, has until its deadline, if requests have any. */
+int sgl_simulation_set_deadline(struct sgl_simulation *self, uint32_t slot,
+                                const struct sgl_request *request);
+void sgl_simulation_clear_deadline(struct sgl_simulation *self, uint32_t slot);
+
+/* Until when the router goes on with a request that arrived then. */
+int64_t sgl_simulation_deadline_ns(const struct sgl_simulation *self, int64_t begin_ns);
+
+/* Those whose time is up are given up. */
+int sgl_simulation_pass_deadlines(struct sgl_simulation *self);
 
 /* ---- gaps between tokens (simulation_gaps.c) -------------------------------------------- */
 

@@ -50,6 +50,14 @@ static void stop_prefill(struct sgl_engine *engine, uint32_t handle)
     }
 }
 
+/* Steps of the leap under way that have ended. When it was cut to end now, all have. */
+static int64_t steps_ended(const struct sgl_engine *engine, int64_t now_ns)
+{
+    return sgl_moment_ns(engine->end) <= now_ns
+               ? engine->step_count
+               : (int64_t)(sgl_engine_steps(engine, now_ns) - engine->steps);
+}
+
 bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle)
 {
     struct sgl_engine *self = state;
@@ -57,6 +65,8 @@ bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle)
     if (sgl_engine_release_kept(self, handle))
         return true;
     const bool is_leap = self->is_stepping && self->chunk_count == 0;
+    /* The step under way is its last, or the one that begins now. */
+    const int64_t left = is_leap ? steps_ended(self, now_ns) + 1 : 1;
 
     /* What it leaves behind may let in one that waits: at the next boundary. */
     if (is_leap)
@@ -68,7 +78,6 @@ bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle)
         stop_prefill(self, handle);
         return false;
     }
-    const int64_t left = self->is_stepping && self->is_decoding ? self->step_count : 1;
     const uint32_t last_step = sgl_finish_order_at(&self->running, index)->step;
     const int64_t expected = (uint32_t)(last_step - (uint32_t)self->decode_step);
     if (left < expected)

@@ -257,10 +257,11 @@ void sgl_engine_pop(struct sgl_engine *engine, uint32_t job)
 
 /* ---- leaving it ------------------------------------------------------------------------- */
 
-/* One that waits holds no memory, whether or not it ran before. */
+/* One that waits holds no memory, whether or not it ran before. Room for made up ids is kept until
+ * the job is forgotten, wherever that happens. */
 static void forget(struct sgl_engine *engine, uint32_t job)
 {
-    if (sgl_engine_at(engine, job)->has_ids)
+    if (sgl_engine_at(engine, job)->has_ids && engine->prompts[job].cached_tokens != SGL_ABSENT)
         sgl_kv_cache_unreserve(&engine->kv, engine->prompts[job].prompt.count);
     sgl_engine_forget(engine, job);
 }
