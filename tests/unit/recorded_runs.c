@@ -198,7 +198,10 @@ void sgl_make_recording(struct sgl_recording *recording, const struct sgl_made_r
         };
         if (sgl_recording_add(recording, &request) != SGL_OK)
             abort();
-        time_s += sgl_rng_exponential(&arrivals, 1 / run->rate_per_s);
+        if (run->burst <= 1)
+            time_s += sgl_rng_exponential(&arrivals, 1 / run->rate_per_s);
+        else if ((i + 1) % run->burst == 0)
+            time_s += (double)run->burst / run->rate_per_s;
     }
     measure(recording, run, truth);
 }

@@ -1,0 +1,59 @@
+/*
+ * calibrate_worlds.c - how well calibrate foretells runs that had no part in making it: the worlds
+ * of tests/unit/calibration_worlds.h, each drawn from several seeds.
+ *
+ * usage: calibrate_worlds [SEEDS [WORD]]    (3 seeds, worlds whose name has the word: all)
+ * One line a run, errors in % on the rows not fitted; `*` is a miss, `!` another way of planning
+ * steps than the truth. Exit 1 when more than a quarter of the runs is missed.
+ */
+#include "calibration_worlds.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEEDS 3
+#define STARTS 4 /* the command's */
+#define MISSED_MAX 0.25
+
+static void print(const struct sgl_world_result *result, const char *name, uint64_t seed)
+{
+    const struct sgl_calibration *calibration = &result->calibration;
+    const bool is_wrong = calibration->has_found_async && calibration->is_async != result->is_async;
+
+    printf("%-27s %4llu %2u %6llu %8.3f", name, (unsigned long long)seed, calibration->fitted_count,
+           (unsigned long long)calibration->evaluations, calibration->loss);
+    for (int m = SGL_METRIC_TTFT; m < SGL_REQUEST_METRIC_COUNT; m++)
+        printf(" %+6.2f %+6.2f", 100 * result->mean[m], 100 * result->p99[m]);
+    printf(" %6.2f %s%s\n", 100 * result->wape, result->is_missed ? "*" : "", is_wrong ? "!" : "");
+    fflush(stdout);
+}
+
+int main(int argument_count, char **arguments)
+{
+    const uint64_t seeds = argument_count > 1 ? strtoull(arguments[1], NULL, 10) : SEEDS;
+    const char *word = argument_count > 2 ? arguments[2] : "";
+    size_t runs = 0;
+    size_t missed = 0;
+
+    printf("%-27s %4s %2s %6s %8s %13s %13s %13s %6s\n", "world", "seed", "k", "runs", "loss",
+           "ttft mean p99", "tpot mean p99", "e2e mean p99", "WAPE");
+    for (size_t i = 0; i < sgl_calibration_world_count; i++)
+        for (uint64_t seed = 1;
+             strstr(sgl_calibration_worlds[i].name, word) != NULL && seed <= seeds; seed++) {
+            struct sgl_world_result result;
+            struct sgl_failure failure = {.text = ""};
+            const int status = sgl_calibration_world_run(&result, &sgl_calibration_worlds[i], seed,
+                                                         STARTS, &failure);
+            if (status == SGL_OK)
+                print(&result, sgl_calibration_worlds[i].name, seed);
+            else
+                printf("%-27s %4llu refused: %s\n", sgl_calibration_worlds[i].name,
+                       (unsigned long long)seed, failure.text);
+            runs++;
+            missed += status != SGL_OK || result.is_missed;
+            sgl_calibration_release(&result.calibration);
+        }
+    printf("%zu of %zu missed\n", missed, runs);
+    return (double)missed > MISSED_MAX * (double)runs;
+}
