@@ -1,7 +1,6 @@
 #include "calibrate.h"
 
 #include "calibrate_state.h"
-#include "core/rng.h"
 #include "core/text.h"
 
 #include <gsl/gsl_errno.h>
@@ -10,178 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPREAD_FIRST 0.2 /* of a residual, before any fit: what a factor of 1.2 is off */
-#define START_SPAN 0.7   /* of a logarithm: random starts are within a factor of 2 */
-#define SCALE_LEAST (-6) /* powers of two tried first */
-#define SCALE_MOST 6
-#define TURNS 2
-
-/* Loss that dropping a term must gain over tying it: a start from measured kernels is worth more
- * than a gain by chance, of which Huber's loss, half a chi-square in the middle, has about a half.
- */
-#define PREFERENCE 4.0
-#define PREFERENCE_SHARE 0.02 /* of the loss, for roughness grows with it */
-#define NEED_SHARE 0.05       /* of the loss: what is uncertain stays free if it is worth more */
-
-/* A fit whose logarithms are named by coefficient: they outlive a change of what is free. */
-struct point {
-    double x[SGL_FREE_MAX]; /* [SGL_COEFFICIENT_COUNT] is scale's */
-};
-
-static void pack(const struct sgl_calibration_problem *problem, const struct point *point,
-                 struct sgl_fit *fit)
-{
-    *fit = (struct sgl_fit){0};
-    for (size_t i = 0; i < problem->free_count; i++)
-        fit->x[i] = point->x[problem->free[i]];
-}
-
-static void unpack(const struct sgl_calibration_problem *problem, const struct sgl_fit *fit,
-                   struct point *point)
-{
-    for (size_t i = 0; i < problem->free_count; i++)
-        point->x[problem->free[i]] = fit->x[i];
-}
-
-/* Downhill from the point, which moves there. */
-static int descend(struct sgl_calibration_problem *problem, struct point *point, double *loss_out,
-                   struct sgl_failure *failure)
-{
-    struct sgl_fit fit;
-
-    pack(problem, point, &fit);
-    const int status = sgl_calibration_descend(problem, &fit, failure);
-    unpack(problem, &fit, point);
-    *loss_out = fit.loss;
-    return status;
-}
-
 static void set_states(struct sgl_calibration_problem *problem, enum sgl_coefficient_state state)
 {
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         problem->state[c] = state;
-}
-
-/* The unit of the loss, from the residuals at the point. */
-static int measure_spread(struct sgl_calibration_problem *problem, const struct point *point,
-                          double *residuals, struct sgl_failure *failure)
-{
-    struct sgl_fit fit;
-
-    pack(problem, point, &fit);
-    const int status = sgl_calibration_residuals(problem, fit.x, residuals, failure);
-    if (status != SGL_OK)
-        return status;
-    return sgl_calibration_measure_spreads(problem, residuals, NULL, failure);
-}
-
-static double sum_of_sizes(const double *residuals, size_t count)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < count; i++)
-        sum += fabs(residuals[i]);
-    return sum;
-}
-
-/* The power of two that fits best, then the best scale near it: all coefficients start there. */
-static int start_with_scale(struct sgl_calibration_problem *problem, struct point *point,
-                            double *residuals, double *loss_out, struct sgl_failure *failure)
-{
-    double least = INFINITY;
-    double best = 0;
-
-    set_states(problem, SGL_COEFFICIENT_TIED);
-    sgl_calibration_count_free(problem);
-    for (int power = SCALE_LEAST; power <= SCALE_MOST; power++) {
-        const double x[SGL_FREE_MAX] = {power * log(2)};
-        const int status = sgl_calibration_residuals(problem, x, residuals, failure);
-        if (status != SGL_OK)
-            return status;
-        const double sum = sum_of_sizes(residuals, problem->residual_count);
-        if (sum < least) {
-            least = sum;
-            best = x[0];
-        }
-    }
-    point->x[SGL_COEFFICIENT_COUNT] = best;
-    const int status = descend(problem, point, loss_out, failure);
-    problem->first_scale = point->x[SGL_COEFFICIENT_COUNT];
-    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
-        point->x[c] = problem->first_scale;
-    return status;
-}
-
-/* The same for both ways of planning steps, if that is asked: the better one stays. */
-static int start_with_plans(struct sgl_calibration *calibration,
-                            struct sgl_calibration_problem *problem, struct point *point,
-                            double *residuals, struct sgl_failure *failure)
-{
-    double *is_async = &problem->spec.parameters.value[problem->async_row];
-    struct point points[2] = {*point, *point};
-    double scales[2];
-
-    if (!problem->options->finds_async)
-        return start_with_scale(problem, point, residuals, &scales[0], failure);
-    for (int async = 0; async < 2; async++) {
-        *is_async = async;
-        const int status = start_with_scale(problem, &points[async], residuals,
-                                            &calibration->async_loss[async], failure);
-        if (status != SGL_OK)
-            return status;
-        if (problem->residual_count > 0)
-            calibration->async_loss[async] /= (double)problem->residual_count;
-        scales[async] = problem->first_scale;
-    }
-    calibration->has_found_async = true;
-    calibration->is_async = calibration->async_loss[1] < calibration->async_loss[0];
-    *is_async = calibration->is_async;
-    *point = points[calibration->is_async];
-    problem->first_scale = scales[calibration->is_async];
-    return SGL_OK;
-}
-
-/* Random starts around the point; the lowest end wins. */
-static int try_starts(struct sgl_calibration_problem *problem, struct point *point, double *loss,
-                      uint32_t turn, struct sgl_failure *failure)
-{
-    const struct point origin = *point;
-
-    for (uint32_t start = 0; start < problem->options->starts; start++) {
-        struct sgl_rng draws =
-            sgl_rng_stream(problem->options->seed, SGL_PURPOSE_RESAMPLE, turn, (int64_t)start, 0);
-        struct point tried = origin;
-        double tried_loss;
-        for (size_t i = 0; i < SGL_FREE_MAX; i++)
-            tried.x[i] += START_SPAN * (2 * sgl_rng_uniform(&draws) - 1);
-        const int status = descend(problem, &tried, &tried_loss, failure);
-        if (status != SGL_OK)
-            return status;
-        if (tried_loss < *loss) {
-            *loss = tried_loss;
-            *point = tried;
-        }
-    }
-    return SGL_OK;
-}
-
-/* From the start of all to the best point for the present states. */
-static int fit_states(struct sgl_calibration_problem *problem, struct point *point,
-                      double *residuals, struct sgl_failure *failure)
-{
-    double loss;
-    int status;
-
-    sgl_calibration_count_free(problem);
-    sgl_calibration_set_spreads(problem, SPREAD_FIRST);
-    status = descend(problem, point, &loss, failure);
-    if (status == SGL_OK)
-        status = measure_spread(problem, point, residuals, failure);
-    if (status == SGL_OK)
-        status = descend(problem, point, &loss, failure);
-    if (status == SGL_OK)
-        status = try_starts(problem, point, &loss, 0, failure);
-    return status;
 }
 
 static const char *free_name(int free)
@@ -199,122 +30,6 @@ static size_t least_certain(const struct sgl_calibration_problem *problem,
         if (fit->error[i] > fit->error[worst])
             worst = i;
     return worst;
-}
-
-/* The least certain of those that may go: too uncertain to tell, or uncertain and not yet found to
- * be needed. free_count: none. */
-static size_t next_to_go(const struct sgl_calibration_problem *problem, const struct sgl_fit *fit,
-                         const bool *is_needed)
-{
-    size_t worst = problem->free_count;
-
-    for (size_t i = 0; i < problem->free_count; i++)
-        if (fit->error[i] >
-                (is_needed[problem->free[i]] ? SGL_CALIBRATION_SE_MAX : SGL_CALIBRATION_SE_FREE) &&
-            (worst == problem->free_count || fit->error[i] > fit->error[worst]))
-            worst = i;
-    return worst;
-}
-
-/* Takes a coefficient out of the fit: tied to the others, or without its term. */
-static int take_out(struct sgl_calibration_problem *problem, int coefficient, struct point *point,
-                    double *loss_out, struct sgl_failure *failure)
-{
-    struct point tied = *point;
-    struct point zero = *point;
-    double tied_loss;
-    double zero_loss = INFINITY;
-
-    problem->state[coefficient] = SGL_COEFFICIENT_TIED;
-    sgl_calibration_count_free(problem);
-    int status = descend(problem, &tied, &tied_loss, failure);
-    const bool has_zero = coefficient != SGL_C_STEP_PREFILL && coefficient != SGL_C_STEP_DECODE;
-    if (status == SGL_OK && has_zero) {
-        problem->state[coefficient] = SGL_COEFFICIENT_ZERO;
-        sgl_calibration_count_free(problem);
-        if (problem->free_count > 0)
-            status = descend(problem, &zero, &zero_loss, failure);
-    }
-    const bool is_zero = zero_loss < tied_loss - fmax(PREFERENCE, PREFERENCE_SHARE * tied_loss);
-    problem->state[coefficient] = is_zero ? SGL_COEFFICIENT_ZERO : SGL_COEFFICIENT_TIED;
-    *point = is_zero ? zero : tied;
-    *loss_out = is_zero ? zero_loss : tied_loss;
-    sgl_calibration_count_free(problem);
-    return status;
-}
-
-/* What is tied hardly matters: it gets the scale that fitted best when all were. */
-static int take_out_scale(struct sgl_calibration_problem *problem, struct point *point,
-                          double *loss_out, struct sgl_failure *failure)
-{
-    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
-        if (problem->state[c] == SGL_COEFFICIENT_TIED)
-            problem->base_us[c] *= exp(problem->first_scale);
-    problem->fits_scale = false;
-    sgl_calibration_count_free(problem);
-    return descend(problem, point, loss_out, failure);
-}
-
-/* What a fit is made of, to go back to it. */
-struct states {
-    enum sgl_coefficient_state state[SGL_COEFFICIENT_COUNT];
-    double base_us[SGL_COEFFICIENT_COUNT];
-    bool fits_scale;
-    struct point point;
-};
-
-static void keep_states(const struct sgl_calibration_problem *problem, const struct point *point,
-                        struct states *states)
-{
-    memcpy(states->state, problem->state, sizeof states->state);
-    memcpy(states->base_us, problem->base_us, sizeof states->base_us);
-    states->fits_scale = problem->fits_scale;
-    states->point = *point;
-}
-
-static void restore_states(struct sgl_calibration_problem *problem, struct point *point,
-                           const struct states *states)
-{
-    memcpy(problem->state, states->state, sizeof states->state);
-    memcpy(problem->base_us, states->base_us, sizeof states->base_us);
-    problem->fits_scale = states->fits_scale;
-    *point = states->point;
-    sgl_calibration_count_free(problem);
-}
-
-/* Until all that is free is certain enough, or needed. */
-static int keep_certain(struct sgl_calibration_problem *problem, struct point *point,
-                        struct sgl_failure *failure)
-{
-    bool is_needed[SGL_FREE_MAX] = {false};
-
-    for (;;) {
-        struct sgl_fit fit;
-        struct states before;
-        double loss;
-        double loss_without;
-        int status = descend(problem, point, &loss, failure);
-        pack(problem, point, &fit);
-        if (status == SGL_OK)
-            status = sgl_calibration_certainty(problem, &fit, failure);
-        if (status != SGL_OK)
-            return status;
-        const size_t worst = next_to_go(problem, &fit, is_needed);
-        if (worst == problem->free_count || problem->free_count == 1)
-            return SGL_OK;
-        const int which = problem->free[worst];
-        const bool is_unknown = fit.error[worst] > SGL_CALIBRATION_SE_MAX;
-        keep_states(problem, point, &before);
-        status = which == SGL_COEFFICIENT_COUNT
-                     ? take_out_scale(problem, point, &loss_without, failure)
-                     : take_out(problem, which, point, &loss_without, failure);
-        if (status != SGL_OK)
-            return status;
-        if (!is_unknown && loss_without > loss + fmax(PREFERENCE, NEED_SHARE * loss)) {
-            restore_states(problem, point, &before);
-            is_needed[which] = true;
-        }
-    }
 }
 
 static int name_coefficient(struct sgl_calibration_problem *problem, const char *name,
@@ -349,17 +64,17 @@ static int name_coefficient(struct sgl_calibration_problem *problem, const char 
 }
 
 /* Which coefficients the user wants: their states. */
-static int read_fit(struct sgl_calibration_problem *problem, bool *is_auto,
-                    struct sgl_failure *failure)
+static int read_fit(struct sgl_calibration_problem *problem, struct sgl_failure *failure)
 {
     const char *text = problem->options->fit;
 
-    *is_auto = strcmp(text, "auto") == 0;
     set_states(problem, SGL_COEFFICIENT_TIED);
-    for (int c = 0; *is_auto && c < SGL_COEFFICIENT_COUNT; c++)
-        problem->state[c] = problem->base_us[c] > 0 ? SGL_COEFFICIENT_FITTED : SGL_COEFFICIENT_ZERO;
-    problem->fits_scale = *is_auto;
-    while (!*is_auto && *text != '\0') {
+    problem->fits_scale = false;
+    if (strcmp(text, "auto") == 0) {
+        sgl_calibration_believe(problem);
+        return SGL_OK;
+    }
+    while (*text != '\0') {
         const size_t length = strcspn(text, ",");
         const int status = name_coefficient(problem, text, length, failure);
         if (status != SGL_OK)
@@ -370,6 +85,57 @@ static int read_fit(struct sgl_calibration_problem *problem, bool *is_auto,
     if (problem->free_count > 0)
         return SGL_OK;
     return sgl_fail(failure, SGL_EINVAL, "nothing to fit (auto, scale, or coefficients)");
+}
+
+/* Lengths of the scored requests. */
+struct lengths {
+    int64_t prompt;
+    int64_t output;
+    bool is_prompt_constant;
+    bool is_output_constant;
+};
+
+static struct lengths measure_lengths(const struct sgl_calibration_problem *problem)
+{
+    const struct sgl_row_range range = problem->options->range;
+    const struct sgl_recorded_request *requests = problem->recording->requests;
+    struct lengths lengths = {.prompt = requests[range.from].row.request.prompt_tokens,
+                              .output = requests[range.from].row.output_tokens,
+                              .is_prompt_constant = true,
+                              .is_output_constant = true};
+
+    for (size_t i = range.from; i < range.to; i++) {
+        lengths.is_prompt_constant =
+            lengths.is_prompt_constant && requests[i].row.request.prompt_tokens == lengths.prompt;
+        lengths.is_output_constant =
+            lengths.is_output_constant && requests[i].row.output_tokens == lengths.output;
+    }
+    return lengths;
+}
+
+/* What a token costs cannot be told from requests that are all as long: a fit would put there
+ * whatever the constants of a step are off by. */
+static int check_lengths(struct sgl_calibration *calibration,
+                         const struct sgl_calibration_problem *problem, struct sgl_failure *failure)
+{
+    const struct lengths lengths = measure_lengths(problem);
+
+    for (size_t i = 0; i < problem->free_count && lengths.is_prompt_constant; i++) {
+        const int c = problem->free[i];
+        const bool is_of_prompts =
+            c == SGL_C_PREFILL_TOKEN || c == SGL_C_PREFILL_CONTEXT || c == SGL_C_TOKEN;
+        const bool is_of_contexts = c == SGL_C_KV_TOKEN || c == SGL_C_MIXED_KV_TOKEN;
+        if (!is_of_prompts && !(is_of_contexts && lengths.is_output_constant))
+            continue;
+        calibration->is_not_identifiable = true;
+        return sgl_fail(failure, SGL_EINVAL,
+                        "the requests cannot identify %s: prompt_tokens is %lld%s in all of them "
+                        "(record %s of other lengths, or --fit scale)",
+                        free_name(c), (long long)lengths.prompt,
+                        is_of_contexts ? " and output_tokens the same" : "",
+                        is_of_contexts ? "requests" : "prompts");
+    }
+    return SGL_OK;
 }
 
 /* "its standard error is 75 %", or that there is no telling. */
@@ -406,64 +172,113 @@ static int check_certain(struct sgl_calibration *calibration,
                     free_name(problem->free[worst]), problem->free_count - 1, text);
 }
 
-static void report(struct sgl_calibration *calibration,
-                   const struct sgl_calibration_problem *problem, const struct sgl_fit *fit)
+static void report_coefficients(struct sgl_calibration *calibration,
+                                const struct sgl_calibration_problem *problem,
+                                const struct sgl_fit *fit)
 {
     double value_us[SGL_COEFFICIENT_COUNT];
 
+    sgl_calibration_values(problem, fit->x, value_us);
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        calibration->coefficients[c] = (struct sgl_coefficient_fit){
+            .state = value_us[c] > 0 ? problem->state[c] : SGL_COEFFICIENT_NONE,
+            .value_us = value_us[c],
+            .relative_error = value_us[c] > 0 ? calibration->scale_error : (double)NAN,
+        };
+    for (size_t i = 0; i < problem->free_count; i++) {
+        const int c = problem->free[i];
+        if (c == SGL_COEFFICIENT_COUNT)
+            continue;
+        calibration->coefficients[c].relative_error = fit->error[i];
+        /* Half of what was believed before is little to have learnt. */
+        if (problem->has_prior && fit->error[i] > problem->prior_spread[c] / 2)
+            calibration->coefficients[c].state = SGL_COEFFICIENT_HELD;
+        else
+            calibration->fitted_count++;
+    }
+}
+
+static void report(struct sgl_calibration *calibration,
+                   const struct sgl_calibration_problem *problem, const struct sgl_fit *fit)
+{
     calibration->scale = 1;
     calibration->scale_error = (double)NAN;
     for (size_t i = 0; i < problem->free_count; i++)
         if (problem->free[i] == SGL_COEFFICIENT_COUNT) {
             calibration->scale = exp(fit->x[i]);
             calibration->scale_error = fit->error[i];
+            calibration->fitted_count++;
         }
-    sgl_calibration_values(problem, fit->x, value_us);
-    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
-        calibration->coefficients[c] = (struct sgl_coefficient_fit){
-            .state = value_us[c] > 0           ? problem->state[c]
-                     : problem->base_us[c] > 0 ? SGL_COEFFICIENT_ZERO
-                                               : SGL_COEFFICIENT_NONE,
-            .value_us = value_us[c],
-            .relative_error = value_us[c] > 0 ? calibration->scale_error : (double)NAN,
-        };
-    for (size_t i = 0; i < problem->free_count; i++)
-        if (problem->free[i] < SGL_COEFFICIENT_COUNT)
-            calibration->coefficients[problem->free[i]].relative_error = fit->error[i];
+    report_coefficients(calibration, problem, fit);
     calibration->free_tokens = problem->free_tokens;
     calibration->p_expert = problem->p_expert;
     calibration->condition = fit->condition;
     calibration->loss = fit->loss / (double)problem->residual_count;
     calibration->residual_count = problem->residual_count;
-    calibration->fitted_count = (uint32_t)problem->free_count;
 }
 
-/* With what is free by now: other starts, and the units that belong to where they end. */
-static int settle(struct sgl_calibration_problem *problem, struct point *point, double *loss,
-                  double *residuals, struct sgl_failure *failure)
+/* The best of the start and other starts, for one way of planning steps. */
+static int fit_plan(struct sgl_calibration_problem *problem, bool is_async, struct sgl_fitted *best,
+                    struct sgl_failure *failure)
 {
-    int status = SGL_OK;
+    struct sgl_fitted other = {0};
+    int status;
 
-    for (uint32_t turn = 0; status == SGL_OK && turn < TURNS; turn++) {
-        status = measure_spread(problem, point, residuals, failure);
-        if (status == SGL_OK)
-            status = descend(problem, point, loss, failure);
-        if (status == SGL_OK)
-            status = try_starts(problem, point, loss, turn + 1, failure);
+    if (problem->options->finds_async)
+        problem->spec.parameters.value[problem->async_row] = is_async;
+    status = sgl_calibration_anneal(problem, 0, best, failure);
+    for (uint32_t start = 1; status == SGL_OK && start <= problem->options->starts; start++) {
+        status = sgl_calibration_anneal(problem, start, &other, failure);
+        if (status == SGL_OK && sgl_fitted_compare(problem, &other, best, NULL) < 0) {
+            const struct sgl_fitted spare = *best;
+            *best = other;
+            other = spare;
+        }
     }
+    sgl_fitted_release(&other);
+    return status;
+}
+
+/* Both ways of planning steps, each fitted as well as can be: the one that explains the requests
+ * better, and vLLM's own when they cannot tell. */
+static int fit_plans(struct sgl_calibration *calibration, struct sgl_calibration_problem *problem,
+                     struct sgl_fitted *best, struct sgl_failure *failure)
+{
+    struct sgl_fitted plans[2] = {0};
+    double distance = 0;
+
+    if (!problem->options->finds_async)
+        return fit_plan(problem, false, best, failure);
+    int status = fit_plan(problem, false, &plans[0], failure);
+    if (status == SGL_OK)
+        status = fit_plan(problem, true, &plans[1], failure);
+    if (status == SGL_OK) {
+        sgl_fitted_compare(problem, &plans[0], &plans[1], &distance);
+        for (int async = 0; async < 2; async++)
+            calibration->async_loss[async] = plans[async].common_loss;
+        calibration->has_found_async = true;
+        calibration->async_distance = distance;
+        calibration->is_async = distance > -SGL_CALIBRATION_TELLING;
+        problem->spec.parameters.value[problem->async_row] = calibration->is_async;
+        *best = plans[calibration->is_async];
+        plans[calibration->is_async] = (struct sgl_fitted){0};
+    }
+    sgl_fitted_release(&plans[0]);
+    sgl_fitted_release(&plans[1]);
     return status;
 }
 
 static int run(struct sgl_calibration *calibration, struct sgl_calibration_problem *problem,
                double *residuals, struct sgl_failure *failure)
 {
-    struct point point = {{0}};
-    struct sgl_fit fit;
-    double loss = 0;
-    bool is_auto = false;
+    struct sgl_fitted best = {0};
+    int status = read_fit(problem, failure);
 
-    sgl_calibration_set_spreads(problem, SPREAD_FIRST);
-    int status = start_with_plans(calibration, problem, &point, residuals, failure);
+    calibration->is_misused = status != SGL_OK;
+    if (status == SGL_OK && !problem->has_prior)
+        status = check_lengths(calibration, problem, failure);
+    if (status == SGL_OK)
+        status = fit_plans(calibration, problem, &best, failure);
     if (status == SGL_OK && problem->residual_count == 0) {
         calibration->is_not_identifiable = true;
         status = sgl_fail(failure, SGL_EINVAL,
@@ -471,36 +286,19 @@ static int run(struct sgl_calibration *calibration, struct sgl_calibration_probl
                           "server_first_token_time or finish_time)");
     }
     if (status == SGL_OK) {
-        status = read_fit(problem, &is_auto, failure);
-        calibration->is_misused = status != SGL_OK;
+        memcpy(problem->spreads, best.spreads, sizeof problem->spreads);
+        status = sgl_calibration_certainty(problem, &best.fit, failure);
     }
-    if (status == SGL_OK)
-        status = fit_states(problem, &point, residuals, failure);
-    /* The unit of the loss changes with the fit, and what is certain with the unit: twice. */
-    for (int pass = 0; status == SGL_OK && pass < 2; pass++) {
-        status = measure_spread(problem, &point, residuals, failure);
-        if (status == SGL_OK)
-            status = descend(problem, &point, &loss, failure);
-        if (status == SGL_OK && is_auto)
-            status = keep_certain(problem, &point, failure);
-        if (status == SGL_OK)
-            status = settle(problem, &point, &loss, residuals, failure);
-    }
-    if (status == SGL_OK && is_auto) /* what other starts found is held to the same */
-        status = keep_certain(problem, &point, failure);
-    pack(problem, &point, &fit);
-    fit.loss = loss;
-    if (status == SGL_OK)
-        status = sgl_calibration_certainty(problem, &fit, failure);
-    if (status == SGL_OK)
-        status = check_certain(calibration, problem, &fit, failure);
+    if (status == SGL_OK && !problem->has_prior)
+        status = check_certain(calibration, problem, &best.fit, failure);
     if (status == SGL_OK) /* once more at the very end: the times that are compared */
-        status = sgl_calibration_residuals(problem, fit.x, residuals, failure);
+        status = sgl_calibration_residuals(problem, best.fit.x, residuals, failure);
     if (status == SGL_OK)
-        report(calibration, problem, &fit);
+        report(calibration, problem, &best.fit);
     if (status == SGL_OK)
         status = sgl_calibration_measure_spreads(problem, residuals, &calibration->robust_spread,
                                                  failure);
+    sgl_fitted_release(&best);
     return status;
 }
 

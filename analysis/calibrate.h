@@ -5,7 +5,7 @@
  *         |                                                                      |
  *         +-------------- measured times --------------> log ratios  <-----------+
  *                                                            |
- *                        coefficients  <--- Levenberg-Marquardt on Huber's loss
+ *                        coefficients  <--- least Huber's loss, and what is believed
  *
  * Every request of the recording is replayed where and when it went; those of `range` are scored.
  * Residuals, each where both sides have it, with t0 the arrival at the worker:
@@ -23,17 +23,31 @@
  * fitted as logarithms: they stay positive, and standard errors are relative. Those that are not
  * fitted keep their ratios to one another: `scale` multiplies them all.
  *
- *     fitted   free              tied   start value x scale              zero   the term is dropped
+ *     fitted   free              tied   start value x scale      held   free, and little was learnt
  *     none     0 at the start, from where no fit leads away; free_tokens stays the start's
  *
- * "auto" frees all coefficients, then takes the least certain one out, tied or zero, whichever fits
- * better: as long as its standard error is above SGL_CALIBRATION_SE_MAX, or above
- * SGL_CALIBRATION_SE_FREE and the loss grows by no more than 5 % without it. What few requests
- * cannot tell well, others would pay for. A coefficient that the user names and the data cannot
- * tell is refused instead. The loss has many valleys: random starts are tried with all free, and
- * again with what is left. Standard errors are sandwich estimates over
- * blocks of consecutive requests, for neighbours in a queue share their luck (White, 1980; Liang
- * and Zeger, 1986). Condition: square root of largest over smallest curvature of the loss.
+ * A coefficient that the user names and the data cannot tell is refused: its standard error is
+ * above SGL_CALIBRATION_SE_MAX, or the lengths that it multiplies are all the same. Standard errors
+ * are then sandwich estimates over blocks of consecutive requests, for neighbours in a queue share
+ * their luck (White, 1980; Liang and Zeger, 1986).
+ *
+ * "auto" frees all coefficients at once, and says beforehand what is believed of their logarithms:
+ * each is normal around the start's, apart from one scale for all of which nothing is believed. So
+ * what the requests tell moves, and what they do not tell stays near the start's ratio (a ridge;
+ * Hoerl and Kennard, 1970) instead of being dropped or standing in for another. Terms that a start
+ * may lack, the roofline and with it mixed steps of engines that have such, begin at parts of
+ * the terms it has (calibrate_anneal.c), and less is believed of them. Residuals count as a fifth
+ * beside the belief, for requests share their steps. Standard errors are those of both together;
+ * where one is more than half of what was believed the coefficient is `held`.
+ *
+ * The loss is rough and has many valleys: Levenberg and Marquardt's steps, then a cloud of points
+ * (calibrate_search.c), four times, in units that shrink and with a belief that grows; other starts
+ * if asked. Both ways of planning steps (finds_async) are fitted as far as that. Then the losses of
+ * blocks of requests are compared in the same units (Vuong, 1989): when they are less than
+ * SGL_CALIBRATION_TELLING standard errors apart, the requests cannot tell, and it is vLLM's own
+ * default, on.
+ *
+ * Condition: square root of largest over smallest curvature of the loss.
  *
  * Deterministic: the same recording, start and seed give the same bytes. One thread at a time:
  * GSL's error handler, which is global, is switched off meanwhile.
@@ -68,12 +82,13 @@ const char *sgl_coefficient_name(enum sgl_coefficient coefficient);
 enum sgl_coefficient_state {
     SGL_COEFFICIENT_FITTED,
     SGL_COEFFICIENT_TIED,
+    SGL_COEFFICIENT_HELD, /* free, but the requests say less of it than was believed before */
     SGL_COEFFICIENT_ZERO,
     SGL_COEFFICIENT_NONE /* not looked for: 0 at the start, or no step that could show it */
 };
 
-#define SGL_CALIBRATION_SE_MAX 0.5   /* of a logarithm: 95 % of the time within a factor of 2.7 */
-#define SGL_CALIBRATION_SE_FREE 0.05 /* what "auto" leaves free: within a tenth */
+#define SGL_CALIBRATION_SE_MAX 0.5  /* of a logarithm: 95 % of the time within a factor of 2.7 */
+#define SGL_CALIBRATION_TELLING 2.0 /* standard errors between two that the requests tell apart */
 
 struct sgl_calibration_options {
     const struct sgl_worker_model_spec *start; /* of the batching model */
@@ -82,8 +97,7 @@ struct sgl_calibration_options {
     const char *fit;        /* "auto", "scale", or coefficients between commas */
     uint64_t seed;
     uint32_t starts; /* random ones beside the start itself */
-    /* Of scheduler=vllm: is async_scheduling on? What fits better by one scale, the start's value
-     * notwithstanding. */
+    /* Of scheduler=vllm: is async_scheduling on? The start's value notwithstanding. */
     bool finds_async;
     /* ? Called after every simulation of the whole recording. */
     void (*progress)(void *context, uint64_t evaluations);
@@ -100,17 +114,18 @@ struct sgl_calibration {
     struct sgl_coefficient_fit coefficients[SGL_COEFFICIENT_COUNT];
     int64_t free_tokens;  /* of c_token_us: the start's; of measured steps what fits best */
     double p_expert;      /* of c_expert_us, likewise */
-    double scale;         /* of the tied ones; 1 when all are fitted */
+    double scale;         /* of the tied ones; 1 when there are none */
     double scale_error;   /* NaN when there is none */
     double condition;     /* INFINITY: a direction has no curvature */
     double robust_spread; /* of the residuals: 1.4826 x median |r| */
     double loss;          /* mean Huber loss */
     bool has_found_async;
     bool is_async;
-    double async_loss[2]; /* mean Huber loss of one scale, off and on, in units of a fifth */
+    double async_loss[2];  /* mean loss of the best fit, off and on, in the same units */
+    double async_distance; /* off less on, in standard errors */
     uint64_t residual_count;
-    uint64_t evaluations;             /* simulations of the whole recording */
-    uint32_t fitted_count;            /* free parameters, scale included */
+    uint64_t evaluations;  /* simulations of the whole recording */
+    uint32_t fitted_count; /* told by the requests; a scale that was asked for included */
     struct sgl_accuracy fit_accuracy; /* over the scored requests */
     bool is_misused;                  /* what failed is `fit` */
     bool is_not_identifiable;         /* what failed is that the data cannot tell */

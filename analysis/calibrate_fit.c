@@ -10,7 +10,6 @@
 #include <gsl/gsl_eigen.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
-#include <gsl/gsl_multimin.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +25,6 @@
 /* Of a logarithm. A simulation is a step function in the small: requests change places. Over 3 % it
  * is smooth enough, and still straight. */
 #define DIFFERENCE 0.03
-
-#define SIMPLEX_SIZE 0.1 /* of a logarithm, at the start */
-#define SIMPLEX_END 1e-4
-#define SIMPLEX_STEPS 120 /* for each free coefficient */
-
-#define BLOCKS 30 /* of consecutive requests, for standard errors */
 
 struct jacobian {
     double *residuals;             /* at x */
@@ -73,14 +66,80 @@ static double weight(double residual)
     return size <= HUBER ? 1 : HUBER / size;
 }
 
+/* 1 / variance of the prior of a free logarithm, in units of the requests' loss: those that share
+ * their steps tell less than as many that do not, by this factor. Tried with made-up runs
+ * (tests/validity/calibrate_worlds.c): 2 and 15 do about as well. */
+#define SHARING 5.0
+
+static double strength(const struct sgl_calibration_problem *problem, size_t i)
+{
+    const double spread = problem->prior_spread[problem->free[i]];
+
+    return problem->prior_weight * SHARING / (spread * spread);
+}
+
+/* How far each logarithm is from the start's, all of which are moved by what suits them best. */
+static void measure_distances(const struct sgl_calibration_problem *problem, const double *x,
+                              double distance[SGL_FREE_MAX])
+{
+    double sum = 0;
+    double all = 0;
+
+    for (size_t i = 0; i < problem->free_count; i++) {
+        sum += strength(problem, i) * x[i];
+        all += strength(problem, i);
+    }
+    for (size_t i = 0; i < problem->free_count; i++)
+        distance[i] = x[i] - sum / all;
+}
+
+double sgl_calibration_prior_loss(const struct sgl_calibration_problem *problem, const double *x)
+{
+    double distance[SGL_FREE_MAX];
+    double sum = 0;
+
+    if (!problem->has_prior)
+        return 0;
+    measure_distances(problem, x, distance);
+    for (size_t i = 0; i < problem->free_count; i++)
+        sum += strength(problem, i) * distance[i] * distance[i] / 2;
+    return sum;
+}
+
+/* Its part of the normal equations, below the diagonal. */
+static void add_prior(const struct sgl_calibration_problem *problem, const double *x,
+                      double *normal, double *right)
+{
+    const size_t n = problem->free_count;
+    double distance[SGL_FREE_MAX];
+    double all = 0;
+
+    if (!problem->has_prior)
+        return;
+    measure_distances(problem, x, distance);
+    for (size_t i = 0; i < n; i++)
+        all += strength(problem, i);
+    for (size_t i = 0; i < n; i++) {
+        normal[i * n + i] += strength(problem, i);
+        right[i] -= strength(problem, i) * distance[i];
+        for (size_t j = 0; j <= i; j++)
+            normal[i * n + j] -= strength(problem, i) * strength(problem, j) / all;
+    }
+}
+
+double sgl_huber_loss(double residual)
+{
+    const double size = fabs(residual);
+
+    return size <= HUBER ? size * size / 2 : HUBER * (size - HUBER / 2);
+}
+
 static double loss_of(const double *residuals, size_t count)
 {
     double sum = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        const double size = fabs(residuals[i]);
-        sum += size <= HUBER ? size * size / 2 : HUBER * (size - HUBER / 2);
-    }
+    for (size_t i = 0; i < count; i++)
+        sum += sgl_huber_loss(residuals[i]);
     return sum;
 }
 
@@ -108,8 +167,10 @@ static int differentiate(struct jacobian *jacobian, struct sgl_calibration_probl
 }
 
 /* The step (J'WJ + damping diag) d = -J'Wr; false when it has none. */
-static bool solve(const struct jacobian *jacobian, size_t free_count, double damping, double *step)
+static bool solve(const struct jacobian *jacobian, const struct sgl_calibration_problem *problem,
+                  const double *x, double damping, double *step)
 {
+    const size_t free_count = problem->free_count;
     double normal[SGL_FREE_MAX * SGL_FREE_MAX] = {0};
     double right[SGL_FREE_MAX] = {0};
     gsl_matrix_view matrix = gsl_matrix_view_array(normal, free_count, free_count);
@@ -124,6 +185,7 @@ static bool solve(const struct jacobian *jacobian, size_t free_count, double dam
                 normal[i * free_count + j] += scaled * jacobian->columns[j][r];
         }
     }
+    add_prior(problem, x, normal, right);
     double largest = 0;
     for (size_t i = 0; i < free_count; i++)
         largest = fmax(largest, normal[i * free_count + i]);
@@ -153,13 +215,14 @@ static int improve(struct jacobian *jacobian, struct sgl_calibration_problem *pr
     double step[SGL_FREE_MAX] = {0};
     double moved[SGL_FREE_MAX] = {0};
 
-    while (*damping <= DAMPING_MAX && solve(jacobian, problem->free_count, *damping, step)) {
+    while (*damping <= DAMPING_MAX && solve(jacobian, problem, fit->x, *damping, step)) {
         for (size_t i = 0; i < problem->free_count; i++)
             moved[i] = fmin(fmax(fit->x[i] + step[i], -SGL_LOG_SPAN), SGL_LOG_SPAN);
         const int status = sgl_calibration_residuals(problem, moved, jacobian->trial, failure);
         if (status != SGL_OK)
             return status;
-        const double loss = loss_of(jacobian->trial, jacobian->count);
+        const double loss =
+            loss_of(jacobian->trial, jacobian->count) + sgl_calibration_prior_loss(problem, moved);
         if (loss < fit->loss * (1 - LOSS_CHANGE)) {
             double *spare = jacobian->residuals;
             jacobian->residuals = jacobian->trial;
@@ -174,64 +237,14 @@ static int improve(struct jacobian *jacobian, struct sgl_calibration_problem *pr
     return 0;
 }
 
-/* The loss as GSL asks for it. */
-struct loss_context {
-    struct sgl_calibration_problem *problem;
-    double *residuals;
-    int status;
-    struct sgl_failure *failure;
-};
-
-static double loss_at(const gsl_vector *at, void *parameters)
+int sgl_calibration_loss(struct sgl_calibration_problem *problem, const double *x,
+                         double *residuals, double *loss_out, struct sgl_failure *failure)
 {
-    struct loss_context *context = parameters;
-    struct sgl_calibration_problem *problem = context->problem;
-    double x[SGL_FREE_MAX] = {0};
+    const int status = sgl_calibration_residuals(problem, x, residuals, failure);
 
-    for (size_t i = 0; i < problem->free_count; i++)
-        x[i] = fmin(fmax(gsl_vector_get(at, i), -SGL_LOG_SPAN), SGL_LOG_SPAN);
-    if (context->status == SGL_OK)
-        context->status =
-            sgl_calibration_residuals(problem, x, context->residuals, context->failure);
-    if (context->status != SGL_OK)
-        return (double)NAN;
-    return loss_of(context->residuals, problem->residual_count);
-}
-
-/* From fit->x to the least the simplex finds. */
-static int shrink_simplex(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
-                          double *residuals, struct sgl_failure *failure)
-{
-    const size_t n = problem->free_count;
-    struct loss_context context = {problem, residuals, SGL_OK, failure};
-    gsl_multimin_function function = {.f = loss_at, .n = n, .params = &context};
-    gsl_multimin_fminimizer *minimizer =
-        gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, n);
-    gsl_vector *start = gsl_vector_alloc(n);
-    gsl_vector *sizes = gsl_vector_alloc(n);
-
-    if (minimizer == NULL || start == NULL || sizes == NULL)
-        context.status = sgl_fail(failure, SGL_ENOMEM, "out of memory");
-    if (context.status == SGL_OK) {
-        for (size_t i = 0; i < n; i++)
-            gsl_vector_set(start, i, fit->x[i]);
-        gsl_vector_set_all(sizes, SIMPLEX_SIZE);
-        gsl_multimin_fminimizer_set(minimizer, &function, start, sizes);
-        for (size_t step = 0; context.status == SGL_OK && step < SIMPLEX_STEPS * n; step++)
-            if (gsl_multimin_fminimizer_iterate(minimizer) != GSL_SUCCESS ||
-                gsl_multimin_fminimizer_size(minimizer) < SIMPLEX_END)
-                break;
-    }
-    if (context.status == SGL_OK && gsl_multimin_fminimizer_minimum(minimizer) < fit->loss) {
-        fit->loss = gsl_multimin_fminimizer_minimum(minimizer);
-        for (size_t i = 0; i < n; i++)
-            fit->x[i] = fmin(fmax(gsl_vector_get(minimizer->x, i), -SGL_LOG_SPAN), SGL_LOG_SPAN);
-    }
-    if (minimizer != NULL)
-        gsl_multimin_fminimizer_free(minimizer);
-    gsl_vector_free(start);
-    gsl_vector_free(sizes);
-    return context.status;
+    *loss_out =
+        loss_of(residuals, problem->residual_count) + sgl_calibration_prior_loss(problem, x);
+    return status;
 }
 
 int sgl_calibration_descend(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
@@ -243,9 +256,8 @@ int sgl_calibration_descend(struct sgl_calibration_problem *problem, struct sgl_
 
     if (status != SGL_OK)
         return status;
-    status = sgl_calibration_residuals(problem, fit->x, jacobian.residuals, failure);
+    status = sgl_calibration_loss(problem, fit->x, jacobian.residuals, &fit->loss, failure);
     jacobian.count = problem->residual_count;
-    fit->loss = loss_of(jacobian.residuals, jacobian.count);
     for (int i = 0; i < ITERATIONS_MAX && status == SGL_OK; i++) {
         status = differentiate(&jacobian, problem, fit->x, failure);
         if (status != SGL_OK)
@@ -256,8 +268,6 @@ int sgl_calibration_descend(struct sgl_calibration_problem *problem, struct sgl_
             break;
         }
     }
-    if (status == SGL_OK)
-        status = shrink_simplex(problem, fit, jacobian.trial, failure);
     release(&jacobian);
     return status;
 }
@@ -334,6 +344,26 @@ static void curve(const struct jacobian halves[2], const struct sgl_calibration_
         }
 }
 
+/* Adds the curvature of what is believed. What the halves make of luck may curve downwards, and
+ * would undo it: there the requests tell nothing. */
+static void add_belief(const struct sgl_calibration_problem *problem, const double *x,
+                       const gsl_matrix *vectors, const gsl_vector *values, gsl_matrix *matrix)
+{
+    const size_t n = problem->free_count;
+    double prior[SGL_FREE_MAX * SGL_FREE_MAX] = {0};
+    double right[SGL_FREE_MAX] = {0};
+
+    add_prior(problem, x, prior, right);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            double sum = prior[i > j ? i * n + j : j * n + i];
+            for (size_t k = 0; k < n; k++)
+                sum += gsl_matrix_get(vectors, i, k) * gsl_matrix_get(vectors, j, k) *
+                       fmax(gsl_vector_get(values, k), 0);
+            gsl_matrix_set(matrix, i, j, sum);
+        }
+}
+
 /* Its inverse from eigenvalues. A direction without curvature, as far as can be seen, is one of
  * which next to nothing is known. */
 static void invert(const gsl_matrix *vectors, const gsl_vector *values, size_t n, double *inverse,
@@ -362,13 +392,13 @@ static void invert(const gsl_matrix *vectors, const gsl_vector *values, size_t n
  * squares. */
 static void gather_scores(const struct jacobian halves[2],
                           const struct sgl_calibration_problem *problem,
-                          double scores[BLOCKS][SGL_FREE_MAX])
+                          double scores[SGL_BLOCKS][SGL_FREE_MAX])
 {
     const struct sgl_row_range range = problem->options->range;
     const size_t rows = range.to - range.from;
 
     for (size_t r = 0; r < halves[0].count; r++) {
-        const size_t block = (problem->residual_request[r] - range.from) * BLOCKS / rows;
+        const size_t block = (problem->residual_request[r] - range.from) * SGL_BLOCKS / rows;
         const double weighted = weight(halves[0].residuals[r]) * halves[0].residuals[r];
         for (size_t i = 0; i < problem->free_count; i++)
             scores[block][i] += weighted * (halves[0].columns[i][r] + halves[1].columns[i][r]) / 2;
@@ -379,12 +409,12 @@ static void spread_errors(struct sgl_fit *fit, const struct jacobian halves[2],
                           const struct sgl_calibration_problem *problem, const double *inverse)
 {
     const size_t n = problem->free_count;
-    double scores[BLOCKS][SGL_FREE_MAX] = {{0}};
+    double scores[SGL_BLOCKS][SGL_FREE_MAX] = {{0}};
 
     gather_scores(halves, problem, scores);
     for (size_t i = 0; i < n; i++) {
         double variance = 0;
-        for (size_t b = 0; b < BLOCKS; b++) {
+        for (size_t b = 0; b < SGL_BLOCKS; b++) {
             double along = 0;
             for (size_t j = 0; j < n; j++)
                 along += inverse[i * n + j] * scores[b][j];
@@ -393,7 +423,9 @@ static void spread_errors(struct sgl_fit *fit, const struct jacobian halves[2],
         /* A parameter without any effect has no score either: its spread under unit errors says
          * that nothing is known. */
         const double plain = sqrt(inverse[i * n + i]);
-        fit->error[i] = fmax(sqrt(variance * BLOCKS / (BLOCKS - 1)), plain);
+        fit->error[i] = problem->has_prior
+                            ? sqrt(SHARING) * plain
+                            : fmax(sqrt(variance * SGL_BLOCKS / (SGL_BLOCKS - 1)), plain);
     }
 }
 
@@ -413,6 +445,10 @@ static int decompose(struct sgl_fit *fit, const struct jacobian halves[2],
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     curve(halves, problem, &matrix.matrix);
     gsl_eigen_symmv(&matrix.matrix, &values.vector, &vectors.matrix, work);
+    if (problem->has_prior) {
+        add_belief(problem, fit->x, &vectors.matrix, &values.vector, &matrix.matrix);
+        gsl_eigen_symmv(&matrix.matrix, &values.vector, &vectors.matrix, work);
+    }
     invert(&vectors.matrix, &values.vector, n, inverse, &fit->condition);
     spread_errors(fit, halves, problem, inverse);
     gsl_eigen_symmv_free(work);

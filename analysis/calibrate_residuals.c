@@ -60,7 +60,10 @@ int sgl_calibration_problem_make(struct sgl_calibration_problem *problem,
     assert(options->start->ops == &sgl_worker_model_batching);
     problem->scale_row = row_of(table, "scale");
     problem->async_row = row_of(table, "async_scheduling");
-    problem->free_tokens = (int64_t)values[row_of(table, "free_tokens")];
+    problem->free_tokens_row = row_of(table, "free_tokens");
+    problem->free_tokens = (int64_t)values[problem->free_tokens_row];
+    problem->has_mixed_steps =
+        values[row_of(table, "scheduler")] != 0 || values[row_of(table, "mixed_chunk")] != 0;
     problem->p_expert = values[row_of(table, "p_expert")];
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
         problem->rows[c] = row_of(table, sgl_coefficient_name((enum sgl_coefficient)c));
@@ -175,6 +178,7 @@ int sgl_calibration_residuals(struct sgl_calibration_problem *problem, const dou
             fmin(fmax(value_us[c], row->least), row->most);
     }
     problem->spec.parameters.value[problem->scale_row] = 1;
+    problem->spec.parameters.value[problem->free_tokens_row] = (double)problem->free_tokens;
     problem->evaluations++;
     if (options->progress != NULL)
         options->progress(options->progress_context, problem->evaluations);

@@ -3,7 +3,9 @@
  *
  *     calibrate_residuals.c   x -> coefficients -> simulation -> residuals
  *     calibrate_fit.c         least loss from a point; standard errors there
- *     calibrate.c             which coefficients are free, from where to start, what to report
+ *     calibrate_search.c      the same in a cloud of points, where the loss is rough
+ *     calibrate_anneal.c      what is believed beforehand; from the start to the best point
+ *     calibrate.c             which coefficients are free, which alternative, what to report
  */
 #ifndef SGL_ANALYSIS_CALIBRATE_STATE_H
 #define SGL_ANALYSIS_CALIBRATE_STATE_H
@@ -25,14 +27,19 @@ struct sgl_calibration_problem {
     uint32_t rows[SGL_COEFFICIENT_COUNT];       /* of the coefficients in its table */
     uint32_t scale_row;
     uint32_t async_row;
+    uint32_t free_tokens_row;
+    bool has_mixed_steps; /* the worker may decode beside a prefill */
     int64_t free_tokens;
     double p_expert;
     double base_us[SGL_COEFFICIENT_COUNT]; /* where the fit starts, scale included */
     enum sgl_coefficient_state state[SGL_COEFFICIENT_COUNT];
-    double first_scale;     /* logarithm: the best when nothing else is free */
     bool fits_scale;        /* else what is tied stays at its start */
     int free[SGL_FREE_MAX]; /* coefficients; COEFFICIENT_COUNT: scale */
     size_t free_count;
+
+    bool has_prior;
+    double prior_weight;
+    double prior_spread[SGL_COEFFICIENT_COUNT]; /* of logarithms, apart from one scale for all */
 
     double queue_floor_ns;
     struct sgl_worker_times *times;
@@ -71,6 +78,10 @@ int sgl_calibration_measure_spreads(struct sgl_calibration_problem *problem,
                                     const double *residuals, double *all_out,
                                     struct sgl_failure *failure);
 
+#define SGL_BLOCKS 30 /* of consecutive requests, which share their luck */
+
+double sgl_huber_loss(double residual);
+
 struct sgl_fit {
     double x[SGL_FREE_MAX];
     double loss;                /* sum of Huber's */
@@ -78,9 +89,52 @@ struct sgl_fit {
     double condition;
 };
 
+/* Residuals at x, and what is minimised: Huber's loss of them, and the prior's. */
+int sgl_calibration_loss(struct sgl_calibration_problem *problem, const double *x,
+                         double *residuals, double *loss_out, struct sgl_failure *failure);
+
+/* That of what is believed alone: half of the squared distances of the logarithms, in units of
+ * prior_spread, from the start's moved by the scale that suits them best. */
+double sgl_calibration_prior_loss(const struct sgl_calibration_problem *problem, const double *x);
+
+/* How far and how long to look. */
+struct sgl_search {
+    double size; /* standard deviation of the first cloud, of a logarithm */
+    size_t population;
+    uint64_t evaluations; /* about so many */
+    uint32_t turn;        /* another, other luck */
+};
+
+/* The least loss that is found in a cloud around fit->x, with the problem's spreads. */
+int sgl_calibration_search(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
+                           const struct sgl_search *search, struct sgl_failure *failure);
+
 /* The least loss that is found downhill from fit->x, with the problem's spreads. */
 int sgl_calibration_descend(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
                             struct sgl_failure *failure);
+
+/* Frees all that the start has or may lack, and sets what is believed of it ("auto"). */
+void sgl_calibration_believe(struct sgl_calibration_problem *problem);
+
+/* Where a fit ended. */
+struct sgl_fitted {
+    struct sgl_fit fit;
+    double spreads[SGL_METRIC_COUNT];
+    double *residuals;  /* plain logarithms */
+    double common_loss; /* mean, in the units of the last comparison */
+};
+
+/* The whole way from a start, 0 the given one. *fitted is empty, or gets another content. */
+int sgl_calibration_anneal(struct sgl_calibration_problem *problem, uint32_t start,
+                           struct sgl_fitted *fitted, struct sgl_failure *failure);
+
+void sgl_fitted_release(struct sgl_fitted *fitted);
+
+/* The loss of the left one less that of the right one, in units that are the same for both: of each
+ * metric the smaller spread. *distance_out, unless NULL: the same in standard errors of that sum
+ * over blocks of requests (Vuong, 1989). */
+double sgl_fitted_compare(const struct sgl_calibration_problem *problem, struct sgl_fitted *left,
+                          struct sgl_fitted *right, double *distance_out);
 
 /* Standard errors and condition at fit->x. */
 int sgl_calibration_certainty(struct sgl_calibration_problem *problem, struct sgl_fit *fit,

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STARTS_STANDARD 4
+#define STARTS_STANDARD 0
 #define TP_MAX 9999
 #define LAYERS_MAX 100000
 #define REMARKS_SIZE 8192 /* a line for each coefficient and phase, far less than that */
@@ -26,10 +26,10 @@ static const char description[] =
     "(robust least squares on log ratios of queue time, first token, end to end and per-token\n"
     "time).\n"
     "\n"
-    "--fit auto frees every coefficient that the data can tell and ties the others to one scale;\n"
-    "a coefficient that is asked for by name and cannot be told is refused (exit 4). With\n"
-    "scheduler=vllm it also finds whether steps were planned ahead, unless --worker says\n"
-    "async_scheduling=on or off.\n"
+    "--fit auto fits every coefficient, and those that the data cannot tell stay near the ratios\n"
+    "of the start; a coefficient that is asked for by name and cannot be told is refused (exit 4).\n"
+    "With scheduler=vllm it also finds whether steps were planned ahead, by fitting both, unless\n"
+    "--worker says async_scheduling=on or off.\n"
     "\n"
     "--from steps reads a table of engine steps (phase,batch,new_tokens_per_req,...,step_ms),\n"
     "--from kernels the tables X_attention.csv, X_dense.csv and X_per_sequence.csv of one layer,\n"
@@ -87,7 +87,7 @@ static int parse_options(struct sgl_calibrate_command *command, int argument_cou
         {"seed", 's', SGL_OPTION_NATURAL, "N", &command->seed,
          "where the random starts are (default 1)", 0},
         {"starts", 0, SGL_OPTION_NATURAL, "N", &command->starts,
-         "random starts beside the profile's own (default 4)", 0},
+         "random starts beside the profile's own (default 0)", 0},
         SGL_RECORDED_ROWS(command->flags),
         SGL_TRACE_ROWS("MEASURED", command->flags.trace, command->flags.prefix_block),
         {"json", 'j', SGL_OPTION_FLAG, NULL, &command->json, "print the fit as JSON", 0},

@@ -17,6 +17,7 @@
 static const char *const state_names[] = {
     [SGL_COEFFICIENT_FITTED] = "fitted",
     [SGL_COEFFICIENT_TIED] = "tied to scale",
+    [SGL_COEFFICIENT_HELD] = "held near the start's ratio",
     [SGL_COEFFICIENT_ZERO] = "dropped: fits better without",
     [SGL_COEFFICIENT_NONE] = "not looked for",
 };
@@ -107,6 +108,19 @@ void sgl_calibrate_print_fit(FILE *out, const struct sgl_calibrate_command *comm
             calibration->loss, (unsigned long long)calibration->evaluations);
 }
 
+static void print_plan(const struct sgl_calibration *calibration)
+{
+    const double distance = fabs(calibration->async_distance);
+
+    printf(
+        "note: async_scheduling=%s%s (mean loss of the best fit %.3g off, %.3g on; they differ by "
+        "%.1f standard errors)\n",
+        calibration->is_async ? "on" : "off",
+        distance > SGL_CALIBRATION_TELLING ? " fits better"
+                                           : ", vLLM's default: the requests cannot tell",
+        calibration->async_loss[0], calibration->async_loss[1], distance);
+}
+
 static void print_requests(const struct sgl_calibrate_command *command)
 {
     printf("sglsim " SGL_VERSION " calibrate: %zu request%s recorded (%s), rows %zu to %zu scored, "
@@ -117,11 +131,7 @@ static void print_requests(const struct sgl_calibrate_command *command)
     if (command->recording.time_note != NULL)
         printf("note: %s\n", command->recording.time_note);
     if (command->calibration.has_found_async)
-        printf(
-            "note: async_scheduling=%s fits better (by one scale, mean Huber loss %.3g off, %.3g "
-            "on)\n",
-            command->calibration.is_async ? "on" : "off", command->calibration.async_loss[0],
-            command->calibration.async_loss[1]);
+        print_plan(&command->calibration);
     if (command->calibration.robust_spread > SPREAD_SUSPECT)
         printf("note: half of the residuals are off by more than %.0f %%: this is not the worker "
                "that was measured\n      (are scheduler, kv_tokens, max_running_requests and "
@@ -191,8 +201,10 @@ static json_t *steps_json(const struct sgl_calibrate_command *command)
 static json_t *async_json(const struct sgl_calibration *calibration)
 {
     return calibration->has_found_async
-               ? json_pack("{s:b, s:f, s:f}", "on", calibration->is_async, "loss_off",
-                           calibration->async_loss[0], "loss_on", calibration->async_loss[1])
+               ? json_pack("{s:b, s:b, s:f, s:f, s:f}", "on", calibration->is_async, "told",
+                           fabs(calibration->async_distance) > SGL_CALIBRATION_TELLING, "loss_off",
+                           calibration->async_loss[0], "loss_on", calibration->async_loss[1],
+                           "standard_errors", calibration->async_distance)
                : json_null();
 }
 

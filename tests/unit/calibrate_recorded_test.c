@@ -41,7 +41,6 @@ static void refit(struct sgl_worker_model_spec *spec, const char *file, const ch
         .first_token_is = first_token_is,
         .fit = what,
         .seed = 1,
-        .starts = 1,                        /* the least that still tries others */
         .finds_async = first_token_is == 1, /* the runs of vLLM */
     };
     CU_ASSERT_EQUAL_FATAL(sgl_row_range_parse(&options.range, rows, recording.count, &failure),

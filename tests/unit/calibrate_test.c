@@ -198,6 +198,19 @@ static void ties_alike(void)
     sgl_calibration_release(&calibration);
 }
 
+/* Many at once, so that steps differ; but all are as long. */
+static void refuses_constant_lengths(void)
+{
+    struct sgl_made_run same = busy;
+
+    same.request_count = 60;
+    same.prompt_least = same.prompt_most;
+    refuses(&same, "c_prefill_token_us", "cannot identify c_prefill_token_us: prompt_tokens is");
+    refuses(&same, "scale,c_prefill_context_us", "record prompts of other lengths");
+    same.output_least = same.output_most;
+    refuses(&same, "c_kv_token_us", "cannot identify c_kv_token_us: prompt_tokens is 3000 and");
+}
+
 static void refuses_without_times(void)
 {
     struct sgl_worker_model_spec spec;
@@ -348,6 +361,7 @@ SGL_SUITE(calibrate) = {
     {"without noise the scale is exact", finds_scale_exactly},
     {"95 % intervals cover the truth", errors_cover},
     {"coefficients that the requests cannot tell apart are refused", refuses_alike},
+    {"what a token costs is not told by requests that are all as long", refuses_constant_lengths},
     {"auto ties what cannot be told", ties_alike},
     {"a recording without times is refused", refuses_without_times},
     {"wrong words in --fit are explained", names_wrong_words},

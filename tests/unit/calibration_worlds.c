@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define REQUESTS 300
-#define FITTED 100
 
 #define VLLM "scheduler=vllm,max_running_requests=128,max_batch_tokens=2048,chunked_prefill_size=0,"
 /* The same behind a profile. */
@@ -56,29 +55,41 @@
 
 /* clang-format off */
 const struct sgl_calibration_world sgl_calibration_worlds[] = {
-    {"dense", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"dense, from another model", "batching:" VLLM ON DENSE, L8, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"dense, from steps", "batching:" VLLM ON DENSE, STEPS, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"dense, from itself", "batching:" VLLM ON DENSE, "batching:" VLLM DENSE, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"dense, from itself, scale", "batching:" VLLM ON DENSE ",scale=1.3", "batching:" VLLM DENSE, "scale", SGL_TRAFFIC_CHAT, 0.02},
-    {"dense, light", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_LIGHT, 0.02},
-    {"dense, bursts", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_BURST, 0.02},
-    {"dense, long prompts", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_PROMPT, 0.02},
-    {"dense, short", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_SHORT, 0.02},
-    {"dense, noise 1 %", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_CHAT, 0.01},
-    {"dense, noise 3 %", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_CHAT, 0.03},
-    {"dense, not ahead", "batching:" VLLM OFF DENSE, Q32, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"dense, 512 tokens a step", "batching:" VLLM ON "max_batch_tokens=512," DENSE, Q32 ",max_batch_tokens=512", "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"dense, 8192 tokens a step", "batching:" VLLM ON "max_batch_tokens=8192," DENSE, Q32 ",max_batch_tokens=8192", "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"experts", "batching:" VLLM ON EXPERTS, A3B, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"experts, from a dense model", "batching:" VLLM ON EXPERTS, L8, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"experts, from kernels", "batching:" VLLM ON EXPERTS, KERNELS, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"experts, light", "batching:" VLLM ON EXPERTS, A3B, "auto", SGL_TRAFFIC_LIGHT, 0.02},
-    {"experts, not ahead", "batching:" VLLM OFF EXPERTS, A3B, "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"memory", "batching:" VLLM ON MEMORY SLOW, L40S ",max_running_requests=256,kv_tokens=41408,page_size=16", "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"memory, not ahead", "batching:" VLLM OFF MEMORY SLOW, L40S ",max_running_requests=256,kv_tokens=41408,page_size=16", "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"sglang", SGLANG DENSE, "batching:profile=qwen3-32b-tp2-h100,max_running_requests=128", "auto", SGL_TRAFFIC_CHAT, 0.02},
-    {"sglang, short", SGLANG EXPERTS, H100 ",max_running_requests=128", "auto", SGL_TRAFFIC_SHORT, 0.02},
+    {"dense", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"dense, from another model", "batching:" VLLM ON DENSE, L8, "auto", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"dense, from steps", "batching:" VLLM ON DENSE, STEPS, "auto", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"dense, from itself", "batching:" VLLM ON DENSE, "batching:" VLLM DENSE, "auto",
+     SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"dense, from itself, scale", "batching:" VLLM ON DENSE ",scale=1.3", "batching:" VLLM DENSE,
+     "scale", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"dense, light", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_LIGHT, 0.02, 0},
+    {"dense, bursts", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_BURST, 0.02, 0},
+    {"dense, long prompts", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_PROMPT, 0.02, 0},
+    {"dense, short", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_SHORT, 0.02, 0},
+    {"dense, noise 1 %", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_CHAT, 0.01, 0},
+    {"dense, noise 3 %", "batching:" VLLM ON DENSE, Q32, "auto", SGL_TRAFFIC_CHAT, 0.03, 0},
+    {"dense, not ahead", "batching:" VLLM OFF DENSE, Q32, "auto", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"dense, 512 tokens a step", "batching:" VLLM ON "max_batch_tokens=512," DENSE,
+     Q32 ",max_batch_tokens=512", "auto", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"dense, 8192 tokens a step", "batching:" VLLM ON "max_batch_tokens=8192," DENSE,
+     Q32 ",max_batch_tokens=8192", "auto", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"experts", "batching:" VLLM ON EXPERTS, A3B, "auto", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"experts, from a dense model", "batching:" VLLM ON EXPERTS, L8, "auto", SGL_TRAFFIC_CHAT, 0.02,
+     0},
+    {"experts, from kernels", "batching:" VLLM ON EXPERTS, KERNELS, "auto", SGL_TRAFFIC_CHAT, 0.02,
+     0},
+    {"experts, light", "batching:" VLLM ON EXPERTS, A3B, "auto", SGL_TRAFFIC_LIGHT, 0.02, 0},
+    {"experts, not ahead", "batching:" VLLM OFF EXPERTS, A3B, "auto", SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"memory", "batching:" VLLM ON MEMORY SLOW,
+     L40S ",max_running_requests=256,kv_tokens=41408,page_size=16", "auto", SGL_TRAFFIC_CHAT, 0.02,
+     0},
+    {"memory, not ahead", "batching:" VLLM OFF MEMORY SLOW,
+     L40S ",max_running_requests=256,kv_tokens=41408,page_size=16", "auto", SGL_TRAFFIC_CHAT, 0.02,
+     0},
+    {"sglang", SGLANG DENSE, "batching:profile=qwen3-32b-tp2-h100,max_running_requests=128", "auto",
+     SGL_TRAFFIC_CHAT, 0.02, 0},
+    {"sglang, short", SGLANG EXPERTS, H100 ",max_running_requests=128", "auto", SGL_TRAFFIC_SHORT,
+     0.02, 0},
 };
 /* clang-format on */
 
@@ -152,7 +163,8 @@ static void judge(struct sgl_world_result *result, const struct sgl_recording *r
     check(sgl_worker_plan_run(&plan, specs, 1, times, &failure), &failure);
     check(sgl_accuracy_compute(
               &accuracy, recording, times,
-              &(struct sgl_accuracy_scope){.range = {FITTED, REQUESTS}, .first_token_is = 1},
+              &(struct sgl_accuracy_scope){.range = {recording->count / 3, recording->count},
+                                           .first_token_is = 1},
               &failure),
           &failure);
     for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {
@@ -181,7 +193,7 @@ int sgl_calibration_world_run(struct sgl_world_result *result,
     struct sgl_recording recording;
 
     *result = (struct sgl_world_result){0};
-    run.request_count = REQUESTS;
+    run.request_count = world->requests > 0 ? world->requests : REQUESTS;
     run.worker_count = 1;
     run.noise = 0.002;
     run.step_noise = world->noise;
@@ -192,7 +204,7 @@ int sgl_calibration_world_run(struct sgl_world_result *result,
     result->is_async = parameter(&truth, "async_scheduling") != 0;
     const struct sgl_calibration_options options = {
         .start = &start,
-        .range = {0, FITTED},
+        .range = {0, recording.count / 3},
         .first_token_is = 1,
         .fit = world->fit,
         .seed = 1,

@@ -32,7 +32,8 @@ struct sgl_calibration_world {
     const char *start;
     const char *fit;
     enum sgl_world_traffic traffic;
-    double noise; /* of the engine, each 10 ms */
+    double noise;    /* of the engine, each 10 ms */
+    size_t requests; /* 0 is 300; a third is fitted */
 };
 
 extern const struct sgl_calibration_world sgl_calibration_worlds[];
