@@ -27,7 +27,8 @@ static const char description[] =
     "time).\n"
     "\n"
     "--fit auto fits every coefficient, and those that the data cannot tell stay near the ratios\n"
-    "of the start; a coefficient that is asked for by name and cannot be told is refused (exit 4).\n"
+    "of the start; a coefficient that is asked for by name and cannot be told is refused (exit "
+    "4).\n"
     "With scheduler=vllm it also finds whether steps were planned ahead, by fitting both, unless\n"
     "--worker says async_scheduling=on or off.\n"
     "\n"
@@ -149,7 +150,7 @@ static int make_start(struct sgl_calibrate_command *command, struct sgl_failure 
         status = name_identity(identity->gpu, "gpu", command->gpu, failure);
     if (status == SGL_OK)
         status = name_identity(identity->tp, "tp", command->tp, failure);
-    command->is_misused = status != SGL_OK && status != SGL_ENOMEM;
+    command->is_misused = status == SGL_EINVAL;
     return status;
 }
 
@@ -396,7 +397,7 @@ int sgl_command_calibrate(int argument_count, char **arguments)
         return exit_code;
     exit_code = SGL_EXIT_DONE;
     if (run(&command, &failure) != SGL_OK) {
-        sgl_complain_of(command.path, failure.text);
+        sgl_complain_of_either(command.path, command.profile, failure.text);
         exit_code = command.calibration.is_not_identifiable || command.step_fit.is_not_identifiable
                         ? SGL_EXIT_NOT_IDENTIFIABLE
                     : command.is_misused || command.calibration.is_misused ? SGL_EXIT_USAGE

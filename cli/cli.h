@@ -27,6 +27,9 @@ void sgl_complain_at(const char *format, ...) __attribute__((format(printf, 1, 2
 /* A failure text: as it stands when it begins with that path, else after "sglsim: ". */
 void sgl_complain_of(const char *path, const char *text);
 
+/* The same of two files; `other` may be NULL. */
+void sgl_complain_of_either(const char *path, const char *other, const char *text);
+
 /* Do both names mean one file? What does not exist is the same as nothing. */
 bool sgl_is_same_file(const char *left, const char *right);
 

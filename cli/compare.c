@@ -312,7 +312,7 @@ int sgl_command_compare(int argument_count, char **arguments)
     const int parsed = parse_specs(&compare, &failure);
     if (parsed != SGL_OK) {
         sgl_complain_of(profile != NULL ? profile : "", failure.text);
-        exit_code = parsed == SGL_ENOMEM ? SGL_EXIT_FAILED : SGL_EXIT_USAGE;
+        exit_code = parsed == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else if (run(&compare, &failure) != SGL_OK) {
         complain(&compare, failure.text);
         exit_code = compare.is_misused ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;

@@ -47,3 +47,10 @@ void sgl_complain_of(const char *path, const char *text)
     else
         sgl_complain("%s", text);
 }
+
+void sgl_complain_of_either(const char *path, const char *other, const char *text)
+{
+    const size_t length = other != NULL ? strlen(other) : 0;
+
+    sgl_complain_of(length > 0 && strncmp(text, other, length) == 0 ? other : path, text);
+}

@@ -246,10 +246,11 @@ int sgl_command_emulate(int argument_count, char **arguments)
 
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
-    if (sgl_worker_model_resolve(&command.spec, "batching", command.profile, command.worker,
-                                 &failure) != SGL_OK) {
+    const int resolved = sgl_worker_model_resolve(&command.spec, "batching", command.profile,
+                                                  command.worker, &failure);
+    if (resolved != SGL_OK) {
         sgl_complain_of(command.profile != NULL ? command.profile : "", failure.text);
-        return SGL_EXIT_USAGE;
+        return resolved == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     }
     sgl_parameters_init(&command.transfer, sgl_transfer_parameters);
     if (sgl_parameters_parse(&command.transfer, command.kv_transfer, "--kv-transfer", &failure) !=

@@ -424,7 +424,7 @@ int sgl_command_replay(int argument_count, char **arguments)
         sgl_complain_of(
             replay.options.simulation.profile != NULL ? replay.options.simulation.profile : "",
             failure.text);
-        exit_code = parsed == SGL_ENOMEM ? SGL_EXIT_FAILED : SGL_EXIT_USAGE;
+        exit_code = parsed == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else if (run(&replay, &failure) != SGL_OK) {
         complain(&replay, failure.text);
         exit_code = replay.is_misused ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;

@@ -171,7 +171,7 @@ static int make_specs(struct validation *validation, struct sgl_failure *failure
         if (status == SGL_OK)
             status = sgl_policy_fits(&validation->policy_spec, worker_count, failure);
     }
-    validation->is_misused = status != SGL_OK && status != SGL_ENOMEM;
+    validation->is_misused = status == SGL_EINVAL;
     return status;
 }
 
@@ -388,7 +388,7 @@ int sgl_command_validate(int argument_count, char **arguments)
         return exit_code;
     exit_code = SGL_EXIT_DONE;
     if (run(&validation, &failure) != SGL_OK) {
-        sgl_complain_of(validation.path, failure.text);
+        sgl_complain_of_either(validation.path, validation.profile, failure.text);
         exit_code = validation.is_unmeasured ? SGL_EXIT_NOT_IDENTIFIABLE
                     : validation.is_misused  ? SGL_EXIT_USAGE
                                              : SGL_EXIT_FAILED;

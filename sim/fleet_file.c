@@ -52,7 +52,8 @@ static int resolve_ground(const struct sgl_fleet_parse *parse, struct sgl_worker
                         profile != NULL && is_known ? profile->value_place
                         : service != NULL           ? service->value_place
                                                     : parse->section.place,
-                        parse->failure, status, "%s", inner.text);
+                        parse->failure, status == SGL_ENOMEM ? status : SGL_EINVAL, "%s",
+                        inner.text);
 }
 
 /* A parameter of the service, named by an entry of the section. */

@@ -157,8 +157,8 @@ static int set_ground(struct sgl_worker_model_spec *spec, const char *profile_na
     }
     const int status = sgl_profile_find(
         &profile, profile_name[0] != '\0' ? profile_name : SGL_PROFILE_STANDARD, failure);
-    if (status != SGL_OK)
-        return status;
+    if (status != SGL_OK) /* of the world, not of whoever calls: SGL_EINVAL is for what he wrote */
+        return status == SGL_EINVAL ? SGL_EIO : status;
     spec->parameters = profile.parameters;
     spec->profile = profile.identity;
     return SGL_OK;
