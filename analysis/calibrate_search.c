@@ -85,29 +85,22 @@ static double normal(struct sgl_rng *draws)
 static int take_apart(struct cloud *cloud, struct sgl_failure *failure)
 {
     const size_t n = cloud->n;
-    gsl_matrix *matrix = gsl_matrix_alloc(n, n);
-    gsl_matrix *vectors = gsl_matrix_alloc(n, n);
-    gsl_vector *values = gsl_vector_alloc(n);
+    double cells[2][N_MAX * N_MAX];
+    double squares[N_MAX];
+    gsl_matrix_view matrix = gsl_matrix_view_array(cells[0], n, n);
+    gsl_matrix_view vectors = gsl_matrix_view_array(cells[1], n, n);
+    gsl_vector_view values = gsl_vector_view_array(squares, n);
     gsl_eigen_symmv_workspace *work = gsl_eigen_symmv_alloc(n);
-    const bool is_whole = matrix != NULL && vectors != NULL && values != NULL && work != NULL;
 
-    if (is_whole) {
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < n; j++)
-                gsl_matrix_set(matrix, i, j, cloud->c[i * n + j]);
-        gsl_eigen_symmv(matrix, values, vectors, work);
-        for (size_t i = 0; i < n; i++) {
-            cloud->d[i] = sqrt(fmax(gsl_vector_get(values, i), 1e-20));
-            for (size_t j = 0; j < n; j++)
-                cloud->b[j * n + i] = gsl_matrix_get(vectors, j, i);
-        }
-    }
-    gsl_matrix_free(matrix);
-    gsl_matrix_free(vectors);
-    gsl_vector_free(values);
-    if (work != NULL)
-        gsl_eigen_symmv_free(work);
-    return is_whole ? SGL_OK : sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    if (work == NULL)
+        return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+    memcpy(cells[0], cloud->c, n * n * sizeof(double));
+    gsl_eigen_symmv(&matrix.matrix, &values.vector, &vectors.matrix, work);
+    gsl_eigen_symmv_free(work);
+    for (size_t i = 0; i < n; i++)
+        cloud->d[i] = sqrt(fmax(squares[i], 1e-20));
+    memcpy(cloud->b, cells[1], n * n * sizeof(double));
+    return SGL_OK;
 }
 
 static int by_loss(const void *left, const void *right)

@@ -173,8 +173,8 @@ int sgl_worker_model_parse(struct sgl_worker_model_spec *spec, const char *text,
 /*
  * The same from three places: `service` as above, then `profile` (NULL: not given), then
  * `overrides` "key=value,..." (NULL: none). Later places win; a `profile` key in the texts wins
- * over `profile`. SGL_EINVAL is for what the texts say, SGL_EIO for the profile: that it is unknown,
- * cannot be read, or holds what it may not.
+ * over `profile`. SGL_EINVAL is for what the texts say, SGL_EIO for the profile: that it is
+ * unknown, cannot be read, or holds what it may not.
  */
 int sgl_worker_model_resolve(struct sgl_worker_model_spec *spec, const char *service,
                              const char *profile, const char *overrides,
