@@ -112,13 +112,13 @@ static void print_plan(const struct sgl_calibration *calibration)
 {
     const double distance = fabs(calibration->async_distance);
 
-    printf(
-        "note: async_scheduling=%s%s (mean loss of the best fit %.3g off, %.3g on; they differ by "
-        "%.1f standard errors)\n",
-        calibration->is_async ? "on" : "off",
-        distance > SGL_CALIBRATION_TELLING ? " fits better"
-                                           : ", vLLM's default: the requests cannot tell",
-        calibration->async_loss[0], calibration->async_loss[1], distance);
+    printf("note: async_scheduling=%s%s\n      (mean loss of the best fit %.3g off, %.3g on; they "
+           "differ "
+           "by %.1f standard errors)\n",
+           calibration->is_async ? "on" : "off",
+           distance > SGL_CALIBRATION_TELLING ? " fits better"
+                                              : ", vLLM's default: the requests cannot tell",
+           calibration->async_loss[0], calibration->async_loss[1], distance);
 }
 
 static void print_requests(const struct sgl_calibrate_command *command)
