@@ -8,8 +8,9 @@
 #     exit 1     one line on stderr; the log is the old one or that of an undisturbed run
 #     SIGKILL    the same, but the old one may be OUT.replaced, which the next run puts back
 #
-# and always the next run succeeds, leaves the log of an undisturbed run, and nothing beside it. That
-# log passes integrity_check and verify. Exit status 77: no ptrace here, skipped.
+# and always the next run succeeds, leaves the log of an undisturbed run, and nothing beside it but,
+# as OUT.interrupted, a log that was whole and only lacked its name. The log passes integrity_check
+# and verify. Exit status 77: no ptrace here, skipped.
 set -euo pipefail
 
 program=$1
@@ -46,6 +47,7 @@ same()
 
 faults=0
 runs=0
+kept=0
 
 fault()
 {
@@ -74,6 +76,10 @@ check()
     check_log "$status"
     replay marginal_utility "$log" || fault "the next run fails"
     same "$log" "$scratch/new.$kind" || fault "the next run leaves another log"
+    if same "$log.interrupted" "$scratch/new.$kind"; then
+        rm -r -- "$log.interrupted"
+        kept=$((kept + 1))
+    fi
     [ "$(ls -A)" = "$log" ] || fault "leaves $(find . -mindepth 1 -maxdepth 1)"
 }
 
@@ -122,5 +128,6 @@ for kind in db folder; do
     done
 done
 [ "$(sqlite3 "$scratch/new.db" 'PRAGMA integrity_check')" = ok ] || fault "integrity_check"
-printf '%d runs with a system call that failed or killed, %d faults\n' "$runs" "$faults"
-[ "$runs" -gt 0 ] && [ "$faults" -eq 0 ]
+printf '%d runs with a system call that failed or killed, %d whole logs kept aside, %d faults\n' \
+    "$runs" "$kept" "$faults"
+[ "$runs" -gt 0 ] && [ "$kept" -gt 0 ] && [ "$faults" -eq 0 ]
