@@ -54,7 +54,10 @@ void sgl_calibration_believe(struct sgl_calibration_problem *problem)
     problem->has_prior = true;
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         problem->prior_spread[c] = BELIEF;
-    if (base_us[SGL_C_TOKEN] <= 0 && base_us[SGL_C_PREFILL_TOKEN] > 0) {
+    /* Where prompts have steps of their own, steps of few tokens are rare: the term is not added,
+     * for nothing would hold it. Chosen with sglang_custom in view (analysis/README.md). */
+    const bool takes_roofline = problem->has_mixed_steps && base_us[SGL_C_PREFILL_TOKEN] > 0;
+    if (base_us[SGL_C_TOKEN] <= 0 && takes_roofline) {
         problem->free_tokens = llround(base_us[SGL_C_STEP_PREFILL] / base_us[SGL_C_PREFILL_TOKEN]);
         add_term(problem, SGL_C_TOKEN, TOKEN_SHARE * base_us[SGL_C_PREFILL_TOKEN]);
         base_us[SGL_C_PREFILL_TOKEN] *= PREFILL_TOKEN_SHARE;
