@@ -36,9 +36,9 @@
  * what the requests tell moves, and what they do not tell stays near the start's ratio (a ridge;
  * Hoerl and Kennard, 1970) instead of being dropped or standing in for another. Terms that a start
  * may lack, the roofline and mixed steps, both of engines whose steps mix prompts and decoding,
- * begin at parts of the terms it has (calibrate_anneal.c), and less is believed of them. Residuals count as a fifth
- * beside the belief, for requests share their steps. Standard errors are those of both together;
- * where one is more than half of what was believed the coefficient is `held`.
+ * begin at parts of the terms it has (calibrate_anneal.c), and less is believed of them. Residuals
+ * count as a fifth beside the belief, for requests share their steps. Standard errors are those of
+ * both together; where one is more than half of what was believed the coefficient is `held`.
  *
  * The loss is rough and has many valleys: Levenberg and Marquardt's steps, then a cloud of points
  * (calibrate_search.c), four times, in units that shrink and with a belief that grows; other starts

@@ -109,7 +109,7 @@ struct sgl_simulated_past {
     struct sgl_past_attempts *attempts; /* owned; NULL: none has failed */
     uint32_t place;                     /* in the queue of those who are not let in */
     bool is_queued;
-    unsigned char bytes[];
+    _Alignas(uint64_t) unsigned char bytes[]; /* ids come first */
 };
 
 /* Where the router sent a request, and its number for it. */
