@@ -6,20 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE 64 /* bytes */
-#define CHILDREN 4
 #define NOWHERE 0
-
-/* Places count from 0 in heap[]. The children of place 3 are 4 to 7, those of 4 are 8 to 11. */
-static inline size_t first_child(size_t place)
-{
-    return CHILDREN * (place - SGL_EVENT_QUEUE_ROOT) + CHILDREN;
-}
-
-static inline size_t parent(size_t place)
-{
-    return place / CHILDREN + SGL_EVENT_QUEUE_ROOT - 1;
-}
 
 /* Times seldom tie, and which is less is a coin toss: a result without a branch for it to miss. */
 static inline bool is_before(const struct sgl_event_queue *queue, const struct sgl_queued *left,
@@ -36,7 +23,7 @@ static inline size_t least_child(const struct sgl_event_queue *queue, size_t fir
 {
     const struct sgl_queued *heap = queue->heap;
 
-    if (end - first >= CHILDREN) {
+    if (end - first >= SGL_HEAP_CHILDREN) {
         const size_t one = first + is_before(queue, &heap[first + 1], &heap[first]);
         const size_t other = first + 2 + is_before(queue, &heap[first + 3], &heap[first + 2]);
         return is_before(queue, &heap[other], &heap[one]) ? other : one;
@@ -58,13 +45,13 @@ static void settle(struct sgl_event_queue *queue, size_t place, const struct sgl
 {
     const struct sgl_queued moved = *event;
     const struct sgl_queued *heap = queue->heap;
-    const size_t end = SGL_EVENT_QUEUE_ROOT + (size_t)queue->count;
+    const size_t end = SGL_HEAP_ROOT + (size_t)queue->count;
 
-    while (place > SGL_EVENT_QUEUE_ROOT && is_before(queue, &moved, &heap[parent(place)])) {
-        put(queue, place, &heap[parent(place)]);
-        place = parent(place);
+    while (place > SGL_HEAP_ROOT && is_before(queue, &moved, &heap[sgl_heap_parent(place)])) {
+        put(queue, place, &heap[sgl_heap_parent(place)]);
+        place = sgl_heap_parent(place);
     }
-    for (size_t first; (first = first_child(place)) < end;) {
+    for (size_t first; (first = sgl_heap_first_child(place)) < end;) {
         const size_t least = least_child(queue, first, end);
         if (!is_before(queue, &heap[least], &moved))
             break;
@@ -78,8 +65,6 @@ int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
 {
     if (item_count <= queue->item_count)
         return SGL_OK;
-    /* Whole lines, as aligned_alloc wants them. */
-    const size_t lines = ((size_t)SGL_EVENT_QUEUE_ROOT + item_count + CHILDREN - 1) / CHILDREN;
     uint32_t *position = realloc(queue->position, item_count * sizeof *position);
     if (position == NULL)
         return SGL_ENOMEM;
@@ -88,12 +73,11 @@ int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
     if (index == NULL)
         return SGL_ENOMEM;
     queue->index = index;
-    struct sgl_queued *heap = aligned_alloc(LINE, lines * LINE);
+    struct sgl_queued *heap = aligned_alloc(SGL_HEAP_LINE, sgl_heap_bytes(item_count));
     if (heap == NULL)
         return SGL_ENOMEM;
     if (queue->count > 0)
-        memcpy(heap + SGL_EVENT_QUEUE_ROOT, queue->heap + SGL_EVENT_QUEUE_ROOT,
-               queue->count * sizeof *heap);
+        memcpy(heap + SGL_HEAP_ROOT, queue->heap + SGL_HEAP_ROOT, queue->count * sizeof *heap);
     free(queue->heap);
     queue->heap = heap;
     for (uint32_t i = queue->item_count; i < item_count; i++)
@@ -110,7 +94,7 @@ void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *
     size_t place = queue->position[event->item];
 
     if (place == NOWHERE)
-        place = SGL_EVENT_QUEUE_ROOT + (size_t)queue->count++;
+        place = SGL_HEAP_ROOT + (size_t)queue->count++;
     queue->index[event->item] = event->index;
     settle(queue, place, &queued);
 }
@@ -120,7 +104,7 @@ void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item)
     if (item >= queue->item_count || queue->position[item] == NOWHERE)
         return;
     const size_t place = queue->position[item];
-    const struct sgl_queued last = queue->heap[SGL_EVENT_QUEUE_ROOT + (size_t)--queue->count];
+    const struct sgl_queued last = queue->heap[SGL_HEAP_ROOT + (size_t)--queue->count];
     queue->position[item] = NOWHERE;
     if (last.item != item)
         settle(queue, place, &last);

@@ -20,6 +20,8 @@
 #ifndef SGL_SIM_EVENT_QUEUE_H
 #define SGL_SIM_EVENT_QUEUE_H
 
+#include "sim/heap_places.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,8 +39,6 @@ struct sgl_queued {
     uint32_t kind;
     uint32_t item;
 };
-
-#define SGL_EVENT_QUEUE_ROOT 3 /* the place of the least */
 
 struct sgl_event_queue {
     struct sgl_queued *heap;
@@ -60,13 +60,13 @@ void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item);
 /* The least event, or NULL. Borrowed until the next change. */
 static inline const struct sgl_queued *sgl_event_queue_top(const struct sgl_event_queue *queue)
 {
-    return queue->count > 0 ? &queue->heap[SGL_EVENT_QUEUE_ROOT] : NULL;
+    return queue->count > 0 ? &queue->heap[SGL_HEAP_ROOT] : NULL;
 }
 
 /* The least but one, or NULL: of several of the same time it may be any of them. */
 static inline const struct sgl_queued *sgl_event_queue_second(const struct sgl_event_queue *queue)
 {
-    const struct sgl_queued *children = &queue->heap[SGL_EVENT_QUEUE_ROOT + 1];
+    const struct sgl_queued *children = &queue->heap[SGL_HEAP_ROOT + 1];
     const uint32_t count = queue->count < 5 ? queue->count : 5;
     uint32_t least = 0;
 

@@ -6,20 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE 64
-#define CHILDREN 4
-
-/* Places count from 0 in entries[]. The children of place 3 are 4 to 7, those of 4 are 8 to 11. */
-static inline size_t first_child(size_t place)
-{
-    return CHILDREN * (place - SGL_FINISH_ROOT) + CHILDREN;
-}
-
-static inline size_t parent(size_t place)
-{
-    return place / CHILDREN + SGL_FINISH_ROOT - 1;
-}
-
 static inline bool is_before(const struct sgl_finish *left, const struct sgl_finish *right)
 {
     const uint32_t ahead = right->step - left->step;
@@ -31,13 +17,11 @@ int sgl_finish_order_reserve(struct sgl_finish_order *order, uint32_t capacity)
 {
     if (capacity <= order->capacity)
         return SGL_OK;
-    /* Whole lines, as aligned_alloc wants them. */
-    const size_t lines = ((size_t)SGL_FINISH_ROOT + capacity + CHILDREN - 1) / CHILDREN;
-    struct sgl_finish *entries = aligned_alloc(LINE, lines * LINE);
+    struct sgl_finish *entries = aligned_alloc(SGL_HEAP_LINE, sgl_heap_bytes(capacity));
     if (entries == NULL)
         return SGL_ENOMEM;
     if (order->count > 0)
-        memcpy(entries + SGL_FINISH_ROOT, order->entries + SGL_FINISH_ROOT,
+        memcpy(entries + SGL_HEAP_ROOT, order->entries + SGL_HEAP_ROOT,
                order->count * sizeof *entries);
     free(order->entries);
     order->entries = entries;
@@ -54,9 +38,9 @@ void sgl_finish_order_release(struct sgl_finish_order *order)
 /* Moves the hole at `place` up to where `finish` belongs, and fills it. */
 static void rise(struct sgl_finish *entries, size_t place, const struct sgl_finish *finish)
 {
-    while (place > SGL_FINISH_ROOT && is_before(finish, &entries[parent(place)])) {
-        entries[place] = entries[parent(place)];
-        place = parent(place);
+    while (place > SGL_HEAP_ROOT && is_before(finish, &entries[sgl_heap_parent(place)])) {
+        entries[place] = entries[sgl_heap_parent(place)];
+        place = sgl_heap_parent(place);
     }
     entries[place] = *finish;
 }
@@ -64,7 +48,7 @@ static void rise(struct sgl_finish *entries, size_t place, const struct sgl_fini
 /* The place of the least child; `first` is that of the first, and `end` is behind the heap. */
 static inline size_t least_child(const struct sgl_finish *entries, size_t first, size_t end)
 {
-    if (end - first >= CHILDREN) {
+    if (end - first >= SGL_HEAP_CHILDREN) {
         const size_t one = first + is_before(&entries[first + 1], &entries[first]);
         const size_t other = first + 2 + is_before(&entries[first + 3], &entries[first + 2]);
         return is_before(&entries[other], &entries[one]) ? other : one;
@@ -79,7 +63,7 @@ static inline size_t least_child(const struct sgl_finish *entries, size_t first,
 static void sink(struct sgl_finish *entries, size_t end, size_t place,
                  const struct sgl_finish *finish)
 {
-    for (size_t first; (first = first_child(place)) < end;) {
+    for (size_t first; (first = sgl_heap_first_child(place)) < end;) {
         const size_t least = least_child(entries, first, end);
         if (!is_before(&entries[least], finish))
             break;
@@ -92,20 +76,20 @@ static void sink(struct sgl_finish *entries, size_t end, size_t place,
 void sgl_finish_order_add(struct sgl_finish_order *order, const struct sgl_finish *finish)
 {
     assert(order->count < order->capacity);
-    rise(order->entries, SGL_FINISH_ROOT + (size_t)order->count++, finish);
+    rise(order->entries, SGL_HEAP_ROOT + (size_t)order->count++, finish);
 }
 
 void sgl_finish_order_remove(struct sgl_finish_order *order, uint32_t index)
 {
     assert(index < order->count);
     struct sgl_finish *const entries = order->entries;
-    const size_t place = SGL_FINISH_ROOT + (size_t)index;
-    const size_t end = SGL_FINISH_ROOT + (size_t)--order->count;
+    const size_t place = SGL_HEAP_ROOT + (size_t)index;
+    const size_t end = SGL_HEAP_ROOT + (size_t)--order->count;
 
     if (place == end)
         return;
     const struct sgl_finish moved = entries[end];
-    if (place > SGL_FINISH_ROOT && is_before(&moved, &entries[parent(place)]))
+    if (place > SGL_HEAP_ROOT && is_before(&moved, &entries[sgl_heap_parent(place)]))
         rise(entries, place, &moved);
     else
         sink(entries, end, place, &moved);

@@ -19,6 +19,8 @@
 #ifndef SGL_SIM_MODELS_FINISH_ORDER_H
 #define SGL_SIM_MODELS_FINISH_ORDER_H
 
+#include "sim/heap_places.h"
+
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,8 +30,6 @@ struct sgl_finish {
     uint32_t step; /* the low bits of its last */
     uint32_t job;
 };
-
-#define SGL_FINISH_ROOT 3 /* its place */
 
 struct sgl_finish_order {
     struct sgl_finish *entries; /* NULL until there is room for one */
@@ -53,7 +53,7 @@ static inline const struct sgl_finish *sgl_finish_order_at(const struct sgl_fini
                                                            uint32_t index)
 {
     assert(index < order->count);
-    return &order->entries[SGL_FINISH_ROOT + index];
+    return &order->entries[SGL_HEAP_ROOT + index];
 }
 
 /* The index of a job that is there. */
