@@ -175,31 +175,27 @@ static bool state_notes(struct sgl_sweep_command *command)
                   "(--max-new-tokens)",
                   (unsigned long long)without, sgl_plural(without),
                   (unsigned long long)command->options.simulation.max_new_tokens);
-    if (shortened > 0)
-        is_stated =
-            is_stated &&
-            state(command, "note",
-                  "longer than max_tokens, and cut there: up to %llu recorded output%s of a run",
-                  (unsigned long long)shortened, sgl_plural(shortened));
-    if (cut > 0)
-        is_stated = is_stated &&
-                    state(command, "note",
-                          "cut to what their worker has KV memory for (--over-capacity cut): up to "
-                          "%llu answer%s of a run",
-                          (unsigned long long)cut, sgl_plural(cut));
-    if (rejected > 0)
-        is_stated = is_stated &&
-                    state(command, "note",
-                          "admission: not let in, and counted as failed (column rejected): up to "
-                          "%llu request%s of a run; latencies are of the others",
-                          (unsigned long long)rejected, sgl_plural(rejected));
-    if (late > 0)
-        is_stated = is_stated &&
-                    state(command, "note",
-                          "deadlines: given up or left, and counted as failed (columns timed_out, "
-                          "abandoned): up to %llu request%s of a run; latencies are of the others, "
-                          "so of short ones more than of long ones",
-                          (unsigned long long)late, sgl_plural(late));
+    const struct {
+        uint64_t most; /* of all runs */
+        const char *before;
+        const char *counted;
+        const char *after;
+    } counts[] = {
+        {shortened, "longer than max_tokens, and cut there: up to", "recorded output", ""},
+        {cut, "cut to what their worker has KV memory for (--over-capacity cut): up to", "answer",
+         ""},
+        {rejected, "admission: not let in, and counted as failed (column rejected): up to",
+         "request", "; latencies are of the others"},
+        {late,
+         "deadlines: given up or left, and counted as failed (columns timed_out, abandoned): up to",
+         "request", "; latencies are of the others, so of short ones more than of long ones"},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        if (counts[i].most > 0)
+            is_stated =
+                is_stated && state(command, "note", "%s %llu %s%s of a run%s", counts[i].before,
+                                   (unsigned long long)counts[i].most, counts[i].counted,
+                                   sgl_plural(counts[i].most), counts[i].after);
     for (uint32_t i = 0; i < command->point_count; i++)
         for (uint32_t c = 0; is_stated && sgl_simulated_fleet_caveat(&command->points[i].fleet,
                                                                      &command->points[i].flags, c,
