@@ -154,28 +154,31 @@ const char *sgl_text_verdict(const struct sgl_effect *effect, double margin, cha
     return out;
 }
 
-void sgl_text_print_wrapped(FILE *out, const char *label, const char *text)
+void sgl_text_wrap(FILE *out, size_t column, const char *text)
 {
-    int column = INDENT;
-
-    fprintf(out, "%-*s", INDENT, label);
-    if (strlen(label) >= INDENT)
-        fprintf(out, "\n%*s", INDENT, "");
     while (*text != '\0') {
         const size_t stop = strcspn(text, ", ");
         const size_t word = stop + (text[stop] == ',');
         const size_t blanks = strspn(text + word, " ");
         fprintf(out, "%.*s", (int)word, text);
-        column += (int)word;
+        column += word;
         text += word + blanks;
-        const int next = (int)strcspn(text, ", ") + 1;
-        if (*text != '\0' && column + (int)blanks + next > WIDTH) {
+        const size_t next = strcspn(text, ", ") + 1;
+        if (*text != '\0' && column + blanks + next > WIDTH) {
             fprintf(out, "\n%*s", INDENT, "");
             column = INDENT;
         } else if (*text != '\0') {
             fprintf(out, "%*s", (int)blanks, "");
-            column += (int)blanks;
+            column += blanks;
         }
     }
     fputc('\n', out);
+}
+
+void sgl_text_print_wrapped(FILE *out, const char *label, const char *text)
+{
+    fprintf(out, "%-*s", INDENT, label);
+    if (strlen(label) >= INDENT)
+        fprintf(out, "\n%*s", INDENT, "");
+    sgl_text_wrap(out, INDENT, text);
 }

@@ -36,4 +36,7 @@ const char *sgl_text_verdict(const struct sgl_effect *effect, double margin, cha
 /* "label        text" and a newline, broken at blanks and commas to stay within 100 columns. */
 void sgl_text_print_wrapped(FILE *out, const char *label, const char *text);
 
+/* The same, of a text that begins at a column of its own behind a label that is printed already. */
+void sgl_text_wrap(FILE *out, size_t column, const char *text);
+
 #endif

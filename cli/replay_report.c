@@ -1,4 +1,5 @@
 #include "traces/json.h"
+#include "analysis/report_format.h"
 #include "analysis/summary_json.h"
 #include "analysis/summary_text.h"
 #include "core/version.h"
@@ -9,39 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH 100
 #define INDENT 13
 #define JSON_SCHEMA_VERSION 1
 #define CAVEAT_MAX 512
 #define FAULTS_SHOWN 12
 
-/* The text from `column` on, broken after commas and at blanks to stay within the width. */
-static void print_wrapped_at(size_t column, const char *text)
-{
-    while (*text != '\0') {
-        const size_t word = strcspn(text, ", ") + (text[strcspn(text, ", ")] == ',');
-        const size_t blanks = strspn(text + word, " ");
-        printf("%.*s", (int)word, text);
-        column += word;
-        text += word + blanks;
-        const size_t next = strcspn(text, ", ") + 1;
-        if (*text != '\0' && column + blanks + next > WIDTH) {
-            printf("\n%*s", INDENT, "");
-            column = INDENT;
-        } else if (*text != '\0') {
-            printf("%*s", (int)blanks, "");
-            column += blanks;
-        }
-    }
-    putchar('\n');
-}
-
 /* "label        text", which is tamed: names in it are from files. */
 static void print_wrapped(const char *label, char *text)
 {
     sgl_text_tame(text);
-    printf("%-*s", INDENT, label);
-    print_wrapped_at(INDENT, text);
+    sgl_text_print_wrapped(stdout, label, text);
 }
 
 static void print_trace(const struct sgl_replay *replay)
@@ -74,7 +52,7 @@ static void print_group(const struct sgl_simulated_group *group)
 
     group_label(group, label, sizeof label);
     printf("%-*s%s", INDENT, "service", label);
-    print_wrapped_at(INDENT + strlen(label), group->service);
+    sgl_text_wrap(stdout, INDENT + strlen(label), group->service);
     if (profile->name[0] == '\0')
         return;
     snprintf(text, sizeof text, "%s%s: %s on %s, TP %s; fit error %s", label, profile->name,
