@@ -203,7 +203,7 @@ static double ask(sqlite3 *database, const char *sql)
 
 static void tables(void)
 {
-    const char *path = sgl_scratch("tables.db");
+    const char *path = sgl_scratch("sweep_tables.db");
     struct trial trial;
     sqlite3 *database;
 
