@@ -57,9 +57,9 @@ static void join(struct sgl_engine *engine, uint32_t job)
 
 int sgl_engine_join_decode_legs(struct sgl_engine *engine)
 {
-    while (engine->waiting_count > 0 && !engine->is_full) {
+    while (sgl_engine_known_count(engine) > 0 && !engine->is_full) {
         uint32_t job;
-        if (sgl_engine_head(engine, false, &job) != SGL_OK)
+        if (sgl_engine_head(engine, engine->is_ahead, &job) != SGL_OK)
             return SGL_ENOMEM;
         if (sgl_engine_at(engine, job)->leg != SGL_LEG_DECODE)
             break;

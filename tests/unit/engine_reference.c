@@ -317,7 +317,7 @@ static void emit_token(struct sgl_reference_world *world, struct sgl_reference *
 static void queue_arrivals(struct sgl_reference_world *world, int64_t now_ns)
 {
     for (size_t i = 0; i < world->count; i++)
-        if (!world->all[i].is_rejected && !world->all[i].is_queued &&
+        if (!world->all[i].is_rejected && !world->all[i].is_queued && !world->all[i].is_finished &&
             world->all[i].arrival_ns <= now_ns) {
             world->all[i].is_queued = true;
             sgl_reference_put_last(world, i);
@@ -405,6 +405,7 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     bool decodes[REQUEST_MAX] = {false};
     bool is_idle = true;
 
+    sgl_reference_leave(world, (time_ps + 999) / 1000);
     bool decoding = false;
     if (world->it->is_ahead && world->last_ps >= 0) {
         queue_arrivals(world, (world->last_ps + 999) / 1000);
@@ -430,6 +431,7 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     CU_ASSERT_TRUE_FATAL(duration_ps >= 1000); /* work conserving: there was something to do */
     time_ps += duration_ps;
     world->now_ps = time_ps;
+    sgl_reference_leave(world, (time_ps + 999) / 1000 - 1);
     end_step(world, tokens, decodes, (time_ps + 999) / 1000);
     return time_ps;
 }
@@ -460,6 +462,8 @@ void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_
         all[i] = (struct sgl_reference){
             .arrival_ns = rows[i].request.arrival_ns,
             .started_ns = SGL_ABSENT,
+            .first_ns = SGL_ABSENT,
+            .left_ns = SGL_ABSENT,
             .prompt = prompt > 0 ? prompt : 1,
             .output = rows[i].output_tokens < max_tokens ? rows[i].output_tokens : max_tokens,
             .max = max_tokens,

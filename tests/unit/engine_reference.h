@@ -20,6 +20,7 @@ struct sgl_reference_setting {
     int64_t prefill_ps, decode_ps, request_ps, token_ps, half_pair_ps, kv_ps, expert_ps;
     int64_t every_token_ps, free_tokens, mixed_request_ps, mixed_kv_ps;
     int64_t kv_tokens, page, chunk, prefill_max, batch_max, running_max;
+    int64_t patience_ns; /* of clients, for the whole answer; 0: they wait for ever */
     char text[1024];
 };
 
@@ -32,8 +33,10 @@ struct sgl_reference {
     int64_t emitted; /* output tokens */
     int64_t admission;
     int64_t started_ns, first_ns, finish_ns;
-    int64_t finish_order; /* among those that finished */
-    int64_t token_ps;     /* when it gave its last one */
+    int64_t finish_order; /* among all ends and departures of clients */
+    int64_t left_ns;      /* its client, before it finished; SGL_ABSENT: it did not */
+    int64_t left_order;
+    int64_t token_ps; /* when it gave its last one */
     bool is_rejected, is_queued, is_admitted, is_finished;
     bool is_departing; /* finished, and the next plan does not know */
 
@@ -57,6 +60,7 @@ struct sgl_reference_events {
     int64_t hits, evictions, withdrawals, refusals, clipped, overtaken, followers, departures;
     int64_t places; /* taken from the less urgent */
     int64_t spared; /* the youngest, for others were less urgent */
+    int64_t left_waiting, left_in_prefill, left_decoding;
 };
 
 int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32_t count);

@@ -1,5 +1,6 @@
 #include "engine_reference_queue.h"
 
+#include "core/absent.h"
 #include "support.h"
 
 #include <string.h>
@@ -38,6 +39,49 @@ void sgl_reference_put_last(struct sgl_reference_world *world, size_t request)
     }
     world->events->overtaken += at + 1 < world->queued;
     world->queue[at] = request;
+}
+
+/* ---- clients that leave ----------------------------------------------------------------- */
+
+static void forget(struct sgl_reference_world *world, size_t request)
+{
+    size_t at = 0;
+
+    world->all[request].is_finished = true;
+    while (at < world->queued && world->queue[at] != request)
+        at++;
+    if (at == world->queued)
+        return; /* it came, and left, within a step */
+    world->queued--;
+    memmove(world->queue + at, world->queue + at + 1, (world->queued - at) * sizeof *world->queue);
+}
+
+static void leave(struct sgl_reference_world *world, size_t request)
+{
+    struct sgl_reference *self = &world->all[request];
+
+    self->left_ns = self->arrival_ns + world->it->patience_ns;
+    self->left_order = world->finishes++;
+    if (!self->is_admitted) {
+        world->events->left_waiting++;
+        forget(world, request);
+    } else if (sgl_reference_is_decoding(self)) {
+        world->events->left_decoding++;
+        self->output = self->emitted + 1;
+    } else {
+        world->events->left_in_prefill++;
+        self->output = self->emitted;
+    }
+}
+
+void sgl_reference_leave(struct sgl_reference_world *world, int64_t until_ns)
+{
+    for (size_t i = 0; world->it->patience_ns > 0 && i < world->count; i++) {
+        const struct sgl_reference *one = &world->all[i];
+        if (!one->is_rejected && !one->is_finished && one->left_ns == SGL_ABSENT &&
+            one->arrival_ns + world->it->patience_ns <= until_ns)
+            leave(world, i);
+    }
 }
 
 /* ---- who is taken back ------------------------------------------------------------------ */

@@ -14,6 +14,10 @@ int64_t sgl_reference_count_decoding(const struct sgl_reference_world *world);
 /* At the end of the queue, or of its class. */
 void sgl_reference_put_last(struct sgl_reference_world *world, size_t request);
 
+/* Those whose patience ends by then: who waits is forgotten; who decodes gives one more token; a
+ * prompt is computed to its end. */
+void sgl_reference_leave(struct sgl_reference_world *world, int64_t until_ns);
+
 /* Pages that one token for each of those that decode takes. */
 int64_t sgl_reference_decode_need(struct sgl_reference_world *world);
 

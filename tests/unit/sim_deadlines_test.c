@@ -9,6 +9,7 @@
 
 #define US INT64_C(1000)
 #define ROWS_MAX 300
+#define IDS_MAX 8
 #define STEP_10US                                                                                  \
     "batching:c_step_us=10,c_request_us=0,c_prefill_token_us=0,c_prefill_context_us=0,"            \
     "c_kv_token_us=0"
@@ -137,6 +138,7 @@ static void places_are_free_again(void)
 
 struct world {
     struct sgl_trace_row rows[ROWS_MAX];
+    uint64_t ids[ROWS_MAX][IDS_MAX];
     size_t count;
     struct sgl_admission_options admission;
     struct sgl_fault faults[2];
@@ -144,22 +146,51 @@ struct world {
     struct sgl_test_fleet fleet;
 };
 
+/* Half of the worlds have prefix ids: some prompts begin alike. */
+static void add_ids(struct world *world, struct sgl_rng *draws)
+{
+    static const uint32_t blocks[] = {0, 5, 16};
+    const uint32_t block = blocks[sgl_rng_below(draws, 3)];
+
+    for (size_t i = 0; i < world->count; i++) {
+        for (size_t b = 0; b < IDS_MAX; b++)
+            world->ids[i][b] = b + 1 + 100 * sgl_rng_below(draws, 2);
+        world->rows[i].request.prefix_ids = world->ids[i];
+        world->rows[i].request.prefix_count = sgl_rng_below(draws, IDS_MAX + 1);
+        world->rows[i].request.prefix_block = block;
+    }
+}
+
+static void make_model(struct sgl_rng *draws, char *text, size_t size)
+{
+    static const char *const policies[] = {"fcfs", "priority", "lpm"};
+    const bool is_vllm = sgl_rng_below(draws, 3) == 0;
+    const bool is_ahead = is_vllm && sgl_rng_below(draws, 2) == 0;
+
+    snprintf(text, size,
+             STEP_10US ",kv_tokens=300,scheduler=%s,max_running_requests=%d,async_scheduling=%s,"
+                       "page_size=%d,schedule_policy=%s",
+             is_vllm ? "vllm" : "sglang", (int)draw(draws, 1, 20), is_ahead ? "on" : "off",
+             sgl_rng_below(draws, 2) == 0 ? 1 : 4, policies[sgl_rng_below(draws, is_vllm ? 2 : 3)]);
+}
+
 static void make_world(struct world *world, int64_t number)
 {
     struct sgl_rng draws = sgl_rng_stream(33, SGL_PURPOSE_LENGTH, 0, number, 0);
     const bool has_pairs = sgl_rng_below(&draws, 3) == 0;
-    const bool is_vllm = sgl_rng_below(&draws, 3) == 0;
     int64_t arrival_ns = 0;
-    char model[240];
+    char model[320];
 
     world->count = (size_t)draw(&draws, 1, ROWS_MAX);
     for (size_t i = 0; i < world->count; i++) {
         arrival_ns += draw(&draws, 0, 2) * draw(&draws, 0, 40) * US;
         world->rows[i] =
             sgl_row((int64_t)i, arrival_ns, draw(&draws, 0, 60), draw(&draws, 0, 30), 50);
+        world->rows[i].request.priority = (enum sgl_priority)draw(&draws, 0, 2);
     }
-    snprintf(model, sizeof model, STEP_10US ",kv_tokens=300,scheduler=%s,max_running_requests=%d",
-             is_vllm ? "vllm" : "sglang", (int)draw(&draws, 1, 20));
+    if (sgl_rng_below(&draws, 2) == 0)
+        add_ids(world, &draws);
+    make_model(&draws, model, sizeof model);
     sgl_test_fleet_init(&world->fleet, "least_outstanding", model, 3);
     struct sgl_simulation_options *options = &world->fleet.options;
     if (has_pairs) {

@@ -20,6 +20,23 @@ static const int64_t telling[] = {7976, 10674, 71429};
 
 #define TELLING_COUNT ((int64_t)(sizeof telling / sizeof telling[0]))
 
+/* Its client has left: what the router knows then. */
+static bool is_left(const struct sgl_reference *is, const struct sgl_outcome *outcome)
+{
+    const bool has_token = is->first_ns != SGL_ABSENT && is->first_ns <= is->left_ns;
+
+    return strcmp(outcome->error, "client_abort") == 0 &&
+           outcome->e2e_ns == is->left_ns - is->arrival_ns &&
+           outcome->ttft_ns == (has_token ? is->first_ns - is->arrival_ns : SGL_ABSENT) &&
+           outcome->output_tokens == SGL_ABSENT && outcome->queue_time_ns == SGL_ABSENT;
+}
+
+/* When its outcome came, among those of others. */
+static int64_t order_of(const struct sgl_reference *is)
+{
+    return is->left_ns != SGL_ABSENT ? is->left_order : is->finish_order;
+}
+
 static void compare(const struct sgl_reference *all, const struct sgl_seen *seen, size_t count,
                     const char *text)
 {
@@ -28,10 +45,19 @@ static void compare(const struct sgl_reference *all, const struct sgl_seen *seen
     for (size_t i = 0; i < count; i++) {
         const struct sgl_reference *is = &all[i];
         const struct sgl_outcome *outcome = &seen[i].outcome;
-        same = same && seen[i].outcome_count == 1 && outcome->success == !is->is_rejected;
+        same = same && seen[i].outcome_count == 1 &&
+               outcome->success == (!is->is_rejected && is->left_ns == SGL_ABSENT);
         if (is->is_rejected) {
             same = same && strcmp(outcome->error, "over_capacity") == 0 && outcome->e2e_ns == 0 &&
                    outcome->queue_time_ns == SGL_ABSENT && outcome->ttft_ns == SGL_ABSENT;
+            continue;
+        }
+        for (size_t j = 0; j < i; j++)
+            same =
+                same && (all[j].is_rejected || (order_of(&all[j]) < order_of(is)) ==
+                                                   (seen[j].outcome_order < seen[i].outcome_order));
+        if (same && is->left_ns != SGL_ABSENT) {
+            same = is_left(is, outcome);
             continue;
         }
         same = same && outcome->queue_time_ns == is->started_ns - is->arrival_ns &&
@@ -41,10 +67,6 @@ static void compare(const struct sgl_reference *all, const struct sgl_seen *seen
         same =
             same && is->arrival_ns <= is->started_ns && is->started_ns < is->finish_ns &&
             (is->output == 0 || (is->started_ns < is->first_ns && is->first_ns <= is->finish_ns));
-        for (size_t j = 0; j < i; j++)
-            same =
-                same && (all[j].is_rejected || (all[j].finish_order < is->finish_order) ==
-                                                   (seen[j].outcome_order < seen[i].outcome_order));
     }
     if (!same)
         printf("\n  differs: %s\n", text);
@@ -84,6 +106,28 @@ static void compare_gaps(const struct sgl_reference_gaps *gaps, const struct sgl
     CU_ASSERT_TRUE(same && counted == gaps->count);
 }
 
+/* In a third of the worlds clients leave: in an instant in which something happens to one of them
+ * when nobody does, or a nanosecond before or after it. */
+static int64_t draw_patience(const struct sgl_reference_setting *it,
+                             const struct sgl_trace_row *rows, size_t count, int64_t world)
+{
+    static struct sgl_reference_gaps gaps;
+    struct sgl_rng draws = sgl_rng_stream(11, SGL_PURPOSE_LENGTH, 1, world, 0);
+    struct sgl_reference all[SGL_REFERENCE_REQUEST_MAX];
+    struct sgl_reference_events events = {0};
+
+    if (sgl_rng_below(&draws, 3) > 0)
+        return 0;
+    sgl_reference_run(it, rows, count, all, &events, &gaps);
+    const struct sgl_reference *one = &all[sgl_rng_below(&draws, (uint32_t)count)];
+    const int64_t times[] = {one->started_ns, one->first_ns, one->finish_ns, one->finish_ns};
+    const int64_t time_ns = times[sgl_rng_below(&draws, 4)];
+    if (one->is_rejected || time_ns == SGL_ABSENT)
+        return 0;
+    const int64_t patience_ns = time_ns - one->arrival_ns + DRAW(&draws, -1, 0, 0, 1);
+    return patience_ns > 0 ? patience_ns : 1;
+}
+
 static void equals_reference(void)
 {
     static struct sgl_reference_gaps gaps;
@@ -95,7 +139,7 @@ static void equals_reference(void)
     for (int64_t i = 0; i < worlds + TELLING_COUNT; i++) {
         const int64_t world = i < worlds ? i : telling[i - worlds];
         struct sgl_rng draws = sgl_rng_stream(11, SGL_PURPOSE_LENGTH, 0, world, 0);
-        const struct sgl_reference_setting it = sgl_reference_setting(&draws);
+        struct sgl_reference_setting it = sgl_reference_setting(&draws);
         struct sgl_trace_row rows[SGL_REFERENCE_REQUEST_MAX];
         uint64_t ids[SGL_REFERENCE_REQUEST_MAX][SGL_REFERENCE_BLOCK_MAX];
         const size_t count = sgl_reference_rows(&draws, rows, ids);
@@ -104,6 +148,7 @@ static void equals_reference(void)
         uint64_t digest[2];
         uint64_t steps[2];
 
+        it.patience_ns = i < worlds ? draw_patience(&it, rows, count, world) : 0;
         sgl_reference_run(&it, rows, count, all, &events, &gaps);
         gap_count += gaps.count;
         sgl_test_fleet_init(&fleet, "round_robin", it.text, 1);
@@ -111,6 +156,7 @@ static void equals_reference(void)
         fleet.options.load_interval_ns = DRAW(&draws, 0, 1000, 30000);
         fleet.options.load_delay_ns = DRAW(&draws, 0, 500, 5000);
         fleet.options.response_delay_ns = DRAW(&draws, 0, 0, 1, 700);
+        fleet.options.client_timeout_ns = it.patience_ns;
         for (int stepwise = 0; stepwise < 2; stepwise++) {
             struct sgl_witness witness;
             sgl_witness_init(&witness, count);
@@ -141,6 +187,9 @@ static void equals_reference(void)
     CU_ASSERT_TRUE(events.departures > worlds / 2);
     CU_ASSERT_TRUE(events.places > worlds / 60);
     CU_ASSERT_TRUE(events.spared > worlds / 100);
+    CU_ASSERT_TRUE(events.left_waiting > worlds / 4);
+    CU_ASSERT_TRUE(events.left_in_prefill > worlds / 60);
+    CU_ASSERT_TRUE(events.left_decoding > worlds / 8);
 }
 
 /* Several workers under a policy that looks at reports: a difference of a nanosecond or of the
