@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "core/version.h"
 #include "options.h"
+#include "program.h"
 #include "trace_rows.h"
 #include "traces/new_file.h"
 
@@ -395,6 +396,7 @@ int sgl_command_calibrate(int argument_count, char **arguments)
     int exit_code = parse_options(&command, argument_count, arguments);
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
+    sgl_say_kept(command.quiet);
     exit_code = SGL_EXIT_DONE;
     if (run(&command, &failure) != SGL_OK) {
         sgl_complain_of_either(command.path, command.profile, failure.text);

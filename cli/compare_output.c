@@ -3,6 +3,7 @@
 
 #include "core/text.h"
 #include "cli.h"
+#include "program.h"
 #include "traces/new_file.h"
 
 #include <errno.h>
@@ -75,6 +76,7 @@ int sgl_compare_write(const struct sgl_compare *compare, struct sgl_failure *fai
     char word[SGL_SHELL_WORD_MAX];
     int status = SGL_OK;
 
+    sgl_say_kept(o->quiet);
     for (uint32_t i = 0; i < o->outputs.count && status == SGL_OK; i++)
         status = write_file(o->outputs.items[i], &compare->report, failure);
     if (status != SGL_OK)

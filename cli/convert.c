@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "core/text.h"
 #include "options.h"
+#include "program.h"
 #include "trace_rows.h"
 #include "traces/log_copy.h"
 #include "traces/log_file.h"
@@ -192,6 +193,7 @@ int sgl_command_convert(int argument_count, char **arguments)
     conversion.input.path = arguments[1];
     conversion.input.prefix_block = (uint32_t)prefix_block;
     conversion.output = arguments[2];
+    sgl_say_kept(conversion.quiet);
     const int status = convert(&conversion, &failure);
     sgl_trace_writer_discard(conversion.writer);
     sgl_trace_close(conversion.trace);

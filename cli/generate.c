@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "generate.h"
 #include "options.h"
+#include "program.h"
 #include "progress.h"
 #include "traces/open.h"
 #include "traces/trace_writer.h"
@@ -288,6 +289,7 @@ static int run(struct sgl_generation *generation, const struct words *words, boo
         sgl_complain("%s", failure.text);
         return status == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     }
+    sgl_say_kept(is_quiet);
     status = generate(generation, is_quiet, &failure);
     if (status == SGL_OK && is_json)
         status = sgl_generation_print_json(generation, &failure);

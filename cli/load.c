@@ -2,6 +2,7 @@
 #include "load.h"
 
 #include "cli.h"
+#include "program.h"
 #include "live/load_file.h"
 #include "options.h"
 #include "trace_rows.h"
@@ -234,6 +235,7 @@ int sgl_command_load(int argument_count, char **arguments)
         return exit_code;
     command.trace.path = command.path;
     command.trace.prefix_block = (uint32_t)command.prefix_block;
+    sgl_say_kept(command.quiet);
     if (!check_options(&command))
         return SGL_EXIT_USAGE;
     exit_code = SGL_EXIT_DONE;

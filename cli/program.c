@@ -59,6 +59,18 @@ void sgl_stop_tidily(void)
             sigaction(numbers[i], &action, NULL);
 }
 
+static void say_kept(const char *partial, const char *kept)
+{
+    sgl_complain(
+        "what stood at %s is kept as %s (if it is a log, sglsim verify tells how much of one)",
+        partial, kept);
+}
+
+void sgl_say_kept(bool is_quiet)
+{
+    sgl_partial_listen(is_quiet ? NULL : say_kept);
+}
+
 int sgl_flushed(int status)
 {
     if (fflush(stdout) == 0 && ferror(stdout) == 0)

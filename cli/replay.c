@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "core/version.h"
 #include "options.h"
+#include "program.h"
 #include "trace_rows.h"
 #include "policy_json.h"
 
@@ -201,12 +202,8 @@ static int open_log(struct sgl_replay *replay, struct sgl_failure *failure)
                                       sgl_simulated_fleet_faults(&replay->fleet) != NULL))
         options.limits = o->simulation.limits;
     sgl_simulated_fleet_policies(&replay->fleet, &replay->policy, options.policy);
-    const int status = sgl_log_open(&replay->log, o->log, &options, failure);
-    if (status == SGL_OK && sgl_log_kept(replay->log) != NULL && !o->quiet)
-        sgl_complain("what stood in the place of the unfinished log is kept as %s (sglsim verify "
-                     "tells what it is)",
-                     sgl_log_kept(replay->log));
-    return status;
+    sgl_say_kept(o->quiet);
+    return sgl_log_open(&replay->log, o->log, &options, failure);
 }
 
 /* What the run was, beside what a router needs: for those who open the log later. */

@@ -3,6 +3,7 @@
 
 #include "core/text.h"
 #include "cli.h"
+#include "program.h"
 #include "trace_rows.h"
 
 #include <stdio.h>
@@ -260,6 +261,7 @@ static int run(struct sgl_sweep_command *command, struct sgl_failure *failure)
     command->sweep.facts = command->facts;
     command->sweep.fact_count = command->fact_count;
     if (status == SGL_OK && is_stored) {
+        sgl_say_kept(o->quiet);
         status = sgl_sweep_store(&command->result, o->output, failure);
         if (status != SGL_OK)
             return status;

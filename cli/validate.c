@@ -1,6 +1,7 @@
 /* sglsim validate: a recorded run against a simulation of it. */
 #include "analysis/accuracy_html.h"
 #include "analysis/accuracy_text.h"
+#include "program.h"
 #include "traces/json.h"
 #include "analysis/policy_run.h"
 
@@ -386,6 +387,7 @@ int sgl_command_validate(int argument_count, char **arguments)
     int exit_code = parse_options(&validation, argument_count, arguments);
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
+    sgl_say_kept(false);
     exit_code = SGL_EXIT_DONE;
     if (run(&validation, &failure) != SGL_OK) {
         sgl_complain_of_either(validation.path, validation.profile, failure.text);

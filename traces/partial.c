@@ -23,6 +23,8 @@ static struct listed {
     char partial[LISTED_PATH_MAX];
 } list[LISTED_MAX];
 
+static void (*hear_kept)(const char *partial, const char *kept);
+
 int sgl_fail_errno(struct sgl_failure *failure, const char *what, const char *path)
 {
     const int error = errno;
@@ -135,6 +137,11 @@ static int rename_both(const char *partial, const char *target, struct sgl_failu
     return status;
 }
 
+void sgl_partial_listen(void (*hear)(const char *partial, const char *kept))
+{
+    hear_kept = hear;
+}
+
 int sgl_partial_keep_aside(const char *partial, const char *path, char **kept_out,
                            struct sgl_failure *failure)
 {
@@ -153,6 +160,8 @@ int sgl_partial_keep_aside(const char *partial, const char *path, char **kept_ou
             ? rename_both(partial, target, failure)
             : sgl_fail(failure, SGL_EINVAL, "%s: %d interrupted runs stand beside it (remove some)",
                        path, INTERRUPTED_MAX);
+    if (status == SGL_OK && hear_kept != NULL)
+        hear_kept(partial, target);
     if (status == SGL_OK && kept_out != NULL)
         *kept_out = target;
     else

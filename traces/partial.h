@@ -44,9 +44,13 @@ int sgl_partial_abandon(void);
 
 /* Gives what an earlier run left, or somebody else put, at the partial name of `path` another one:
  * PATH.interrupted, -2, -3 and so on, with a -wal that stands beside it. *kept_out, which may be
- * NULL, is that name, to be freed. */
+ * NULL, is that name, to be freed. Who listens is told. */
 int sgl_partial_keep_aside(const char *partial, const char *path, char **kept_out,
                            struct sgl_failure *failure);
+
+/* Whom keep_aside tells what it renamed to what; NULL, as at first: nobody. Of the process, set by
+ * the thread that writes. */
+void sgl_partial_listen(void (*hear)(const char *partial, const char *kept));
 
 /* Makes a rename in the folder outlive a power cut. `shown` opens the text of a failure. */
 int sgl_sync_folder(const char *folder, const char *shown, struct sgl_failure *failure);
