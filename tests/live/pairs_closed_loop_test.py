@@ -1,7 +1,9 @@
 """The same trace, simulated as pairs and live: replay --pairs beside emulate + serve + load.
 
 What must hold whatever the machine does: the live log re-executes bit for bit, both logs have the
-same tables, columns, pools and roles, and where the router saw the same it decided the same.
+same tables, columns, pools and roles, and where the router saw the same it decided the same. On a
+busy machine requests that are sent close together may reach the router in another order: the
+router's luck and turns belong to the place in that order, not to the request.
 """
 
 import sqlite3
@@ -11,13 +13,16 @@ from serving import Serve
 
 REQUESTS = 60
 
+# In the order in which they were decided.
 DECISIONS = """
-    SELECT r.request_id, d.worker, group_concat(c.worker || ':' || c.outstanding), o.success,
-        o.prompt_tokens, o.output_tokens
-    FROM request r JOIN decision d ON d.request = r.request
-        JOIN candidate c ON c.sequence = d.sequence
-        JOIN outcome o ON o.request = r.request AND o.pool = d.pool
-    WHERE d.pool = ? GROUP BY r.request ORDER BY r.request
+    SELECT worker, (SELECT group_concat(worker || ':' || outstanding) FROM
+        (SELECT worker, outstanding FROM candidate c WHERE c.sequence = d.sequence ORDER BY worker))
+    FROM decision d WHERE pool = ? ORDER BY sequence
+"""
+# Whatever that order was.
+ANSWERS = """
+    SELECT request_id, o.success, o.prompt_tokens, o.output_tokens
+    FROM request JOIN outcome o USING (request) WHERE pool = ? ORDER BY request_id
 """
 
 
@@ -55,13 +60,15 @@ def test_logs_have_the_same_names_and_decisions_agree_where_inputs_do():
         assert read(simulated, roles) == read(live, roles) == [
             (0, "prefill"), (1, "prefill"), (2, "decode"), (3, "decode")]
         for pool in ("prefill", "decode"):
+            # Who was asked for what, and what came of it, is the same.
+            answers = [read(path, ANSWERS, pool) for path in (simulated, live)]
+            assert len(answers[0]) == REQUESTS
+            assert answers[0] == answers[1], set(answers[1]).symmetric_difference(answers[0])
             one, other = (read(path, DECISIONS, pool) for path in (simulated, live))
             assert len(one) == len(other) == REQUESTS
-            # Who was asked for what, and what came of it, is the same.
-            assert [(row[0], *row[3:]) for row in one] == [(row[0], *row[3:]) for row in other]
-            alike = [(a[1], b[1]) for a, b in zip(one, other) if a[2] == b[2]]
+            alike = [(a[0], b[0]) for a, b in zip(one, other) if a[1] == b[1]]
             assert alike and all(a == b for a, b in alike), alike
-            same = sum(a[1] == b[1] for a, b in zip(one, other))
+            same = sum(a[0] == b[0] for a, b in zip(one, other))
             assert policy != "round_robin" or same == REQUESTS
             print(f"    {policy}, {pool}: {same} of {REQUESTS} on the same worker, same inputs in "
                   f"{len(alike)}")
