@@ -53,6 +53,25 @@ static const char examples[] =
     "  sglsim calibrate tp2/attention.csv --from kernels --model-config config.json "
     "--all-reduce 15,50\n";
 
+/* Does what was given go together? */
+static int check_options(struct sgl_calibrate_command *command)
+{
+    if (command->starts > 1000) {
+        sgl_complain("--starts %llu, expected at most 1000", (unsigned long long)command->starts);
+        return SGL_EXIT_USAGE;
+    }
+    const size_t length = command->plot != NULL ? strlen(command->plot) : 0;
+    if (command->plot != NULL && (length < 5 || strcmp(command->plot + length - 4, ".svg") != 0)) {
+        sgl_complain("--plot %.200s, expected a path that ends in .svg", command->plot);
+        return SGL_EXIT_USAGE;
+    }
+    if (command->plot != NULL && strcmp(command->from, "requests") != 0) {
+        sgl_complain("--plot is of recorded requests, expected --from requests");
+        return SGL_EXIT_USAGE;
+    }
+    return sgl_recorded_flags_check(&command->flags, command->path);
+}
+
 static int parse_options(struct sgl_calibrate_command *command, int argument_count,
                          char **arguments)
 {
@@ -110,20 +129,7 @@ static int parse_options(struct sgl_calibrate_command *command, int argument_cou
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
     command->path = arguments[1];
-    if (command->starts > 1000) {
-        sgl_complain("--starts %llu, expected at most 1000", (unsigned long long)command->starts);
-        return SGL_EXIT_USAGE;
-    }
-    const size_t length = command->plot != NULL ? strlen(command->plot) : 0;
-    if (command->plot != NULL && (length < 5 || strcmp(command->plot + length - 4, ".svg") != 0)) {
-        sgl_complain("--plot %.200s, expected a path that ends in .svg", command->plot);
-        return SGL_EXIT_USAGE;
-    }
-    if (command->plot != NULL && strcmp(command->from, "requests") != 0) {
-        sgl_complain("--plot is of recorded requests, expected --from requests");
-        return SGL_EXIT_USAGE;
-    }
-    return sgl_recorded_flags_check(&command->flags, arguments[1]);
+    return check_options(command);
 }
 
 static int name_identity(char out[SGL_PROFILE_TEXT_MAX], const char *what, const char *text,

@@ -110,99 +110,128 @@ static int analyse(struct sgl_compare *compare, struct sgl_failure *failure)
     return status;
 }
 
-/* What the reader must know beside the figures. */
-static bool state_notes(struct sgl_compare *compare)
+/* ---- what the reader must know beside the figures: each is a note, or nothing to note ---- */
+
+/* Of the requests and how seeds resample them. */
+static bool note_trace(struct sgl_compare *compare)
 {
-    const struct sgl_experiment_result *result = &compare->result;
     const struct sgl_population_facts *population = sgl_population_facts(compare->population);
-    const struct sgl_run *run = &result->recorded[0];
-    const struct sgl_simulation_flags *flags = &compare->options.simulation;
     struct sgl_report *report = &compare->report;
     const char *cut = sgl_trace_facts(compare->trace)->cut;
-    char text[256];
     bool is_stated = cut == NULL || sgl_report_note(report, "%s", cut);
 
-    if (report->resamples && population->is_short)
+    if (is_stated && report->resamples && population->is_short)
         is_stated =
-            is_stated &&
             sgl_report_note(report,
                             "the trace lasts %.3g s: blocks of %.3g s, not %.3g s; what "
                             "hangs together for longer is torn apart",
                             (double)population->span_ns / 1e9, (double)population->block_ns / 1e9,
                             (double)compare->options.block_ns / 1e9);
-    if (report->resamples && population->sessions == 0 && population->prefix_ids > 0)
-        is_stated = is_stated &&
-                    sgl_report_note(report, "the trace names no sessions: a conversation that goes "
+    if (is_stated && report->resamples && population->sessions == 0 && population->prefix_ids > 0)
+        is_stated = sgl_report_note(report, "the trace names no sessions: a conversation that goes "
                                             "on past its block loses what was cached of it");
-    if (report->wanted_warm_up)
-        is_stated =
-            is_stated &&
-            (report->is_stationary
-                 ? sgl_report_note(report,
-                                   "warm-up: of every run the first %llu request%s left "
-                                   "out (MSER-5 of e2e, the latest cut of all runs)",
-                                   (unsigned long long)report->warm_up,
-                                   report->warm_up == 1 ? " is" : "s are")
-                 : sgl_report_note(report, "warm-up: not stationary, some run has no MSER-5 "
-                                           "cut in its first half: nothing was left out"));
+    return is_stated;
+}
+
+static bool note_warm_up(struct sgl_compare *compare)
+{
+    struct sgl_report *report = &compare->report;
+
+    if (!report->wanted_warm_up)
+        return true;
+    if (!report->is_stationary)
+        return sgl_report_note(report, "warm-up: not stationary, some run has no MSER-5 "
+                                       "cut in its first half: nothing was left out");
+    return sgl_report_note(report,
+                           "warm-up: of every run the first %llu request%s left "
+                           "out (MSER-5 of e2e, the latest cut of all runs)",
+                           (unsigned long long)report->warm_up,
+                           report->warm_up == 1 ? " is" : "s are");
+}
+
+/* Of what decides when requests come, and which of them are answered. */
+static bool note_limits(struct sgl_compare *compare)
+{
+    const struct sgl_run *run = &compare->result.recorded[0];
+    const struct sgl_simulation_flags *flags = &compare->options.simulation;
+    struct sgl_report *report = &compare->report;
+    char text[256];
+    bool is_stated = true;
+
     if (flags->concurrency > 0)
         is_stated =
-            is_stated &&
             sgl_report_note(report,
                             "closed loop (--concurrency %llu): arrival times are not used, and a "
                             "slow policy is sent fewer requests a second",
                             (unsigned long long)flags->concurrency);
-    if (run->cut_in_flight + run->cut_arrivals > 0)
+    if (is_stated && run->cut_in_flight + run->cut_arrivals > 0)
         is_stated =
-            is_stated &&
             sgl_report_note(report,
                             "cut after %g s (--until): of the trace as recorded, at the first load "
                             "under A, %llu request%s had no answer yet and %llu had not arrived; "
                             "latencies are of those answered",
                             (double)flags->until_ns / 1e9, (unsigned long long)run->cut_in_flight,
                             sgl_plural(run->cut_in_flight), (unsigned long long)run->cut_arrivals);
-    if (sgl_admission_is_limited(&flags->admission_limits))
+    if (is_stated && sgl_admission_is_limited(&flags->admission_limits))
         is_stated =
-            is_stated &&
             sgl_report_note(report,
                             "admission: %s; of the trace as recorded, at the first load under A, "
                             "not let in, and counted as failed: %llu request%s; latencies are of "
                             "the others, their wait to be let in included",
                             sgl_admission_text(&flags->admission_limits, text, sizeof text),
                             (unsigned long long)run->rejected, sgl_plural(run->rejected));
-    if (sgl_simulation_deadlines_text(flags, text, sizeof text) != NULL)
-        is_stated = is_stated &&
-                    sgl_report_note(report,
+    if (is_stated && sgl_simulation_deadlines_text(flags, text, sizeof text) != NULL)
+        is_stated = sgl_report_note(report,
                                     "deadlines: %s, and such requests count as failed; latencies "
                                     "are of the others, so of short ones more than of long ones",
                                     text);
+    return is_stated;
+}
+
+/* Of answers whose length is not the trace's. */
+static bool note_lengths(struct sgl_compare *compare)
+{
+    const struct sgl_run *run = &compare->result.recorded[0];
+    struct sgl_report *report = &compare->report;
+    bool is_stated = true;
+
     if (run->without_max_tokens > 0)
-        is_stated = is_stated &&
-                    sgl_report_note(report,
+        is_stated = sgl_report_note(report,
                                     "%llu request%s no max_tokens: %llu was taken "
                                     "(--max-new-tokens)",
                                     (unsigned long long)run->without_max_tokens,
                                     run->without_max_tokens == 1 ? " states" : "s state",
                                     (unsigned long long)compare->options.simulation.max_new_tokens);
-    if (run->cut_to_max_tokens > 0)
+    if (is_stated && run->cut_to_max_tokens > 0)
+        is_stated = sgl_report_note(
+            report, "longer than max_tokens, and cut there: %llu recorded output%s",
+            (unsigned long long)run->cut_to_max_tokens, sgl_plural(run->cut_to_max_tokens));
+    if (is_stated && run->cut_to_memory > 0)
         is_stated =
-            is_stated &&
-            sgl_report_note(report, "longer than max_tokens, and cut there: %llu recorded output%s",
-                            (unsigned long long)run->cut_to_max_tokens,
-                            sgl_plural(run->cut_to_max_tokens));
-    if (run->cut_to_memory > 0)
-        is_stated =
-            is_stated &&
             sgl_report_note(report,
                             "cut to what their worker has KV memory for (--over-capacity "
                             "cut): %llu answer%s",
                             (unsigned long long)run->cut_to_memory, sgl_plural(run->cut_to_memory));
+    return is_stated;
+}
+
+static bool note_fleet(struct sgl_compare *compare)
+{
+    char text[256];
+    bool is_stated = true;
+
     for (uint32_t i = 0;
          is_stated && sgl_simulated_fleet_caveat(&compare->fleet, &compare->options.simulation, i,
                                                  text, sizeof text) != NULL;
          i++)
-        is_stated = sgl_report_note(report, "%s", text);
+        is_stated = sgl_report_note(&compare->report, "%s", text);
     return is_stated;
+}
+
+static bool state_notes(struct sgl_compare *compare)
+{
+    return note_trace(compare) && note_warm_up(compare) && note_limits(compare) &&
+           note_lengths(compare) && note_fleet(compare);
 }
 
 /* Each group of workers, its service and its profile. */

@@ -67,6 +67,44 @@ static bool read_warm_up(struct sgl_replay_options *options)
     return true;
 }
 
+/* Does what was given go together? */
+static int check_options(struct sgl_replay_options *o)
+{
+    if (o->prefix_block > UINT32_MAX || o->seed > INT64_MAX) {
+        sgl_complain("--prefix-block or --seed is too large, expected at most %u, %lld", UINT32_MAX,
+                     (long long)INT64_MAX);
+        return SGL_EXIT_USAGE;
+    }
+    const int checked = sgl_simulation_flags_check(&o->simulation);
+    if (checked != SGL_OPTIONS_RUN)
+        return checked;
+    if (o->warm_up != NULL && !read_warm_up(o)) {
+        sgl_complain("--warm-up '%.60s', expected a number of requests, or a duration such as 30s "
+                     "(units ns us ms s)",
+                     o->warm_up);
+        return SGL_EXIT_USAGE;
+    }
+    if (strcmp(o->log, "none") == 0 && strcmp(o->log_candidates, "all") != 0) {
+        sgl_complain("--log-candidates %s, but there is no log (--log is none)", o->log_candidates);
+        return SGL_EXIT_USAGE;
+    }
+    if (o->warm_cache && (o->warm_up != NULL || o->simulation.until_ns != SGL_ABSENT)) {
+        sgl_complain("--warm-cache counts from the second pass on: --warm-up and --until cannot "
+                     "stand beside it");
+        return SGL_EXIT_USAGE;
+    }
+    if (o->sessions &&
+        (o->warm_cache || o->simulation.until_ns != SGL_ABSENT || o->simulation.concurrency > 0)) {
+        sgl_complain("--sessions says when requests come: --warm-cache, --until and --concurrency "
+                     "cannot stand beside it");
+        return SGL_EXIT_USAGE;
+    }
+    if (o->policy != NULL)
+        return SGL_OPTIONS_RUN;
+    sgl_complain("--policy is missing (sglsim policies lists them)");
+    return SGL_EXIT_USAGE;
+}
+
 static int parse_options(struct sgl_replay *replay, int argument_count, char **arguments)
 {
     struct sgl_replay_options *o = &replay->options;
@@ -111,42 +149,10 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
     replay->path = arguments[1];
-    if (o->prefix_block > UINT32_MAX || o->seed > INT64_MAX) {
-        sgl_complain("--prefix-block or --seed is too large, expected at most %u, %lld", UINT32_MAX,
-                     (long long)INT64_MAX);
-        return SGL_EXIT_USAGE;
-    }
-    const int checked = sgl_simulation_flags_check(&o->simulation);
-    if (checked != SGL_OPTIONS_RUN)
-        return checked;
-    if (o->warm_up != NULL && !read_warm_up(o)) {
-        sgl_complain("--warm-up '%.60s', expected a number of requests, or a duration such as 30s "
-                     "(units ns us ms s)",
-                     o->warm_up);
-        return SGL_EXIT_USAGE;
-    }
-    if (strcmp(o->log, "none") == 0 && strcmp(o->log_candidates, "all") != 0) {
-        sgl_complain("--log-candidates %s, but there is no log (--log is none)", o->log_candidates);
-        return SGL_EXIT_USAGE;
-    }
-    if (o->warm_cache && (o->warm_up != NULL || o->simulation.until_ns != SGL_ABSENT)) {
-        sgl_complain("--warm-cache counts from the second pass on: --warm-up and --until cannot "
-                     "stand beside it");
-        return SGL_EXIT_USAGE;
-    }
-    if (o->sessions &&
-        (o->warm_cache || o->simulation.until_ns != SGL_ABSENT || o->simulation.concurrency > 0)) {
-        sgl_complain("--sessions says when requests come: --warm-cache, --until and --concurrency "
-                     "cannot stand beside it");
-        return SGL_EXIT_USAGE;
-    }
     o->trace.path = replay->path;
     o->trace.prefix_block = (uint32_t)o->prefix_block;
     o->trace.tracks_flights = true;
-    if (o->policy != NULL)
-        return SGL_OPTIONS_RUN;
-    sgl_complain("--policy is missing (sglsim policies lists them)");
-    return SGL_EXIT_USAGE;
+    return check_options(o);
 }
 
 /* What the user wrote in little languages of its own: policy, service, objectives. */

@@ -53,6 +53,10 @@ struct sgl_replay {
     struct sgl_summary_result result;
 };
 
+/* What the reader must know beside the figures, one line each; NULL past the last. */
+const char *sgl_replay_caveat(const struct sgl_replay *replay, uint32_t index, char *out,
+                              size_t size);
+
 /* Writes the report to stdout. SGL_OK or SGL_ENOMEM. */
 int sgl_replay_print(const struct sgl_replay *replay);
 int sgl_replay_print_json(const struct sgl_replay *replay);

@@ -99,116 +99,6 @@ static void print_fleet(const struct sgl_replay *replay)
     }
 }
 
-/* What the reader must know beside the figures, one line each; NULL past the last. */
-static const char *caveat(const struct sgl_replay *replay, uint32_t index, char *out, size_t size)
-{
-    const struct sgl_simulation_totals *totals = &replay->totals;
-    const struct sgl_simulation_flags *flags = &replay->options.simulation;
-    uint32_t own = 0;
-
-    if (sgl_trace_facts(replay->trace)->cut != NULL && own++ == index) {
-        snprintf(out, size, "%s", sgl_trace_facts(replay->trace)->cut);
-        return out;
-    }
-    if (totals->without_max_tokens > 0 && own++ == index) {
-        snprintf(out, size, "%llu request%s no max_tokens: %llu was taken (--max-new-tokens)",
-                 (unsigned long long)totals->without_max_tokens,
-                 totals->without_max_tokens == 1 ? " states" : "s state",
-                 (unsigned long long)replay->options.simulation.max_new_tokens);
-        return out;
-    }
-    if (totals->cut_to_max_tokens > 0 && own++ == index) {
-        snprintf(out, size, "longer than max_tokens, and cut there: %llu recorded output%s",
-                 (unsigned long long)totals->cut_to_max_tokens,
-                 sgl_plural(totals->cut_to_max_tokens));
-        return out;
-    }
-    if (totals->cut_to_memory > 0 && own++ == index) {
-        snprintf(out, size,
-                 "%llu answers are cut to what their worker has KV memory for (--over-capacity "
-                 "cut)",
-                 (unsigned long long)totals->cut_to_memory);
-        return out;
-    }
-    if (replay->options.warm_up != NULL && own++ == index) {
-        snprintf(
-            out, size,
-            "warm-up: of %llu request%s the first %llu %s left out of the figures (--warm-up %s); "
-            "they are in the log",
-            (unsigned long long)totals->arrived, sgl_plural(totals->arrived),
-            (unsigned long long)replay->warm_up, replay->warm_up == 1 ? "is" : "are",
-            replay->options.warm_up);
-        return out;
-    }
-    if (replay->options.sessions && own++ == index) {
-        snprintf(out, size,
-                 "sessions (--sessions): %llu turn%s came after the answer before them and a think "
-                 "time: the trace's gap less the measured answer for %llu, the whole gap for the "
-                 "rest",
-                 (unsigned long long)replay->later_turns, sgl_plural(replay->later_turns),
-                 (unsigned long long)replay->measured_turns);
-        return out;
-    }
-    if (replay->options.warm_cache && own++ == index) {
-        snprintf(
-            out, size,
-            "warm caches (--warm-cache): every request (%llu) was sent once before, which is left "
-            "out of the figures; other counts here are of both passes; every prompt has been "
-            "seen%s",
-            (unsigned long long)replay->warm_up,
-            sgl_population_facts(replay->population)->prefix_ids > 0
-                ? ", so cache hits are the most there can be"
-                : ", but the trace names no prefixes: no cache knows it again");
-        return out;
-    }
-    if (flags->concurrency > 0 && own++ == index) {
-        snprintf(
-            out, size,
-            "closed loop (--concurrency %llu): the trace's arrival times are not used, and a slow "
-            "fleet is sent less",
-            (unsigned long long)flags->concurrency);
-        return out;
-    }
-    if (totals->cut_in_flight + totals->cut_arrivals > 0 && own++ == index) {
-        snprintf(
-            out, size,
-            "cut after %g s (--until): %llu request%s had no answer yet, %llu had not arrived; "
-            "figures are of those answered by then, so of short ones more than of long ones",
-            (double)flags->until_ns / 1e9, (unsigned long long)totals->cut_in_flight,
-            sgl_plural(totals->cut_in_flight), (unsigned long long)totals->cut_arrivals);
-        return out;
-    }
-    if (flags->signal_loss != NULL && own++ == index) {
-        snprintf(out, size,
-                 "queue lengths are lost: %g %% of those in answers, %g %% of load reports "
-                 "(--signal-loss)",
-                 100 * flags->completions_loss, 100 * flags->load_loss);
-        return out;
-    }
-    if (totals->rejected > 0 && own++ == index) {
-        snprintf(out, size,
-                 "admission: %llu of %llu requests were not let in and count as failed; latencies "
-                 "are of those that were, their wait to be let in included",
-                 (unsigned long long)totals->rejected, (unsigned long long)totals->arrived);
-        return out;
-    }
-    if (totals->timed_out + totals->abandoned > 0 && own++ == index) {
-        snprintf(out, size,
-                 "deadlines: of %llu requests the router gave up %llu and clients left %llu, which "
-                 "count as failed; latencies are of the others, so of short ones more than of long "
-                 "ones",
-                 (unsigned long long)totals->arrived, (unsigned long long)totals->timed_out,
-                 (unsigned long long)totals->abandoned);
-        return out;
-    }
-    if (totals->retries > 0 && own++ == index) {
-        snprintf(out, size, "retries: %llu attempt%s; a request counts as its last one ended",
-                 (unsigned long long)totals->retries, sgl_plural(totals->retries));
-        return out;
-    }
-    return sgl_simulated_fleet_caveat(&replay->fleet, flags, index - own, out, size);
-}
-
 /* That of the run, and those that pools of pairs have of their own. */
 static void print_policies(const struct sgl_replay *replay)
 {
@@ -238,7 +128,7 @@ int sgl_replay_print(const struct sgl_replay *replay)
     }
     if (sgl_simulation_deadlines_text(&o->simulation, text, sizeof text) != NULL)
         print_wrapped("deadlines", text);
-    for (uint32_t i = 0; caveat(replay, i, text, sizeof text) != NULL; i++)
+    for (uint32_t i = 0; sgl_replay_caveat(replay, i, text, sizeof text) != NULL; i++)
         print_wrapped("note", text);
     putchar('\n');
     sgl_summary_print(stdout, &replay->result);
@@ -337,7 +227,7 @@ static json_t *notes_json(const struct sgl_replay *replay)
     json_t *notes = json_array();
     char text[CAVEAT_MAX];
 
-    for (uint32_t i = 0; caveat(replay, i, text, sizeof text) != NULL; i++)
+    for (uint32_t i = 0; sgl_replay_caveat(replay, i, text, sizeof text) != NULL; i++)
         if (!sgl_json_append(notes, sgl_json_text(text)))
             return NULL;
     return notes;

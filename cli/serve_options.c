@@ -13,6 +13,7 @@
 #define TIMEOUT_S 90 /* of a request: DESIGN, section 7 */
 #define PAIR_TIMEOUT_S 1800
 #define WORKER_MAX_MOST 65536
+#define PART_ROWS_MAX 26 /* of each of the parts that the options are listed in */
 
 void sgl_serve_options_init(struct sgl_serve_options *options)
 {
@@ -58,8 +59,11 @@ void sgl_serve_options_init(struct sgl_serve_options *options)
     sgl_serve_pairs_init(&options->pairs);
 }
 
+/* ---- the options, in the order of the help: each function adds rows, and counts them ---- */
+
 /* clang-format off */
-void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static SGL_SERVE_ROWS_MAX])
+/* Where requests go, and what is kept of it. */
+static size_t routing_rows(struct sgl_serve_options *o, struct sgl_option *rows)
 {
     const struct sgl_option table[] = {
         {"worker-urls", 0, SGL_OPTION_TEXT, "URL...", &o->worker_urls,
@@ -92,6 +96,17 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "of cache_aware: max_tree_size", 1},
         {"prefix-block", 0, SGL_OPTION_NATURAL, "BYTES", &o->prefix_block,
          "of a prompt that one prefix id stands for", 1},
+    };
+
+    _Static_assert(sizeof table / sizeof table[0] <= PART_ROWS_MAX, "room for all rows");
+    memcpy(rows, table, sizeof table);
+    return sizeof table / sizeof table[0];
+}
+
+/* How long things may be, and take. */
+static size_t limit_rows(struct sgl_serve_options *o, struct sgl_option *rows)
+{
+    const struct sgl_option table[] = {
         {"max-payload-size", 0, SGL_OPTION_NATURAL, "BYTES", &o->max_payload_size,
          "longest body of a request", 1},
         {"request-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->request_timeout_s,
@@ -104,6 +119,17 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "to an answer's first byte, prefill leg first (default: all)", 0},
         {"drain-timeout-secs", 0, SGL_OPTION_POSITIVE, "S", &o->drain_timeout_s,
          "after SIGTERM, then streams are cut (default: when they end)", 0},
+    };
+
+    _Static_assert(sizeof table / sizeof table[0] <= PART_ROWS_MAX, "room for all rows");
+    memcpy(rows, table, sizeof table);
+    return sizeof table / sizeof table[0];
+}
+
+/* Workers that fail. */
+static size_t failure_rows(struct sgl_serve_options *o, struct sgl_option *rows)
+{
+    const struct sgl_option table[] = {
         SGL_RELIABILITY_ROWS(o->reliability),
         {"panic", 0, SGL_OPTION_CHOICE, "on|off", &o->panic,
          "when no worker is well: try them all the same, or answer 503", 0},
@@ -123,6 +149,17 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          0},
         {"load-interval", 0, SGL_OPTION_DURATION, "TIME", &o->load_interval_ns,
          "between looks at a worker's queue (/v1/loads, /get_load); 0: none", 0},
+    };
+
+    _Static_assert(sizeof table / sizeof table[0] <= PART_ROWS_MAX, "room for all rows");
+    memcpy(rows, table, sizeof table);
+    return sizeof table / sizeof table[0];
+}
+
+/* What clients and workers are told, and shown. */
+static size_t peer_rows(struct sgl_serve_options *o, struct sgl_option *rows)
+{
+    const struct sgl_option table[] = {
         {"half-close", 0, SGL_OPTION_CHOICE, "cancel|answer", &o->half_close,
          "a client that closed its sending side has left, or is answered", 0},
         {"request-id-headers", 0, SGL_OPTION_TEXT, "NAME...", &o->request_id_headers,
@@ -133,25 +170,40 @@ void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static S
          "certificate to show to workers", 0},
         {"client-key-path", 0, SGL_OPTION_TEXT, "FILE", &o->client_key_path, "and its key", 0},
     };
-    const struct sgl_option closing[] = {
+
+    _Static_assert(sizeof table / sizeof table[0] <= PART_ROWS_MAX, "room for all rows");
+    memcpy(rows, table, sizeof table);
+    return sizeof table / sizeof table[0];
+}
+
+static void closing_rows(struct sgl_serve_options *o, struct sgl_option *rows)
+{
+    const struct sgl_option table[] = {
         {"print-config", 0, SGL_OPTION_FLAG, NULL, &o->print_config,
          "print the options as a --config file, and stop", 0},
         {"quiet", 'q', SGL_OPTION_FLAG, NULL, &o->quiet, "say nothing but errors", 0},
         {0},
     };
-    /* clang-format on */
 
-    _Static_assert(sizeof table / sizeof table[0] + SGL_SERVE_GUARD_ROWS_MAX +
-                           SGL_SERVE_WATCH_ROWS_MAX + SGL_SERVE_PAIR_ROWS_MAX +
-                           sizeof closing / sizeof closing[0] <=
+    _Static_assert(sizeof table / sizeof table[0] <= PART_ROWS_MAX, "room for all rows");
+    memcpy(rows, table, sizeof table);
+}
+/* clang-format on */
+
+void sgl_serve_rows(struct sgl_serve_options *o, struct sgl_option rows[static SGL_SERVE_ROWS_MAX])
+{
+    _Static_assert(5 * PART_ROWS_MAX + SGL_SERVE_GUARD_ROWS_MAX + SGL_SERVE_WATCH_ROWS_MAX +
+                           SGL_SERVE_PAIR_ROWS_MAX <=
                        SGL_SERVE_ROWS_MAX,
                    "room for all rows");
-    memcpy(rows, table, sizeof table);
-    rows += sizeof table / sizeof table[0];
+    rows += routing_rows(o, rows);
+    rows += limit_rows(o, rows);
+    rows += failure_rows(o, rows);
+    rows += peer_rows(o, rows);
     rows += sgl_serve_guard_rows(&o->guard, rows);
     rows += sgl_serve_watch_rows(&o->watch, rows);
     rows += sgl_serve_pair_rows(&o->pairs, rows);
-    memcpy(rows, closing, sizeof closing);
+    closing_rows(o, rows);
 }
 
 #define NO_DISCOVERY                                                                               \

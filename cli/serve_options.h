@@ -73,7 +73,7 @@ struct sgl_serve_setup {
 void sgl_serve_options_init(struct sgl_serve_options *options);
 
 /* The table of options that fills `options`; rows, ended by an empty one, in `rows`. */
-#define SGL_SERVE_ROWS_MAX 120
+#define SGL_SERVE_ROWS_MAX 170
 void sgl_serve_rows(struct sgl_serve_options *options,
                     struct sgl_option rows[static SGL_SERVE_ROWS_MAX]);
 

@@ -163,6 +163,11 @@ with style notes.md "TO""DO later" 'unfinished work'
 with style notes.md "NEEDSWORK" 'NEEDSWORK without a reason'
 with style core/bad.c "int a; /* $(printf '%0100d' 0) */" 'over 100 columns'
 with style core/bad.c "$(seq -f '/* %g */' 601)" 'over 600 lines'
+long_function()
+{
+    printf 'static int\nlong_one(int a,\n         int b)\n{\n%s\n    return a;\n}' "$(seq -f '    a += %g;' "$1")"
+}
+with style core/bad.c "$(long_function 65)" 'core/bad.c:1: function of 71 lines'
 with style core/bad.c 'int f(char *s) { return sprintf(s, "x"); }' 'banned call'
 with style tests/bad.c 'int f(char *s) { return atoi (s); }' 'banned call'
 with style cli/bad.c 'char *f(char *s) { return strtok(s, ","); }' 'banned call'
@@ -175,6 +180,7 @@ printf 'int a;' >"$tree/core/sum.c"
 finds style 'no newline at the end'
 fresh
 plant cli/main.c 'long f(void) { exit(time(0)); }'
+plant sim/clock.c "$(printf 'int a(int x,\n      int y);\nstatic const int table[] = {\n%s\n};\n' "$(seq -f '    %g,' 80)"; long_function 64)"
 plant core/sum.c '/* a comment
  * that calls time(0) and sprintf(s) */
 const char *text = "// \" exit(1) ", quote = 39;

@@ -6,9 +6,8 @@
 #                    fine)
 #   .c .h .def       at most 600 lines of at most 100 columns; no banned call; no // comment; no
 #                    typedef of a struct
-#   .c               is compiled by some target (COMPILE_COMMANDS: the build's list of commands)
-#
-# Function length is clang-tidy's to measure (./dev lint).
+#   .c               is compiled by some target (COMPILE_COMMANDS: the build's list of commands);
+#                    no function over 70 lines, from its type to its last brace
 # shellcheck source=tests/checks/common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
@@ -94,8 +93,24 @@ while IFS= read -r file; do
             everywhere = "strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|atoll|atof|rand|srand|alloca"
             outside_cli = "time|localtime|gmtime|exit"
         }
+        # A function begins in column 1, as does the brace behind its parameters.
+        function measure() {
+            if (code ~ /^[A-Za-z_]/ && opening == 0)
+                opening = FNR
+            if (code ~ /^[{]/ && opening > 0) {
+                body = opening
+            } else if (code ~ /^[}]/) {
+                if (body > 0 && FNR - body + 1 > 70)
+                    print file ":" body ": function of " FNR - body + 1 " lines (at most 70: is it two ideas?)"
+                opening = 0
+                body = 0
+            } else if (body == 0 && code ~ /[;=]/) {
+                opening = 0 # a declaration, or a table
+            }
+        }
         {
             code = blank($0)
+            measure()
             if (code ~ /^[ ]*#[ ]*(include|error)/)
                 next
             if (match(code, "(^|[^A-Za-z0-9_.>])(" everywhere ")[ ]*\\("))
