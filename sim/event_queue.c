@@ -8,6 +8,9 @@
 
 #define NOWHERE 0
 
+/* What fills the last line up. */
+static const struct sgl_queued never = {.time = INT64_MAX, .kind = UINT32_MAX};
+
 /* Times seldom tie, and which is less is a coin toss: a result without a branch for it to miss. */
 static inline bool is_before(const struct sgl_event_queue *queue, const struct sgl_queued *left,
                              const struct sgl_queued *right)
@@ -18,20 +21,14 @@ static inline bool is_before(const struct sgl_event_queue *queue, const struct s
     return left->time < right->time;
 }
 
-/* The place of the least child; `first` is that of the first, and `end` is behind the heap. */
-static inline size_t least_child(const struct sgl_event_queue *queue, size_t first, size_t end)
+/* The place of the least of four children. */
+static inline size_t least_child(const struct sgl_event_queue *queue, size_t first)
 {
     const struct sgl_queued *heap = queue->heap;
+    const size_t one = first + is_before(queue, &heap[first + 1], &heap[first]);
+    const size_t other = first + 2 + is_before(queue, &heap[first + 3], &heap[first + 2]);
 
-    if (end - first >= SGL_HEAP_CHILDREN) {
-        const size_t one = first + is_before(queue, &heap[first + 1], &heap[first]);
-        const size_t other = first + 2 + is_before(queue, &heap[first + 3], &heap[first + 2]);
-        return is_before(queue, &heap[other], &heap[one]) ? other : one;
-    }
-    size_t least = first;
-    for (size_t child = first + 1; child < end; child++)
-        least = is_before(queue, &heap[child], &heap[least]) ? child : least;
-    return least;
+    return is_before(queue, &heap[other], &heap[one]) ? other : one;
 }
 
 static inline void put(struct sgl_event_queue *queue, size_t place, const struct sgl_queued *event)
@@ -52,7 +49,7 @@ static void settle(struct sgl_event_queue *queue, size_t place, const struct sgl
         place = sgl_heap_parent(place);
     }
     for (size_t first; (first = sgl_heap_first_child(place)) < end;) {
-        const size_t least = least_child(queue, first, end);
+        const size_t least = least_child(queue, first);
         if (!is_before(queue, &heap[least], &moved))
             break;
         put(queue, place, &heap[least]);
@@ -78,6 +75,8 @@ int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
         return SGL_ENOMEM;
     if (queue->count > 0)
         memcpy(heap + SGL_HEAP_ROOT, queue->heap + SGL_HEAP_ROOT, queue->count * sizeof *heap);
+    for (size_t i = SGL_HEAP_ROOT + (size_t)queue->count; i < sgl_heap_places(item_count); i++)
+        heap[i] = never;
     free(queue->heap);
     queue->heap = heap;
     for (uint32_t i = queue->item_count; i < item_count; i++)
@@ -95,6 +94,9 @@ void sgl_event_queue_set(struct sgl_event_queue *queue, const struct sgl_event *
 
     if (place == NOWHERE)
         place = SGL_HEAP_ROOT + (size_t)queue->count++;
+    else if (queue->heap[place].time == event->time && queue->heap[place].kind == event->kind &&
+             queue->index[event->item] == event->index)
+        return;
     queue->index[event->item] = event->index;
     settle(queue, place, &queued);
 }
@@ -104,7 +106,9 @@ void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item)
     if (item >= queue->item_count || queue->position[item] == NOWHERE)
         return;
     const size_t place = queue->position[item];
-    const struct sgl_queued last = queue->heap[SGL_HEAP_ROOT + (size_t)--queue->count];
+    struct sgl_queued *const behind = &queue->heap[SGL_HEAP_ROOT + (size_t)--queue->count];
+    const struct sgl_queued last = *behind;
+    *behind = never;
     queue->position[item] = NOWHERE;
     if (last.item != item)
         settle(queue, place, &last);

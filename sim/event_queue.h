@@ -10,10 +10,13 @@
  *                  wherever it lies
  *     index[]      item -> the last part of its key, which only ties of the others look at
  *
+ *     the last line of the heap is filled up with events of the end of time, so that every node
+ *     that has children has four
+ *
  * An item is a small number the caller gives meaning to (a worker, a pending answer); it is in the
  * queue at most once. Time is in the caller's unit. Keys of queued items must differ, then the
  * order of leaving is a function of the keys alone, whatever the order of entering. set and remove
- * cost O(log n), looking at the top O(1).
+ * cost O(log n), looking at the top O(1), and so does setting an item to the key it has.
  *
  * Memory: only reserve allocates, so set cannot fail. A zeroed struct is an empty queue.
  */
@@ -22,6 +25,7 @@
 
 #include "sim/heap_places.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,18 +67,20 @@ static inline const struct sgl_queued *sgl_event_queue_top(const struct sgl_even
     return queue->count > 0 ? &queue->heap[SGL_HEAP_ROOT] : NULL;
 }
 
-/* The least but one, or NULL: of several of the same time it may be any of them. */
-static inline const struct sgl_queued *sgl_event_queue_second(const struct sgl_event_queue *queue)
+/* Are all others later than the top, which there is? */
+static inline bool sgl_event_queue_is_top_alone(const struct sgl_event_queue *queue)
 {
-    const struct sgl_queued *children = &queue->heap[SGL_HEAP_ROOT + 1];
-    const uint32_t count = queue->count < 5 ? queue->count : 5;
-    uint32_t least = 0;
+    const struct sgl_queued *top = &queue->heap[SGL_HEAP_ROOT];
 
-    if (count < 2)
-        return NULL;
-    for (uint32_t i = 1; i + 1 < count; i++)
-        least = children[i].time < children[least].time ? i : least;
-    return &children[least];
+    return queue->count < 2 || (top[1].time != top->time && top[2].time != top->time &&
+                                top[3].time != top->time && top[4].time != top->time);
+}
+
+/* Sets the kind of the top, of which others are later: it stays where it is. */
+static inline void sgl_event_queue_set_kind_of_top(struct sgl_event_queue *queue, uint32_t kind)
+{
+    assert(sgl_event_queue_is_top_alone(queue));
+    queue->heap[SGL_HEAP_ROOT].kind = kind;
 }
 
 void sgl_event_queue_release(struct sgl_event_queue *queue);

@@ -26,10 +26,17 @@ static inline size_t sgl_heap_parent(size_t place)
     return place / SGL_HEAP_CHILDREN + SGL_HEAP_ROOT - 1;
 }
 
-/* Bytes for so many entries: whole lines, as aligned_alloc wants them. */
+/* Places for so many entries: whole lines, so that children have places for all four. */
+static inline size_t sgl_heap_places(size_t entries)
+{
+    return (SGL_HEAP_ROOT + entries + SGL_HEAP_CHILDREN - 1) / SGL_HEAP_CHILDREN *
+           SGL_HEAP_CHILDREN;
+}
+
+/* The bytes of these, as aligned_alloc wants them. */
 static inline size_t sgl_heap_bytes(size_t entries)
 {
-    return (SGL_HEAP_ROOT + entries + SGL_HEAP_CHILDREN - 1) / SGL_HEAP_CHILDREN * SGL_HEAP_LINE;
+    return sgl_heap_places(entries) / SGL_HEAP_CHILDREN * SGL_HEAP_LINE;
 }
 
 #endif

@@ -71,30 +71,32 @@ void sgl_simulation_touch(struct sgl_simulation *self, uint32_t index)
     self->touched[self->touched_count++] = index;
 }
 
-/* Puts what a model says, of a request or (NULL) of itself, into a text that names both. */
+/* Puts what a model said, of a request or (NULL) of itself, into a text that names both. */
 static int worker_failure(struct sgl_simulation *self, uint32_t index, int status,
-                          const struct sgl_failure *inner, const struct sgl_request *request)
+                          const struct sgl_request *request)
 {
     const char *url = self->options->workers[index].url;
 
+    if (self->failure == NULL)
+        return status;
+    const struct sgl_failure inner = *self->failure;
     if (request == NULL)
-        return sgl_fail(self->failure, status, "worker %s: %s", url, inner->text);
+        return sgl_fail(self->failure, status, "worker %s: %s", url, inner.text);
     if (request->request_id == NULL)
         return sgl_fail(self->failure, status, "request %lld at worker %s: %s",
-                        (long long)request->request, url, inner->text);
+                        (long long)request->request, url, inner.text);
     return sgl_fail(self->failure, status, "request %lld (%.40s) at worker %s: %s",
-                    (long long)request->request, request->request_id, url, inner->text);
+                    (long long)request->request, request->request_id, url, inner.text);
 }
 
 /* The end of an instant for a worker: it starts new work, and says when to come back. */
 static int schedule_worker(struct sgl_simulation *self, uint32_t index)
 {
     const struct sgl_simulated_worker *worker = &self->workers[index];
-    struct sgl_failure inner;
 
-    const int status = worker->ops->schedule(worker->state, self->now_ns, &inner);
+    const int status = worker->ops->schedule(worker->state, self->now_ns, self->failure);
     if (status != SGL_OK)
-        return worker_failure(self, index, status, &inner, NULL);
+        return worker_failure(self, index, status, NULL);
     const struct sgl_event event = {
         .time = worker->ops->next_event_ns(worker->state),
         .index = index,
@@ -126,11 +128,10 @@ static int schedule_touched(struct sgl_simulation *self)
 int sgl_simulation_place(struct sgl_simulation *self, uint32_t index, const struct sgl_job *job)
 {
     struct sgl_simulated_worker *worker = &self->workers[index];
-    struct sgl_failure inner;
 
     sgl_simulation_touch(self, index);
-    const int status = worker->ops->arrive(worker->state, job, &inner);
-    return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, &inner, job->request);
+    const int status = worker->ops->arrive(worker->state, job, self->failure);
+    return status == SGL_OK ? SGL_OK : worker_failure(self, index, status, job->request);
 }
 
 int sgl_simulation_send(struct sgl_simulation *self, uint32_t index, const struct sgl_job *job)
@@ -281,8 +282,8 @@ static void fetch_next(const struct sgl_simulation *self)
 }
 
 /* The event on top of the queue, a worker's. Often nothing else happens in the instant: then the
- * worker goes on at once. Else it stays on top, out of the way of the others, until the end of the
- * instant: to move it there is cheaper than to take it out and put it back. */
+ * worker goes on at once. Else it waits in the queue, out of the way of the others, until the end
+ * of the instant; where it is, when they are all later. */
 static int advance_worker(struct sgl_simulation *self, uint32_t index)
 {
     struct sgl_simulated_worker *worker = &self->workers[index];
@@ -290,14 +291,17 @@ static int advance_worker(struct sgl_simulation *self, uint32_t index)
     self->totals->segments++;
     fetch_next(self);
     worker->ops->advance(worker->state, self->now_ns);
-    const struct sgl_queued *next = sgl_event_queue_second(&self->events);
-    if (self->due_count == 0 && (next == NULL || next->time > self->now_ns) &&
-        !(self->has_row && self->arrival_ns == self->now_ns))
+    const bool is_alone = sgl_event_queue_is_top_alone(&self->events);
+    if (is_alone && self->due_count == 0 && !(self->has_row && self->arrival_ns == self->now_ns))
         return schedule_worker(self, index);
-    const struct sgl_event later = {
-        .time = self->now_ns, .index = index, .kind = SGL_EVENT_SCHEDULE, .item = index};
-    sgl_event_queue_set(&self->events, &later);
     sgl_simulation_touch(self, index);
+    if (is_alone) {
+        sgl_event_queue_set_kind_of_top(&self->events, SGL_EVENT_SCHEDULE);
+    } else {
+        const struct sgl_event later = {
+            .time = self->now_ns, .index = index, .kind = SGL_EVENT_SCHEDULE, .item = index};
+        sgl_event_queue_set(&self->events, &later);
+    }
     return SGL_OK;
 }
 
@@ -320,6 +324,7 @@ static int handle(struct sgl_simulation *self, const struct sgl_queued *event)
         return sgl_simulation_pass_deadlines(self);
     if (item < sgl_simulation_answer_item(self, 0, false))
         return sgl_simulation_change(self, item - sgl_simulation_fault_item(self, 0));
+    sgl_event_queue_remove(&self->events, item);
     return sgl_simulation_deliver(self, item);
 }
 

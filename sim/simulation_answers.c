@@ -371,12 +371,13 @@ void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char 
     sgl_simulation_answer(self, slot, 0);
 }
 
-static bool is_report_lost(const struct sgl_simulation *self, const struct sgl_flight *flight)
+static bool is_report_lost(const struct sgl_simulation *self, uint32_t number)
 {
     if (self->options->completions_loss <= 0)
         return false;
+    const struct sgl_flight flight = sgl_router_flight(self->router, number);
     struct sgl_rng draws =
-        sgl_rng_stream(self->options->seed, SGL_PURPOSE_LOSS, 0, flight->request, flight->attempt);
+        sgl_rng_stream(self->options->seed, SGL_PURPOSE_LOSS, 0, flight.request, flight.attempt);
     return sgl_rng_uniform(&draws) < self->options->completions_loss;
 }
 
@@ -387,10 +388,8 @@ static void take_report(struct sgl_simulation *self, const struct sgl_simulated_
     const uint32_t number = sgl_simulation_flight(self, slot)->number;
     struct sgl_worker_load load;
 
-    if (!self->options->completions_report || number == SGL_NO_FLIGHT)
-        return;
-    const struct sgl_flight flight = sgl_router_flight(self->router, number);
-    if (is_report_lost(self, &flight))
+    if (!self->options->completions_report || number == SGL_NO_FLIGHT ||
+        is_report_lost(self, number))
         return;
     worker->ops->load(worker->state, &load);
     assert(load.queue_length < SGL_NO_QUEUE_LENGTH);
@@ -449,7 +448,6 @@ int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
         sgl_records_at(&self->progress, self->progress_size, answer / 2);
     const uint32_t slot = progress->slot;
 
-    sgl_event_queue_remove(&self->events, item);
     if (answer % 2 == 1)
         return deliver_answer(self, slot);
     if (slot == SGL_NO_SLOT)

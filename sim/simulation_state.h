@@ -321,7 +321,7 @@ void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char 
 /* A model's emit: `context` is its struct sgl_simulated_worker. Sends the answer on its way. */
 void sgl_simulation_hear(void *context, const struct sgl_worker_event *event);
 
-/* The answer of this item has reached the router. */
+/* The answer of this item, which is not queued any more, has reached the router. */
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item);
 
 /* Puts an event of a flight into the queue; is_out_of_memory when it has no room. */

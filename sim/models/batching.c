@@ -44,6 +44,7 @@ static void fold_cost(struct sgl_engine *self, double factor)
         .mixed_request_ps = fold(value[SGL_ENGINE_C_MIXED_REQUEST], scale),
         .mixed_kv_token_ps = fold(value[SGL_ENGINE_C_MIXED_KV_TOKEN], scale),
     };
+    sgl_step_cost_measure(&self->cost);
 }
 
 static int create(void *state, const struct sgl_worker_model_setup *setup,
@@ -272,6 +273,7 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
     /* The leap under way ends where somebody looks at the queue, which may be this very instant.
      * Those that found the queue empty can change something; see could_admit. */
     self->now_ns = job->arrival_ns;
+    self->has_decode_legs = self->has_decode_legs || job->leg == SGL_LEG_DECODE;
     if (self->is_stepping && self->step_count > 1 && self->scheduler->could_admit(self))
         sgl_engine_cut_leap(self, job->arrival_ns);
     const bool has_ids = wants_ids(self, job);

@@ -188,6 +188,7 @@ struct sgl_engine {
     bool stepwise;
     bool has_cache;
     bool has_mixed_chunks;
+    bool has_decode_legs; /* one has come */
     bool is_preempting;   /* sglang: the more urgent take the places of the less urgent */
     uint32_t chunk_count; /* 0 in a leap */
     uint32_t partial;     /* admitted, its prompt not done after the chunk of this step */

@@ -98,9 +98,8 @@ static int choose(struct sgl_engine *engine)
     engine->chunk_count = 0;
     engine->is_decoding = false;
     engine->was_short = false;
-    const int status = sgl_engine_join_decode_legs(engine);
-    if (status != SGL_OK)
-        return status;
+    if (engine->has_decode_legs && sgl_engine_join_decode_legs(engine) != SGL_OK)
+        return SGL_ENOMEM;
     return engine->scheduler->form(engine);
 }
 
@@ -175,6 +174,12 @@ static bool repeat(struct sgl_engine *engine)
     return true;
 }
 
+/* Of the step or leap that has just ended. */
+static struct sgl_moment start_of_last_step(const struct sgl_engine *engine)
+{
+    return sgl_moment_after(engine->start, sgl_leap_ps(engine->leap, engine->step_count - 1));
+}
+
 int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_failure *failure)
 {
     assert(!engine->is_stepping);
@@ -182,10 +187,9 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     /* Steps follow each other without a gap; after a pause the engine wakes with the instant. */
     const bool has_paused = sgl_moment_ns(engine->end) != now_ns;
-    const struct sgl_moment last =
-        sgl_moment_after(engine->start, sgl_leap_ps(engine->leap, engine->step_count - 1));
-    engine->start = has_paused ? (struct sgl_moment){.ns = now_ns} : engine->end;
-    engine->planned = engine->is_ahead && !has_paused ? last : engine->start;
+    const struct sgl_moment start = has_paused ? (struct sgl_moment){.ns = now_ns} : engine->end;
+    engine->planned = engine->is_ahead && !has_paused ? start_of_last_step(engine) : start;
+    engine->start = start;
     if (has_paused)
         memset(engine->fresh, 0, sizeof engine->fresh);
     if (!repeat(engine)) {

@@ -5,8 +5,30 @@
 
 #define PS_PER_NS 1000
 
+static int64_t larger(int64_t left, int64_t right)
+{
+    return left > right ? left : right;
+}
+
+/* A step is a sum of a constant and six products. If none of the seven is more than an eighth of
+ * the longest, it is not too long. */
+void sgl_step_cost_measure(struct sgl_step_cost *cost)
+{
+    const int64_t eighth = SGL_STEP_PS_MAX / 8;
+    const int64_t constant = larger(cost->prefill_ps, cost->decode_ps);
+    int64_t most = larger(1, cost->request_ps);
+
+    most = larger(most, larger(cost->prefill_token_ps, cost->prefill_half_pair_ps));
+    most = larger(most, larger(cost->token_ps, cost->mixed_request_ps));
+    most = larger(most, cost->kv_token_ps + cost->mixed_kv_token_ps);
+    cost->small_count = constant + cost->expert_ps <= eighth ? eighth / most : 0;
+}
+
 int64_t sgl_step_ps(const struct sgl_step_cost *cost, const struct sgl_step_load *load)
 {
+    /* At least as large as each of them. */
+    const int64_t counts = load->requests | load->prefill_tokens | load->prefill_half_pairs |
+                           load->tokens | load->context;
     int64_t constant = load->has_prefill ? cost->prefill_ps : cost->decode_ps;
 
     if (load->has_decode && cost->decode_ps > constant)
@@ -18,14 +40,16 @@ int64_t sgl_step_ps(const struct sgl_step_cost *cost, const struct sgl_step_load
     const bool is_mixed = load->has_prefill && load->has_decode;
     const int64_t kv_token_ps = cost->kv_token_ps + (is_mixed ? cost->mixed_kv_token_ps : 0);
     const int64_t mixed_requests = is_mixed ? load->tokens - load->prefill_tokens : 0;
-    const double rough = (double)constant + (double)cost->request_ps * (double)load->requests +
-                         (double)cost->prefill_token_ps * (double)load->prefill_tokens +
-                         (double)cost->prefill_half_pair_ps * (double)load->prefill_half_pairs +
-                         (double)cost->token_ps * (double)beyond +
-                         (double)cost->mixed_request_ps * (double)mixed_requests +
-                         (double)kv_token_ps * (double)load->context;
-    if (rough > (double)SGL_STEP_PS_MAX)
-        return -1;
+    if (counts >= cost->small_count) {
+        const double rough = (double)constant + (double)cost->request_ps * (double)load->requests +
+                             (double)cost->prefill_token_ps * (double)load->prefill_tokens +
+                             (double)cost->prefill_half_pair_ps * (double)load->prefill_half_pairs +
+                             (double)cost->token_ps * (double)beyond +
+                             (double)cost->mixed_request_ps * (double)mixed_requests +
+                             (double)kv_token_ps * (double)load->context;
+        if (rough > (double)SGL_STEP_PS_MAX)
+            return -1;
+    }
     return constant + cost->request_ps * load->requests +
            cost->prefill_token_ps * load->prefill_tokens +
            cost->prefill_half_pair_ps * load->prefill_half_pairs + cost->token_ps * beyond +
@@ -34,9 +58,9 @@ int64_t sgl_step_ps(const struct sgl_step_cost *cost, const struct sgl_step_load
 
 int64_t sgl_leap_ps(struct sgl_leap leap, int64_t k)
 {
-    const int64_t pairs = k % 2 == 0 ? k / 2 * (k - 1) : (k - 1) / 2 * k;
+    const uint64_t pairs = (uint64_t)k * (uint64_t)(k - 1) / 2;
 
-    return leap.base_ps * k + leap.slope_ps * pairs;
+    return leap.base_ps * k + leap.slope_ps * (int64_t)pairs;
 }
 
 /* The real k with T(k) = target: the positive root of slope/2 k^2 + (base - slope/2) k = target, in
@@ -50,6 +74,9 @@ static double root(struct sgl_leap leap, double target)
 
 int64_t sgl_leap_limit(struct sgl_leap leap, int64_t k)
 {
+    /* Both terms are below 2^58 then. */
+    if (k < INT64_C(1) << 16 && leap.base_ps < INT64_C(1) << 42 && leap.slope_ps < INT64_C(1) << 27)
+        return k;
     const double steps = (double)k;
     const double rough =
         (double)leap.base_ps * steps + (double)leap.slope_ps * steps * (steps - 1) / 2;
@@ -77,10 +104,13 @@ int64_t sgl_leap_reach(struct sgl_leap leap, int64_t target_ps, int64_t k)
 
 struct sgl_moment sgl_moment_after(struct sgl_moment start, int64_t duration_ps)
 {
-    const int64_t ps = start.ps + duration_ps % PS_PER_NS;
+    /* Dividing what has no sign is cheaper. */
+    const int64_t ns = (int64_t)((uint64_t)duration_ps / PS_PER_NS);
+    const int64_t ps = start.ps + duration_ps - ns * PS_PER_NS;
+    const bool is_beyond = ps >= PS_PER_NS;
 
     return (struct sgl_moment){
-        .ns = start.ns + duration_ps / PS_PER_NS + ps / PS_PER_NS,
-        .ps = ps % PS_PER_NS,
+        .ns = start.ns + ns + is_beyond,
+        .ps = is_beyond ? ps - PS_PER_NS : ps,
     };
 }

@@ -58,6 +58,7 @@ struct sgl_step_cost {
     int64_t free_tokens;
     int64_t mixed_request_ps; /* for those that decode beside a prefill */
     int64_t mixed_kv_token_ps;
+    int64_t small_count; /* no step with counts below this is too long (sgl_step_cost_measure) */
 };
 
 /* What a step works on. */
@@ -76,10 +77,13 @@ struct sgl_leap {
     int64_t slope_ps;
 };
 
+/* Sets small_count, when all else is set. Without it each step is looked at closely. */
+void sgl_step_cost_measure(struct sgl_step_cost *cost);
+
 /* Duration of one step; negative when it would pass SGL_STEP_PS_MAX. */
 int64_t sgl_step_ps(const struct sgl_step_cost *cost, const struct sgl_step_load *load);
 
-/* T(k), for a k that sgl_leap_limit allows. */
+/* T(k), for a k from 0 that sgl_leap_limit allows, less than 2^32. */
 int64_t sgl_leap_ps(struct sgl_leap leap, int64_t k);
 
 /* The most steps, at least one and at most `k`, whose T is known to fit. base_ps >= slope_ps / 2.
@@ -96,6 +100,7 @@ struct sgl_moment {
     int64_t ps; /* 0 to 999 */
 };
 
+/* `duration_ps` is at least 0. */
 struct sgl_moment sgl_moment_after(struct sgl_moment start, int64_t duration_ps);
 
 static inline int64_t sgl_moment_ns(struct sgl_moment moment)

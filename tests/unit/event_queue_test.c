@@ -72,6 +72,45 @@ static void leaves_sorted(void)
     }
 }
 
+/* The top may get another kind where it is, if it is alone in its time. */
+static void top_waits_where_it_is(void)
+{
+    int alone = 0;
+
+    for (int64_t world = 0; world < 2000; world++) {
+        struct sgl_rng draws = sgl_rng_stream(8, SGL_PURPOSE_ARRIVAL, 0, world, 0);
+        struct sgl_event_queue queue = {0};
+        struct sgl_event events[12];
+        const uint32_t count = 1 + sgl_rng_below(&draws, 12);
+        uint32_t first = 0;
+        bool is_alone = true;
+
+        const int status = sgl_event_queue_reserve(&queue, count);
+        CU_ASSERT_EQUAL_FATAL(status, 0);
+        for (uint32_t i = 0; i < count; i++) {
+            events[i] = (struct sgl_event){
+                .time = sgl_rng_below(&draws, 8), .kind = 1, .index = i, .item = i};
+            sgl_event_queue_set(&queue, &events[i]);
+            first = events[i].time < events[first].time ? i : first;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            is_alone = is_alone && (i == first || events[i].time != events[first].time);
+        CU_ASSERT_EQUAL(sgl_event_queue_is_top_alone(&queue), is_alone);
+        alone += is_alone;
+        if (is_alone) {
+            sgl_event_queue_set_kind_of_top(&queue, 2);
+            CU_ASSERT_EQUAL(sgl_event_queue_top(&queue)->item, first);
+            /* Another of that time and the kind it had goes before it. */
+            struct sgl_event sooner = events[(first + 1) % count];
+            sooner.time = events[first].time;
+            sgl_event_queue_set(&queue, &sooner);
+            CU_ASSERT_EQUAL(sgl_event_queue_top(&queue)->item, sooner.item);
+        }
+        sgl_event_queue_release(&queue);
+    }
+    CU_ASSERT(alone > 200 && alone < 1800);
+}
+
 static void grows_with_contents(void)
 {
     struct sgl_event_queue queue = {0};
@@ -127,6 +166,7 @@ static void slots_are_reused_and_listed_in_order(void)
 SGL_SUITE(event_queue) = {
     {"events leave in the order of time, kind, index, whatever was re-keyed or removed",
      leaves_sorted},
+    {"a top that is alone in its time may be put behind others of it", top_waits_where_it_is},
     {"the queue grows with what is in it", grows_with_contents},
     {"slots in a list leave in order, are reused, and never given twice",
      slots_are_reused_and_listed_in_order},

@@ -1,4 +1,7 @@
 /* Leaps where numbers are far from everyday ones. */
+#include "core/rng.h"
+#include "sim/models/step_cost.h"
+
 #include "sim_support.h"
 #include "support.h"
 
@@ -60,7 +63,61 @@ static void very_long_leaps(void)
     sgl_test_fleet_release(&fleet);
 }
 
+/* Of any size up to 2^60, the small ones as often as the large. */
+static int64_t any_size(struct sgl_rng *draws)
+{
+    const int64_t bits =
+        ((int64_t)sgl_rng_below(draws, 1 << 30) << 30) | sgl_rng_below(draws, 1 << 30);
+
+    return bits >> sgl_rng_below(draws, 61);
+}
+
+/* What is known to be small is not looked at closely, and is as long as what is. */
+static void small_counts_change_no_step(void)
+{
+    int too_long = 0;
+    int small = 0;
+
+    for (int64_t world = 0; world < 50000; world++) {
+        struct sgl_rng draws = sgl_rng_stream(11, SGL_PURPOSE_LENGTH, 0, world, 0);
+        int64_t coefficients[8];
+        for (int i = 0; i < 8; i++)
+            coefficients[i] = any_size(&draws) >> (world % 40);
+        const struct sgl_step_cost close = {
+            .prefill_ps = coefficients[0],
+            .decode_ps = coefficients[1],
+            .request_ps = coefficients[2],
+            .prefill_token_ps = coefficients[3],
+            .prefill_half_pair_ps = coefficients[4],
+            .kv_token_ps = coefficients[5],
+            .token_ps = coefficients[6],
+            .mixed_kv_token_ps = coefficients[7],
+        };
+        struct sgl_step_cost measured = close;
+        sgl_step_cost_measure(&measured);
+        struct sgl_step_load load = {
+            .has_prefill = sgl_rng_below(&draws, 2) == 1,
+            .has_decode = sgl_rng_below(&draws, 2) == 1,
+            .requests = any_size(&draws) >> 30,
+            .prefill_tokens = any_size(&draws) >> 30,
+            .prefill_half_pairs = any_size(&draws) >> 10,
+            .context = any_size(&draws) >> 30,
+        };
+        load.tokens = load.requests + load.prefill_tokens;
+        const int64_t expected = sgl_step_ps(&close, &load);
+        CU_ASSERT_EQUAL(sgl_step_ps(&measured, &load), expected);
+        too_long += expected < 0;
+        small += load.requests < measured.small_count && load.tokens < measured.small_count &&
+                 load.prefill_half_pairs < measured.small_count &&
+                 load.context < measured.small_count;
+    }
+    CU_ASSERT(too_long > 1000);
+    CU_ASSERT(small > 1000);
+}
+
 SGL_SUITE(sim_leap) = {
+    {"a step of small counts is as long as one that is looked at closely",
+     small_counts_change_no_step},
     {"a million steps of fractions of a nanosecond end where their sum does",
      fractions_do_not_drift},
     {"leaps of weeks are cut, not wrapped; a step of weeks is an error", very_long_leaps},
