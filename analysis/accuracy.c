@@ -164,6 +164,15 @@ int sgl_accuracy_compute(struct sgl_accuracy *accuracy, const struct sgl_recordi
     return sgl_fail(failure, SGL_ENOMEM, "out of memory");
 }
 
+double sgl_accuracy_resolution(const struct sgl_accuracy *accuracy)
+{
+    double most = 0;
+
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
+        most = fmax(most, accuracy->metrics[m].recorded_figures.resolution);
+    return most;
+}
+
 void sgl_accuracy_release(struct sgl_accuracy *accuracy)
 {
     for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++) {

@@ -77,6 +77,10 @@ int sgl_accuracy_compute(struct sgl_accuracy *accuracy, const struct sgl_recordi
                          const struct sgl_worker_times *times,
                          const struct sgl_accuracy_scope *scope, struct sgl_failure *failure);
 
+/* What percentiles and medians may be off, of the metric where it is most, as a share; 0: all are
+ * exact. */
+double sgl_accuracy_resolution(const struct sgl_accuracy *accuracy);
+
 void sgl_accuracy_release(struct sgl_accuracy *accuracy);
 
 #endif

@@ -96,7 +96,21 @@ const char *sgl_report_population(const struct sgl_report *report, char *out, si
     return out;
 }
 
-bool sgl_report_note_few(struct sgl_report *report)
+static bool note_resolution(struct sgl_report *report)
+{
+    const struct sgl_comparison *comparison = report->comparison;
+    double most = 0;
+
+    for (uint32_t load = 0; load < comparison->load_count; load++)
+        for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
+            const struct sgl_arm *own = sgl_comparison_arm(comparison, load, arm);
+            for (uint32_t r = 0; r < own->run_count; r++)
+                most = fmax(most, own->runs[r].resolution);
+        }
+    return !(most > 0) || sgl_report_note(report, "of each run: %s", SGL_SAMPLES_CAVEAT);
+}
+
+static bool note_few(struct sgl_report *report)
 {
     const struct sgl_comparison *comparison = report->comparison;
     bool are_few = false;
@@ -125,6 +139,11 @@ bool sgl_report_note_few(struct sgl_report *report)
                            "that share a backlog are alike; means, p50, p90 and p95 take 25 such "
                            "blocks, p99 100: compare several seeds, or longer logs",
                            stretches < 10 ? 1 : 0, stretches);
+}
+
+bool sgl_report_note_limits(struct sgl_report *report)
+{
+    return note_resolution(report) && note_few(report);
 }
 
 /* "ttft p99 12.3 % lower (10.1 to 14.2 %)" */

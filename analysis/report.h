@@ -23,7 +23,7 @@ struct sgl_report_fact {
 };
 
 #define SGL_REPORT_FACTS_MAX 48
-#define SGL_REPORT_NOTES_MAX 24
+#define SGL_REPORT_NOTES_MAX 25
 
 /* Lines that a policy lets be drawn into pictures of load; NaN: it has none. */
 struct sgl_report_policy {
@@ -82,10 +82,11 @@ sgl_report_writer sgl_report_csv;
 sgl_report_writer sgl_report_json;
 sgl_report_writer sgl_report_html; /* html/page.h */
 
-/* The writer for that path, or NULL for an unknown suffix. */
-/* Says where a latency has no interval for want of requests. False: no memory. */
-bool sgl_report_note_few(struct sgl_report *report);
+/* Says where percentiles are not exact, and where a latency has no interval for want of requests.
+ * False: no memory. */
+bool sgl_report_note_limits(struct sgl_report *report);
 
+/* The writer for that path, or NULL for an unknown suffix. */
 sgl_report_writer *sgl_report_writer_of(const char *path);
 #define SGL_REPORT_SUFFIXES ".html, .json, .csv, .md, .txt"
 

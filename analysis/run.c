@@ -37,6 +37,7 @@ void sgl_run_fill(struct sgl_run *run, const struct sgl_summary *summary,
                           : (double)NAN;
     run->duration_s = result->duration_s;
     run->offered_per_s = sgl_summary_offered_per_s(summary);
+    run->resolution = sgl_summary_resolution(result);
     run->saturation = result->saturation;
     run->decisions = result->decisions;
     memcpy(run->reasons, result->reasons, sizeof run->reasons);

@@ -27,6 +27,7 @@ struct sgl_run {
     double good_share;                                 /* of succeeded and failed; NaN */
     double duration_s;
     double offered_per_s; /* arrivals over their span; NaN for fewer than two */
+    double resolution;    /* what percentiles of requests may be off, as a share; 0: exact */
     struct sgl_saturation_verdict saturation;
     uint64_t decisions;
     uint64_t reasons[SGL_REASON_COUNT];

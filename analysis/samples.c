@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CAPACITY_FIRST 32768
+/* Doubled from here, it fills exactly with the last that is kept. */
+#define CAPACITY_FIRST (SGL_SAMPLES_EXACT_MAX / 4)
 #define DIGITS 256
 #define SIEVE_BITS 11
 #define SIEVE (UINT64_C(1) << SIEVE_BITS)
 
-int sgl_samples_grow(struct sgl_samples *samples)
+/* More room, as long as all are kept. */
+static int grow(struct sgl_samples *samples)
 {
     const size_t capacity = samples->capacity > 0 ? 2 * samples->capacity : CAPACITY_FIRST;
     double *values = realloc(samples->values, capacity * sizeof *values);
@@ -20,6 +22,49 @@ int sgl_samples_grow(struct sgl_samples *samples)
     samples->values = values;
     samples->capacity = capacity;
     return SGL_OK;
+}
+
+/* From here on only classes are kept. Without memory all stays as it is. */
+static int classify(struct sgl_samples *samples)
+{
+    struct sgl_sample_classes *classes = sgl_sample_classes_create();
+    int status = classes != NULL ? SGL_OK : SGL_ENOMEM;
+
+    for (size_t i = 0; i < samples->count && status == SGL_OK; i++)
+        status = sgl_sample_classes_add(classes, samples->values[i]);
+    if (status != SGL_OK) {
+        sgl_sample_classes_destroy(classes);
+        return status;
+    }
+    free(samples->values);
+    samples->values = NULL;
+    samples->capacity = 0;
+    samples->classes = classes;
+    return SGL_OK;
+}
+
+int sgl_samples_add_beyond(struct sgl_samples *samples, double value)
+{
+    int status = SGL_OK;
+
+    if (samples->classes == NULL && samples->count < SGL_SAMPLES_EXACT_MAX) {
+        status = grow(samples);
+        return status == SGL_OK ? sgl_samples_add(samples, value) : status;
+    }
+    if (samples->classes == NULL)
+        status = classify(samples);
+    if (status == SGL_OK)
+        status = sgl_sample_classes_add(samples->classes, value);
+    if (status != SGL_OK)
+        return status;
+    samples->count++;
+    samples->sum += value;
+    return SGL_OK;
+}
+
+double sgl_samples_resolution(const struct sgl_samples *samples)
+{
+    return samples->classes != NULL ? SGL_SAMPLE_CLASSES_RESOLUTION : 0;
 }
 
 static uint64_t bits_of(double value)
@@ -75,7 +120,7 @@ static double *sort_between(double *values, double *other, size_t count)
 
 int sgl_samples_sort(struct sgl_samples *samples)
 {
-    if (samples->is_sorted || samples->count < 2) {
+    if (samples->is_sorted || samples->count < 2 || samples->classes != NULL) {
         samples->is_sorted = true;
         return SGL_OK;
     }
@@ -112,10 +157,20 @@ static double between(double low, double high, double part)
     return low + part * (high - low);
 }
 
+static double quantile_of_classes(const struct sgl_samples *samples, double q)
+{
+    const struct place place = place_of(samples->count, q);
+
+    return between(sgl_sample_classes_at(samples->classes, place.low),
+                   sgl_sample_classes_at(samples->classes, place.high), place.part);
+}
+
 double sgl_samples_quantile(const struct sgl_samples *samples, double q)
 {
     if (samples->count == 0)
         return (double)NAN;
+    if (samples->classes != NULL)
+        return quantile_of_classes(samples, q);
     assert(samples->is_sorted);
     const struct place place = place_of(samples->count, q);
     return between(samples->values[place.low], samples->values[place.high], place.part);
@@ -210,11 +265,12 @@ static double value_at(const struct sieve *sieve, size_t rank, size_t total)
 int sgl_samples_quantiles(const struct sgl_samples *samples, const double *q, size_t count,
                           double *out)
 {
+    const bool needs_order = !samples->is_sorted && samples->count > 0 && samples->classes == NULL;
     struct sieve sieve = {0};
 
-    for (size_t i = 0; i < count && (samples->is_sorted || samples->count == 0); i++)
+    for (size_t i = 0; i < count && !needs_order; i++)
         out[i] = sgl_samples_quantile(samples, q[i]);
-    if (samples->is_sorted || samples->count == 0)
+    if (!needs_order)
         return SGL_OK;
     const uint64_t differing = differing_bits(samples->values, samples->count);
     while (differing >> sieve.shift >= SIEVE)
@@ -243,5 +299,6 @@ double sgl_samples_mean(const struct sgl_samples *samples)
 void sgl_samples_release(struct sgl_samples *samples)
 {
     free(samples->values);
+    sgl_sample_classes_destroy(samples->classes);
     *samples = (struct sgl_samples){0};
 }

@@ -406,7 +406,8 @@ int sgl_distribution_of(const struct sgl_samples *samples, struct sgl_distributi
                                          .p90 = values[1],
                                          .p95 = values[2],
                                          .p99 = values[3],
-                                         .max = values[4]};
+                                         .max = values[4],
+                                         .resolution = sgl_samples_resolution(samples)};
     return status;
 }
 
@@ -420,6 +421,7 @@ struct sgl_distribution sgl_distribution_of_gaps(const struct sgl_gap_distributi
         .p95 = sgl_gap_distribution_quantile(gaps, 0.95),
         .p99 = sgl_gap_distribution_quantile(gaps, 0.99),
         .max = sgl_gap_distribution_quantile(gaps, 1),
+        .resolution = SGL_GAP_RESOLUTION,
     };
 }
 
@@ -532,6 +534,15 @@ int sgl_summary_finish(struct sgl_summary *summary, struct sgl_summary_result *r
         return sgl_fail(failure, summary->gap_status,
                         "summary: gaps between tokens of more than %d classes", SGL_GAP_CLASS_MAX);
     return SGL_OK;
+}
+
+double sgl_summary_resolution(const struct sgl_summary_result *result)
+{
+    double most = 0;
+
+    for (int m = 0; m < SGL_REQUEST_METRIC_COUNT; m++)
+        most = fmax(most, result->metrics[m].resolution);
+    return most;
 }
 
 int sgl_summary_sort(struct sgl_summary *summary, struct sgl_failure *failure)

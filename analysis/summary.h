@@ -5,7 +5,9 @@
  *                                                                 \-> JSON  (summary_json.h)
  *
  * It is a sink like the log writer, so it sees what the log holds and nothing else. Latencies are
- * kept as ns in doubles; a quantity nobody measured is not counted: every figure has its own n.
+ * kept as ns in doubles, up to 131,072 of each metric and from there on by classes, so that memory
+ * does not grow with the run (samples.h); a quantity nobody measured is not counted: every figure
+ * has its own n.
  *
  * Definitions (field-standard; times from arrival at the router):
  *   queue_time      prefill start - arrival at the worker
@@ -73,6 +75,7 @@ struct sgl_distribution {
     double p95;
     double p99;
     double max;
+    double resolution; /* what the percentiles may be off, as a share; 0: exact */
 };
 
 /* Of samples in any order. SGL_OK or SGL_ENOMEM. */
@@ -125,6 +128,9 @@ struct sgl_summary_result {
     double propensity_max;
     struct sgl_saturation_verdict saturation;
 };
+
+/* What percentiles of requests may be off, of the metric where it is most; 0: all are exact. */
+double sgl_summary_resolution(const struct sgl_summary_result *result);
 
 struct sgl_summary;
 

@@ -15,23 +15,28 @@ static json_t *integer(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
+/* Percentiles that are not exact say so. */
 static json_t *distribution(const struct sgl_distribution *metric)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n", integer(metric->count), "mean_ms",
-                     real(metric->mean / 1e6), "p50_ms", real(metric->p50 / 1e6), "p90_ms",
-                     real(metric->p90 / 1e6), "p95_ms", real(metric->p95 / 1e6), "p99_ms",
-                     real(metric->p99 / 1e6), "max_ms", real(metric->max / 1e6));
+    json_t *object =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n", integer(metric->count), "mean_ms",
+                  real(metric->mean / 1e6), "p50_ms", real(metric->p50 / 1e6), "p90_ms",
+                  real(metric->p90 / 1e6), "p95_ms", real(metric->p95 / 1e6), "p99_ms",
+                  real(metric->p99 / 1e6), "max_ms", real(metric->max / 1e6));
+
+    if (object != NULL && metric->resolution > 0 &&
+        !sgl_json_set(object, "resolution", json_real(metric->resolution)))
+        return NULL;
+    return object;
 }
 
-/* Between tokens: n is not of requests, and percentiles are not exact. */
+/* Between tokens: n is not of requests. */
 static json_t *gaps(const struct sgl_distribution *metric)
 {
     json_t *object = distribution(metric);
 
-    return object != NULL && sgl_json_set(object, "of", json_string("gaps between tokens")) &&
-                   sgl_json_set(object, "resolution", json_real(SGL_GAP_RESOLUTION))
-               ? object
-               : NULL;
+    return object != NULL && sgl_json_set(object, "of", json_string("gaps between tokens")) ? object
+                                                                                            : NULL;
 }
 
 static json_t *metrics(const struct sgl_summary_result *result)

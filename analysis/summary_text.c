@@ -101,6 +101,8 @@ static void print_latencies(FILE *out, const struct sgl_summary_result *result)
         fprintf(out,
                 "             (itl: n is gaps between tokens, percentiles are within %.1f %%)\n",
                 100 * SGL_GAP_RESOLUTION);
+    if (sgl_summary_resolution(result) > 0)
+        fprintf(out, "             (%s)\n", SGL_SAMPLES_CAVEAT);
     if (result->saturation.is_saturated)
         fprintf(out, "             (of a saturated run: a longer trace would give longer times)\n");
 }

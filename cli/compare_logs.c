@@ -174,7 +174,7 @@ static bool state_workers(struct sgl_compare *compare)
         if (is_new && report->fact_count + 2 < SGL_REPORT_FACTS_MAX)
             is_stated = sgl_report_fact(report, "workers", "%s", log->workers);
         for (uint32_t c = 0; c < SGL_LOG_RUN_CAVEATS_MAX && is_stated; c++)
-            if (log->caveats[c] != NULL && report->note_count + 8 < SGL_REPORT_NOTES_MAX &&
+            if (log->caveats[c] != NULL && report->note_count + 9 < SGL_REPORT_NOTES_MAX &&
                 is_caveat_new(compare, i, log->caveats[c]))
                 is_stated = sgl_report_note(report, "%s", log->caveats[c]);
     }
@@ -209,7 +209,7 @@ static bool state(struct sgl_compare *compare)
                 (unsigned long long)log->run.seed, (unsigned long long)log->run.requests,
                 sgl_plural(log->run.requests), date,
                 log->trace_digest != NULL ? log->trace_digest : "none");
-        if (!is_stated || report->note_count + 9 >= SGL_REPORT_NOTES_MAX)
+        if (!is_stated || report->note_count + 10 >= SGL_REPORT_NOTES_MAX)
             continue;
         if (log->warm_up > 0)
             is_stated = state_warm_up(report, log);
@@ -256,7 +256,7 @@ static bool state(struct sgl_compare *compare)
     if (is_stated && strcmp(report->kind, "mixed") == 0)
         is_stated = sgl_report_note(report, "simulated and live logs: a difference may be the "
                                             "simulator's error, not a policy's doing");
-    return is_stated && sgl_report_note_few(report);
+    return is_stated && sgl_report_note_limits(report);
 }
 
 int sgl_compare_logs(struct sgl_compare *compare, struct sgl_failure *failure)

@@ -307,7 +307,7 @@ static bool state_facts(struct sgl_compare *compare)
         if (i < sizeof keys / sizeof keys[0])
             is_stated = sgl_report_fact(report, keys[i], "%s", compare->arms[i].text);
     }
-    return is_stated && state_notes(compare) && sgl_report_note_few(report);
+    return is_stated && state_notes(compare) && sgl_report_note_limits(report);
 }
 
 int sgl_compare_trace(struct sgl_compare *compare, struct sgl_failure *failure)

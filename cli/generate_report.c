@@ -95,6 +95,8 @@ static void print_notes(const struct sgl_generation *generation)
     printf("\nn = %" PRIu64 " request%s over %.3f s; intended: the laws' own formulas, with their "
            "bounds\n",
            facts->request_count, sgl_plural(facts->request_count), generation->last_arrival_s);
+    if (sgl_samples_resolution(&generation->prompt_tokens) > 0)
+        printf("of what was realised: %s\n", SGL_SAMPLES_CAVEAT);
     if (facts->prompts_clamped > 0 || facts->outputs_clamped > 0)
         printf("held at max: %" PRIu64 " draw%s of prompts, %" PRIu64 " of outputs\n",
                facts->prompts_clamped, sgl_plural(facts->prompts_clamped), facts->outputs_clamped);
@@ -255,7 +257,10 @@ int sgl_generation_print_json(const struct sgl_generation *generation, struct sg
         (json_int_t)facts->sessions_cut, "sessions_full", (json_int_t)facts->sessions_full,
         "draws_at_max", (json_int_t)(facts->prompts_clamped + facts->outputs_clamped),
         "outputs_cut", (json_int_t)facts->outputs_cut);
+    const double resolution = sgl_samples_resolution(&generation->prompt_tokens);
     int failed = root == NULL || add_laws(root, generation, failure) != 0;
+    if (!failed && resolution > 0)
+        failed = json_object_set_new(root, "resolution", json_real(resolution)) != 0;
     for (size_t i = 0; i < count && !failed; i++)
         failed = json_object_set_new(root, figures[i].name,
                                      json_pack("{s:o, s:o}", "realised",

@@ -167,6 +167,15 @@ static bool is_shown(const struct sgl_load_command *command, int metric)
     return is_open_loop(command) || metric < LAG;
 }
 
+/* Is some percentile that is shown not exact? */
+static bool is_rounded(const struct sgl_load_command *command, const struct figures *figures)
+{
+    for (int m = 0; m < METRIC_COUNT; m++)
+        if (is_shown(command, m) && sgl_samples_resolution(figures->metrics[m]) > 0)
+            return true;
+    return false;
+}
+
 static void print_metrics(const struct sgl_load_command *command, const struct figures *figures)
 {
     printf("\n%-12s %9s %11s %11s %11s %11s %11s\n", "ms", "n", "mean", "p50", "p90", "p99", "max");
@@ -182,6 +191,8 @@ static void print_metrics(const struct sgl_load_command *command, const struct f
         print_milliseconds(sgl_samples_quantile(samples, 1));
         putchar('\n');
     }
+    if (is_rounded(command, figures))
+        printf("             (%s)\n", SGL_SAMPLES_CAVEAT);
     if (figures->saturation.is_saturated)
         printf("             (of a saturated run: a longer trace would give longer times)\n");
     if (is_open_loop(command))
@@ -252,14 +263,21 @@ static json_t *number(double value)
     return isnan(value) ? json_null() : json_real(value);
 }
 
+/* Percentiles that are not exact say so. */
 static json_t *metric_json(const struct sgl_samples *samples)
 {
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)samples->count, "mean_ms",
-                     number(sgl_samples_mean(samples) / 1e6), "p50_ms",
-                     number(sgl_samples_quantile(samples, 0.5) / 1e6), "p90_ms",
-                     number(sgl_samples_quantile(samples, 0.9) / 1e6), "p99_ms",
-                     number(sgl_samples_quantile(samples, 0.99) / 1e6), "max_ms",
-                     number(sgl_samples_quantile(samples, 1) / 1e6));
+    const double resolution = sgl_samples_resolution(samples);
+    json_t *object = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)samples->count,
+                               "mean_ms", number(sgl_samples_mean(samples) / 1e6), "p50_ms",
+                               number(sgl_samples_quantile(samples, 0.5) / 1e6), "p90_ms",
+                               number(sgl_samples_quantile(samples, 0.9) / 1e6), "p99_ms",
+                               number(sgl_samples_quantile(samples, 0.99) / 1e6), "max_ms",
+                               number(sgl_samples_quantile(samples, 1) / 1e6));
+
+    if (object != NULL && resolution > 0 &&
+        !sgl_json_set(object, "resolution", json_real(resolution)))
+        return NULL;
+    return object;
 }
 
 static json_t *saturation_json(const struct sgl_saturation_verdict *verdict)

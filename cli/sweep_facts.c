@@ -2,6 +2,7 @@
 #include "sweep.h"
 #include "core/text.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +158,7 @@ static bool state_notes(struct sgl_sweep_command *command)
     uint64_t cut = 0;
     uint64_t rejected = 0;
     uint64_t late = 0;
+    double resolution = 0;
     bool is_stated = true;
 
     for (uint32_t i = 0; i < command->result.run_count; i++) {
@@ -167,9 +169,13 @@ static bool state_notes(struct sgl_sweep_command *command)
         late = run_late > late ? run_late : late;
         shortened = totals->cut_to_max_tokens > shortened ? totals->cut_to_max_tokens : shortened;
         cut = totals->cut_to_memory > cut ? totals->cut_to_memory : cut;
+        resolution = fmax(resolution, sgl_summary_resolution(&command->result.runs[i].result));
     }
+    if (resolution > 0)
+        is_stated = state(command, "note", "of each run: %s", SGL_SAMPLES_CAVEAT);
     if (without > 0)
         is_stated =
+            is_stated &&
             state(command, "note",
                   "no max_tokens is stated by up to %llu request%s of a run: %llu was taken "
                   "(--max-new-tokens)",

@@ -192,6 +192,10 @@ static const char *note(const struct validation *validation, uint32_t index, cha
                  (unsigned long long)validation->flags.first_token_is);
         return out;
     }
+    if (sgl_accuracy_resolution(&validation->accuracy) > 0 && own++ == index) {
+        snprintf(out, size, "%s", SGL_SAMPLES_CAVEAT);
+        return out;
+    }
     for (uint32_t s = 0; s < validation->spec_count; s++) {
         uint32_t count = 0;
         while (sgl_worker_model_caveat(&validation->specs[s], count, out, size) != NULL) {
