@@ -14,6 +14,7 @@ static void hear_input(struct sgl_sink *sink, uint64_t sequence, const struct sg
         input->route.request->arrival_ns < self->from_ns)
         self->first = input->request + 1;
     if (self->heard->ops->input == NULL ||
+        (self->heard->ignores & SGL_INPUT_BIT(input->kind)) != 0 ||
         (is_of_request(input->kind) && input->request < self->first))
         return;
     self->heard->ops->input(self->heard, sequence, input);
@@ -56,7 +57,8 @@ void sgl_after_warm_up_init(struct sgl_after_warm_up *self, struct sgl_sink *hea
     *self = (struct sgl_after_warm_up){
         .sink = {.ops = &after_warm_up_ops,
                  .wants_candidates = heard->wants_candidates,
-                 .wants_gaps = heard->wants_gaps},
+                 .wants_gaps = heard->wants_gaps,
+                 .ignores = heard->ignores & ~SGL_INPUT_BIT(SGL_INPUT_ROUTE)},
         .heard = heard,
         .first = first,
     };

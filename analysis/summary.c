@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The inputs that hear_input has something to do with. */
+#define HEARD                                                                                      \
+    (SGL_INPUT_BIT(SGL_INPUT_ADD_WORKER) | SGL_INPUT_BIT(SGL_INPUT_ROUTE) |                        \
+     SGL_INPUT_BIT(SGL_INPUT_REJECT))
+
 struct sgl_summary {
     struct sgl_sink sink;
     struct sgl_objectives objectives;
@@ -365,7 +370,7 @@ int sgl_summary_create(struct sgl_summary **summary_out, const struct sgl_object
     *summary_out = summary;
     if (summary == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "summary: out of memory");
-    summary->sink = (struct sgl_sink){.ops = &summary_ops, .wants_gaps = true};
+    summary->sink = (struct sgl_sink){.ops = &summary_ops, .wants_gaps = true, .ignores = ~HEARD};
     summary->objectives = *objectives;
     summary->has_objectives = sgl_objectives_any(objectives);
     summary->cached_tokens = SGL_ABSENT_REAL;

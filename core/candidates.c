@@ -5,6 +5,9 @@ uint32_t sgl_candidate_position(const uint32_t *candidates, uint32_t count, uint
     uint32_t low = 0;
     uint32_t high = count;
 
+    /* Of ascending numbers the i-th is at least i, and it is i when all before it are there. */
+    if (worker < count && candidates[worker] == worker)
+        return worker;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
         if (candidates[middle] < worker)

@@ -39,7 +39,8 @@ struct sgl_decision {
     int64_t decision_ns; /* real time it took; SGL_ABSENT in virtual time */
 };
 
-/* An outcome as the router filed it, and how its policy sees the worker after learning from it. */
+/* An outcome as the router filed it, and how its policy sees the worker after learning from it:
+ * absent when no sink wants candidates. */
 struct sgl_outcome_record {
     uint64_t sequence;          /* that of the complete, cancel or reject input */
     uint64_t decision_sequence; /* that of the decision it answers; 0 for a reject */

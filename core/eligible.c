@@ -4,16 +4,6 @@
 
 #include <string.h>
 
-/* Is any of the pool's workers something else than plainly well? */
-static bool is_plain(const struct sgl_eligible_question *question)
-{
-    const struct sgl_fleet *fleet = question->fleet;
-
-    return question->route->excluded_count == 0 && fleet->tripped_count[question->pool] == 0 &&
-           question->now_ns >= fleet->slow_until_ns[question->pool] &&
-           (fleet->candidate_count[question->pool] > 0 || question->limits->panic == 0);
-}
-
 /* Leaves out who is among the excluded; both lists ascend. */
 static uint32_t without_excluded(const struct sgl_route *route, const uint32_t *workers,
                                  uint32_t count, uint32_t *out)
@@ -84,16 +74,13 @@ static uint32_t without_slow(const struct sgl_eligible_question *question, uint3
     return kept;
 }
 
-const uint32_t *sgl_eligible(const struct sgl_eligible_question *question, uint32_t *scratch,
-                             uint32_t *count_out)
+const uint32_t *sgl_eligible_narrowed(const struct sgl_eligible_question *question,
+                                      uint32_t *scratch, uint32_t *count_out)
 {
     const struct sgl_fleet *fleet = question->fleet;
     const uint32_t *well = fleet->candidates[question->pool];
     const uint32_t well_count = fleet->candidate_count[question->pool];
 
-    *count_out = well_count;
-    if (is_plain(question))
-        return well;
     uint32_t count = without_excluded(question->route, well, well_count, scratch);
     count = without_tripped(question, scratch, count);
     if (count == 0 && question->limits->panic != 0)

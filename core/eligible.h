@@ -28,9 +28,29 @@ struct sgl_eligible_question {
     const struct sgl_route *route;
 };
 
-/* Ascending workers, *count_out of them: the fleet's or `scratch`, which has room for every worker.
- */
-const uint32_t *sgl_eligible(const struct sgl_eligible_question *question, uint32_t *scratch,
-                             uint32_t *count_out);
+/* Ascending workers, *count_out of them: those of the fleet's that 2 to 4 leave, in `scratch`,
+ * which has room for every worker. */
+const uint32_t *sgl_eligible_narrowed(const struct sgl_eligible_question *question,
+                                      uint32_t *scratch, uint32_t *count_out);
+
+/* Is nobody of the pool anything else than plainly well? */
+static inline bool sgl_eligible_is_plain(const struct sgl_eligible_question *question)
+{
+    const struct sgl_fleet *fleet = question->fleet;
+
+    return question->route->excluded_count == 0 && fleet->tripped_count[question->pool] == 0 &&
+           question->now_ns >= fleet->slow_until_ns[question->pool] &&
+           (fleet->candidate_count[question->pool] > 0 || question->limits->panic == 0);
+}
+
+/* The same, whatever applies: the fleet's own, or `scratch`. */
+static inline const uint32_t *sgl_eligible(const struct sgl_eligible_question *question,
+                                           uint32_t *scratch, uint32_t *count_out)
+{
+    if (!sgl_eligible_is_plain(question))
+        return sgl_eligible_narrowed(question, scratch, count_out);
+    *count_out = question->fleet->candidate_count[question->pool];
+    return question->fleet->candidates[question->pool];
+}
 
 #endif

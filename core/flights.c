@@ -10,24 +10,7 @@
 #define POOL_NONE 3     /* of a record that is free */
 
 static_assert(SGL_POOL_COUNT <= POOL_NONE, "a pool fits in two bits, and one number is left");
-
-/* A flight in 32 bytes. worker is less than the 2^20 of limits.h. */
-struct record {
-    uint32_t next; /* number + 1; must come first: of a free record it is the table's */
-    unsigned int worker : 20;
-    unsigned int pool : 2;
-    unsigned int has_first_token : 1;
-    unsigned int is_trial : 1;
-    unsigned int attempt : 8;
-    int64_t request;
-    int64_t sent_ns;
-    uint64_t decision_sequence;
-};
-
-static struct record *record_at(const struct sgl_flights *flights, uint32_t number)
-{
-    return sgl_records_at(&flights->records, sizeof(struct record), number);
-}
+static_assert(sizeof(struct sgl_flight) == 32, "a line of the processor's cache holds two");
 
 /* Fibonacci hashing spreads the lines of requests that follow each other as evenly as can be; the
  * high bits are the mixed ones. Attempts of a request, of which one is out at a time, share a
@@ -40,69 +23,28 @@ static uint32_t *bucket_of(const struct sgl_flights *flights, int64_t request, e
     return &flights->buckets[(line >> (64 - flights->line_bits)) * LINE + (uint64_t)request % LINE];
 }
 
-static bool is_key(const struct record *record, int64_t request, uint32_t attempt,
-                   enum sgl_pool pool)
-{
-    return record->request == request && record->attempt == attempt &&
-           record->pool == (unsigned)pool;
-}
-
 uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
                           enum sgl_pool pool)
 {
     if (flights->line_count == 0)
         return SGL_NO_FLIGHT;
     for (uint32_t at = *bucket_of(flights, request, pool); at != 0;) {
-        const struct record *record = record_at(flights, at - 1);
-        if (is_key(record, request, attempt, pool))
+        const struct sgl_flight *flight = sgl_flights_at(flights, at - 1);
+        if (sgl_flight_is(flight, request, attempt, pool))
             return at - 1;
-        at = record->next;
+        at = flight->next;
     }
     return SGL_NO_FLIGHT;
 }
 
-uint32_t sgl_flights_find_at(const struct sgl_flights *flights, uint32_t hint, int64_t request,
-                             uint32_t attempt, enum sgl_pool pool)
-{
-    if (hint < flights->records.fresh && is_key(record_at(flights, hint), request, attempt, pool))
-        return hint;
-    return sgl_flights_find(flights, request, attempt, pool);
-}
-
-struct sgl_flight sgl_flights_get(const struct sgl_flights *flights, uint32_t number)
-{
-    const struct record *record = record_at(flights, number);
-
-    return (struct sgl_flight){
-        .request = record->request,
-        .attempt = record->attempt,
-        .pool = (enum sgl_pool)record->pool,
-        .worker = record->worker,
-        .has_first_token = record->has_first_token,
-        .is_trial = record->is_trial,
-        .sent_ns = record->sent_ns,
-        .decision_sequence = record->decision_sequence,
-    };
-}
-
 uint32_t sgl_flights_add(struct sgl_flights *flights, const struct sgl_flight *flight)
 {
-    const uint32_t number = sgl_records_take(&flights->records, sizeof(struct record));
-    uint32_t *bucket = bucket_of(flights, flight->request, flight->pool);
-    const struct record record = {
-        .next = *bucket,
-        .worker = flight->worker & 0xfffff,
-        .pool = (unsigned)flight->pool & 3,
-        .has_first_token = flight->has_first_token,
-        .is_trial = flight->is_trial,
-        .attempt = flight->attempt & 0xff,
-        .request = flight->request,
-        .sent_ns = flight->sent_ns,
-        .decision_sequence = flight->decision_sequence,
-    };
+    const uint32_t number = sgl_records_take(&flights->records, sizeof *flight);
+    uint32_t *bucket = bucket_of(flights, flight->request, (enum sgl_pool)flight->pool);
+    struct sgl_flight *record = sgl_flights_at(flights, number);
 
-    assert(record.worker == flight->worker && record.attempt == flight->attempt);
-    *record_at(flights, number) = record;
+    *record = *flight;
+    record->next = *bucket;
     *bucket = number + 1;
     return number;
 }
@@ -132,10 +74,10 @@ static int grow(struct sgl_flights *flights)
             buckets[2 * line * LINE + i] = 0;
         for (uint32_t i = 0; i < LINE; i++) {
             for (uint32_t at = heads[i], next; at != 0; at = next) {
-                struct record *record = record_at(flights, at - 1);
-                uint32_t *bucket = bucket_of(flights, record->request, (enum sgl_pool)record->pool);
-                next = record->next;
-                record->next = *bucket;
+                struct sgl_flight *flight = sgl_flights_at(flights, at - 1);
+                uint32_t *bucket = bucket_of(flights, flight->request, (enum sgl_pool)flight->pool);
+                next = flight->next;
+                flight->next = *bucket;
                 *bucket = at;
             }
         }
@@ -149,24 +91,19 @@ int sgl_flights_reserve(struct sgl_flights *flights)
 
     if (flights->records.used >= per_line * flights->line_count && grow(flights) != SGL_OK)
         return SGL_ENOMEM;
-    return sgl_records_reserve(&flights->records, sizeof(struct record), flights->allocator);
-}
-
-void sgl_flights_set_first_token(struct sgl_flights *flights, uint32_t number)
-{
-    record_at(flights, number)->has_first_token = true;
+    return sgl_records_reserve(&flights->records, sizeof(struct sgl_flight), flights->allocator);
 }
 
 void sgl_flights_remove(struct sgl_flights *flights, uint32_t number)
 {
-    struct record *record = record_at(flights, number);
-    uint32_t *at = bucket_of(flights, record->request, (enum sgl_pool)record->pool);
+    struct sgl_flight *flight = sgl_flights_at(flights, number);
+    uint32_t *at = bucket_of(flights, flight->request, (enum sgl_pool)flight->pool);
 
     while (*at != number + 1)
-        at = &record_at(flights, *at - 1)->next;
-    *at = record->next;
-    record->pool = POOL_NONE;
-    sgl_records_give(&flights->records, sizeof(struct record), number);
+        at = &sgl_flights_at(flights, *at - 1)->next;
+    *at = flight->next;
+    flight->pool = POOL_NONE;
+    sgl_records_give(&flights->records, sizeof *flight, number);
 }
 
 void sgl_flights_release(struct sgl_flights *flights)

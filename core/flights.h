@@ -15,9 +15,9 @@
  * into a result.
  *
  * Memory: the caller's allocator; 32 bytes a flight, 64 for each 256 of them, and 2 to 8 of the
- * buckets, which double in
- * place. It grows to the most flights that were ever out together and never shrinks. Only reserve
- * allocates.
+ * buckets, which double in place. It grows to the most flights that were ever out together and
+ * never shrinks. Only reserve allocates. What is looked at for every input is inline: three times a
+ * request.
  */
 #ifndef SGL_CORE_FLIGHTS_H
 #define SGL_CORE_FLIGHTS_H
@@ -30,14 +30,16 @@
 
 #define SGL_NO_FLIGHT UINT32_MAX
 #define SGL_ATTEMPT_MAX 255 /* what a record has room for; retries stop long before (retry.h) */
+#define SGL_FLIGHT_WORKER_MAX 0xfffff /* likewise: routers have at most 2^20 workers (limits.h) */
 
 struct sgl_flight {
+    uint32_t next; /* the table's: number + 1 of the next one of its bucket; must come first */
+    unsigned int worker : 20;
+    unsigned int pool : 2; /* an enum sgl_pool; of a record that is free none */
+    unsigned int has_first_token : 1;
+    unsigned int is_trial : 1; /* of a breaker that is half open */
+    unsigned int attempt : 8;
     int64_t request;
-    uint32_t attempt; /* at most SGL_ATTEMPT_MAX */
-    enum sgl_pool pool;
-    uint32_t worker;
-    bool has_first_token;
-    bool is_trial; /* of a breaker that is half open */
     int64_t sent_ns;
     uint64_t decision_sequence;
 };
@@ -57,18 +59,33 @@ int sgl_flights_reserve(struct sgl_flights *flights);
 uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
                           enum sgl_pool pool);
 
-/* The same for a driver that may know it: `hint` is looked at first. Any number will do: one that
- * is not that of the flight costs a search. */
-uint32_t sgl_flights_find_at(const struct sgl_flights *flights, uint32_t hint, int64_t request,
-                             uint32_t attempt, enum sgl_pool pool);
+/* A flight that is out, by its number: borrowed until it is removed. */
+static inline struct sgl_flight *sgl_flights_at(const struct sgl_flights *flights, uint32_t number)
+{
+    return sgl_records_at(&flights->records, sizeof(struct sgl_flight), number);
+}
 
-/* A flight that is out, by its number. */
-struct sgl_flight sgl_flights_get(const struct sgl_flights *flights, uint32_t number);
+static inline bool sgl_flight_is(const struct sgl_flight *flight, int64_t request, uint32_t attempt,
+                                 enum sgl_pool pool)
+{
+    return flight->request == request && flight->attempt == attempt &&
+           flight->pool == (unsigned)pool;
+}
 
-/* Adds a flight whose key is not there, and says its number; room must have been reserved. */
+/* As sgl_flights_find, for a driver that may know it: `hint` is looked at first. Any number will
+ * do: one that is not that of the flight costs a search. */
+static inline uint32_t sgl_flights_find_at(const struct sgl_flights *flights, uint32_t hint,
+                                           int64_t request, uint32_t attempt, enum sgl_pool pool)
+{
+    if (hint < flights->records.fresh &&
+        sgl_flight_is(sgl_flights_at(flights, hint), request, attempt, pool))
+        return hint;
+    return sgl_flights_find(flights, request, attempt, pool);
+}
+
+/* Adds a copy of a flight whose key is not there, and says its number; room must have been
+ * reserved. */
 uint32_t sgl_flights_add(struct sgl_flights *flights, const struct sgl_flight *flight);
-
-void sgl_flights_set_first_token(struct sgl_flights *flights, uint32_t number);
 
 /* The flight is out no more; its number may be given to another. */
 void sgl_flights_remove(struct sgl_flights *flights, uint32_t number);

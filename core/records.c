@@ -1,10 +1,5 @@
 #include "records.h"
 
-#include "failure.h"
-
-#include <assert.h>
-#include <string.h>
-
 #define DIRECTORY_FIRST 8
 #define LINE 64 /* bytes */
 
@@ -45,13 +40,11 @@ static void release_chunk(void *chunk, const struct sgl_allocator *allocator)
     sgl_resize(allocator, start, 0);
 }
 
-int sgl_records_reserve(struct sgl_records *records, size_t size,
-                        const struct sgl_allocator *allocator)
+int sgl_records_grow(struct sgl_records *records, size_t size,
+                     const struct sgl_allocator *allocator)
 {
     const uint32_t count = records->chunk_count;
 
-    if (records->free != 0 || records->fresh < count * SGL_RECORDS_CHUNK)
-        return SGL_OK;
     /* The last number plus one must be a number, too. */
     if (count >= UINT32_MAX / SGL_RECORDS_CHUNK || grow_directory(records, allocator) != SGL_OK)
         return SGL_ENOMEM;
@@ -60,26 +53,6 @@ int sgl_records_reserve(struct sgl_records *records, size_t size,
         return SGL_ENOMEM;
     records->chunk_count = count + 1;
     return SGL_OK;
-}
-
-uint32_t sgl_records_take(struct sgl_records *records, size_t size)
-{
-    records->used++;
-    if (records->free == 0) {
-        assert(records->fresh < records->chunk_count * SGL_RECORDS_CHUNK);
-        return records->fresh++;
-    }
-    const uint32_t number = records->free - 1;
-    memcpy(&records->free, sgl_records_at(records, size, number), sizeof records->free);
-    return number;
-}
-
-void sgl_records_give(struct sgl_records *records, size_t size, uint32_t number)
-{
-    assert(records->used > 0 && number < records->fresh);
-    memcpy(sgl_records_at(records, size, number), &records->free, sizeof records->free);
-    records->free = number + 1;
-    records->used--;
 }
 
 void sgl_records_release(struct sgl_records *records, const struct sgl_allocator *allocator)

@@ -24,8 +24,11 @@
 #define SGL_CORE_RECORDS_H
 
 #include "allocator.h"
+#include "failure.h"
 
+#include <assert.h>
 #include <stdint.h>
+#include <string.h>
 
 #define SGL_RECORDS_CHUNK 256
 
@@ -37,14 +40,9 @@ struct sgl_records {
     uint32_t used;
 };
 
-/* Makes sure that one more can be taken. SGL_OK or SGL_ENOMEM. */
-int sgl_records_reserve(struct sgl_records *records, size_t size,
-                        const struct sgl_allocator *allocator);
-
-/* A place, for which room must have been reserved. */
-uint32_t sgl_records_take(struct sgl_records *records, size_t size);
-
-void sgl_records_give(struct sgl_records *records, size_t size, uint32_t number);
+/* Room for one chunk more. SGL_OK or SGL_ENOMEM. */
+int sgl_records_grow(struct sgl_records *records, size_t size,
+                     const struct sgl_allocator *allocator);
 
 void sgl_records_release(struct sgl_records *records, const struct sgl_allocator *allocator);
 
@@ -53,6 +51,36 @@ static inline void *sgl_records_at(const struct sgl_records *records, size_t siz
     unsigned char *chunk = records->chunks[number / SGL_RECORDS_CHUNK];
 
     return chunk + number % SGL_RECORDS_CHUNK * size;
+}
+
+/* Makes sure that one more can be taken. SGL_OK or SGL_ENOMEM. */
+static inline int sgl_records_reserve(struct sgl_records *records, size_t size,
+                                      const struct sgl_allocator *allocator)
+{
+    if (records->free != 0 || records->fresh < records->chunk_count * SGL_RECORDS_CHUNK)
+        return SGL_OK;
+    return sgl_records_grow(records, size, allocator);
+}
+
+/* A place, for which room must have been reserved. */
+static inline uint32_t sgl_records_take(struct sgl_records *records, size_t size)
+{
+    records->used++;
+    if (records->free == 0) {
+        assert(records->fresh < records->chunk_count * SGL_RECORDS_CHUNK);
+        return records->fresh++;
+    }
+    const uint32_t number = records->free - 1;
+    memcpy(&records->free, sgl_records_at(records, size, number), sizeof records->free);
+    return number;
+}
+
+static inline void sgl_records_give(struct sgl_records *records, size_t size, uint32_t number)
+{
+    assert(records->used > 0 && number < records->fresh);
+    memcpy(sgl_records_at(records, size, number), &records->free, sizeof records->free);
+    records->free = number + 1;
+    records->used--;
 }
 
 #endif

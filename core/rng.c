@@ -4,35 +4,16 @@
 #include <gsl/gsl_rng.h>
 #include <math.h>
 
-#define GOLDEN UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio, odd */
-
-static uint64_t finalize(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-struct sgl_rng sgl_rng_stream(uint64_t seed, enum sgl_purpose purpose, uint32_t pool,
-                              int64_t request, uint32_t attempt)
-{
-    uint64_t state = finalize(seed + GOLDEN);
-
-    state = finalize(state ^ (((uint64_t)purpose << 32 | pool) + GOLDEN));
-    state = finalize(state ^ ((uint64_t)request + GOLDEN));
-    state = finalize(state ^ (attempt + GOLDEN));
-    return (struct sgl_rng){.state = state};
-}
-
 struct sgl_rng sgl_rng_fork(const struct sgl_rng *stream, uint32_t part)
 {
-    return (struct sgl_rng){.state = finalize(stream->state ^ finalize(part + GOLDEN))};
+    return (struct sgl_rng){
+        .state = sgl_rng_finalize(stream->state ^ sgl_rng_finalize(part + SGL_RNG_GOLDEN))};
 }
 
 uint64_t sgl_rng_next(struct sgl_rng *stream)
 {
-    stream->state += GOLDEN;
-    return finalize(stream->state);
+    stream->state += SGL_RNG_GOLDEN;
+    return sgl_rng_finalize(stream->state);
 }
 
 double sgl_rng_uniform(struct sgl_rng *stream)

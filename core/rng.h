@@ -40,8 +40,38 @@ struct sgl_rng {
     uint64_t state;
 };
 
-struct sgl_rng sgl_rng_stream(uint64_t seed, enum sgl_purpose purpose, uint32_t pool,
-                              int64_t request, uint32_t attempt);
+#define SGL_RNG_GOLDEN UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio, odd */
+
+static inline uint64_t sgl_rng_finalize(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* The streams of a purpose and pool, and one of them: who asks for many keeps the first. */
+static inline struct sgl_rng sgl_rng_streams(uint64_t seed, enum sgl_purpose purpose, uint32_t pool)
+{
+    const uint64_t state = sgl_rng_finalize(seed + SGL_RNG_GOLDEN);
+    const uint64_t key = (uint64_t)purpose << 32 | pool;
+
+    return (struct sgl_rng){.state = sgl_rng_finalize(state ^ (key + SGL_RNG_GOLDEN))};
+}
+
+static inline struct sgl_rng sgl_rng_stream_of(struct sgl_rng streams, int64_t request,
+                                               uint32_t attempt)
+{
+    uint64_t state = sgl_rng_finalize(streams.state ^ ((uint64_t)request + SGL_RNG_GOLDEN));
+
+    state = sgl_rng_finalize(state ^ (attempt + SGL_RNG_GOLDEN));
+    return (struct sgl_rng){.state = state};
+}
+
+static inline struct sgl_rng sgl_rng_stream(uint64_t seed, enum sgl_purpose purpose, uint32_t pool,
+                                            int64_t request, uint32_t attempt)
+{
+    return sgl_rng_stream_of(sgl_rng_streams(seed, purpose, pool), request, attempt);
+}
 
 /* A stream of its own for a part of what `stream` is for; `stream` is left as it is. */
 struct sgl_rng sgl_rng_fork(const struct sgl_rng *stream, uint32_t part);

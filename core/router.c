@@ -1,4 +1,4 @@
-#include "router.h"
+#include "router_state.h"
 
 #include "candidates.h"
 #include "eligible.h"
@@ -8,37 +8,6 @@
 
 #include <assert.h>
 #include <string.h>
-
-/*
- *   feed(input) -> handler of its kind: check, then change        (nothing changed when refused)
- *               -> number it, tell the sink: input, decision, outcome
- *
- * A handler leaves what the sink is to hear in `action`, `rows` and `record`.
- */
-struct sgl_router {
-    uint64_t seed;
-    struct sgl_router_limits limits; /* resolved */
-    struct sgl_breaker_options breaker;
-    uint64_t sequence; /* of the last accepted input */
-    int64_t now_ns;
-    struct sgl_fleet fleet;
-    struct sgl_flights flights;
-    struct {
-        const struct sgl_policy_ops *ops;
-        void *state;
-    } policy[SGL_POOL_COUNT];
-    struct sgl_sink *sink;
-    const struct sgl_allocator *allocator;
-
-    uint32_t *eligible; /* scratch of sgl_eligible */
-
-    struct sgl_action action;
-    uint32_t action_count;
-    struct sgl_candidate *rows;
-    uint32_t row_count;
-    struct sgl_outcome_record record;
-    bool has_record;
-};
 
 static int create_policy(struct sgl_router *router, enum sgl_pool pool,
                          const struct sgl_policy_spec *spec)
@@ -52,6 +21,7 @@ static int create_policy(struct sgl_router *router, enum sgl_pool pool,
         return SGL_ENOMEM;
     router->policy[pool].ops = ops;
     router->policy[pool].state = state;
+    router->policy[pool].draws = sgl_rng_streams(router->seed, SGL_PURPOSE_DECIDE, pool);
     if (ops->create != NULL)
         return ops->create(state, &(struct sgl_policy_setup){.parameters = &spec->parameters,
                                                              .worker_max = worker_max,
@@ -75,6 +45,7 @@ int sgl_router_create(struct sgl_router **router_out, const struct sgl_router_op
     router->sink = options->sink;
     router->allocator = options->allocator;
     router->flights.allocator = options->allocator;
+    router->record.after = sgl_candidate_absent(SGL_NO_WORKER);
     router->eligible = sgl_allocate(options->allocator, worker_max, sizeof *router->eligible);
     router->rows = sgl_allocate(options->allocator, worker_max, sizeof *router->rows);
     bool is_complete = router->eligible != NULL && router->rows != NULL &&
@@ -119,9 +90,9 @@ uint64_t sgl_router_outstanding(const struct sgl_router *router)
     return router->flights.records.used;
 }
 
-struct sgl_flight sgl_router_flight(const struct sgl_router *router, uint32_t flight)
+const struct sgl_flight *sgl_router_flight(const struct sgl_router *router, uint32_t flight)
 {
-    return sgl_flights_get(&router->flights, flight);
+    return sgl_flights_at(&router->flights, flight);
 }
 
 /* Fills rows [0, count) for candidates [first, first + count) of the view. */
@@ -217,8 +188,7 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
         .now_ns = input->now_ns,
         .request = input->route.request,
         .fleet = &router->fleet,
-        .draws =
-            sgl_rng_stream(router->seed, SGL_PURPOSE_DECIDE, pool, input->request, input->attempt),
+        .draws = sgl_rng_stream_of(router->policy[pool].draws, input->request, input->attempt),
     };
     view.candidates = sgl_eligible(&(struct sgl_eligible_question){.fleet = &router->fleet,
                                                                    .limits = &router->limits,
@@ -238,14 +208,17 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
         struct sgl_breaker *breaker = &router->fleet.workers[decision->worker].breaker;
         const bool is_trial =
             router->fleet.tripped_count[pool] > 0 && sgl_breaker_sent(breaker, input->now_ns);
-        router->action.flight = sgl_flights_add(
-            &router->flights, &(struct sgl_flight){.request = input->request,
-                                                   .attempt = input->attempt,
-                                                   .pool = pool,
-                                                   .worker = decision->worker,
-                                                   .is_trial = is_trial,
-                                                   .sent_ns = input->now_ns,
-                                                   .decision_sequence = decision->sequence});
+        const struct sgl_flight flight = {
+            .request = input->request,
+            .attempt = input->attempt & SGL_ATTEMPT_MAX,
+            .pool = pool & 3,
+            .worker = decision->worker & SGL_FLIGHT_WORKER_MAX,
+            .is_trial = is_trial,
+            .sent_ns = input->now_ns,
+            .decision_sequence = decision->sequence,
+        };
+        assert(flight.worker == decision->worker && flight.attempt == input->attempt);
+        router->action.flight = sgl_flights_add(&router->flights, &flight);
         router->fleet.outstanding[decision->worker]++;
         router->fleet.assigned[decision->worker]++;
         router->action.kind = SGL_ACTION_DISPATCH;
@@ -255,11 +228,11 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
 }
 
 static int find_flight(const struct sgl_router *router, const struct sgl_input *input,
-                       uint32_t *flight_out, struct sgl_failure *failure)
+                       uint32_t *number_out, struct sgl_failure *failure)
 {
-    *flight_out = sgl_flights_find_at(&router->flights, input->flight, input->request,
+    *number_out = sgl_flights_find_at(&router->flights, input->flight, input->request,
                                       input->attempt, input->pool);
-    if (*flight_out != SGL_NO_FLIGHT)
+    if (*number_out != SGL_NO_FLIGHT)
         return SGL_OK;
     return sgl_fail(failure, SGL_EINVAL, "%s: request %lld attempt %u (%s) is not outstanding",
                     sgl_input_name(input->kind), (long long)input->request, input->attempt,
@@ -269,15 +242,16 @@ static int find_flight(const struct sgl_router *router, const struct sgl_input *
 static int first_token(struct sgl_router *router, const struct sgl_input *input,
                        struct sgl_failure *failure)
 {
-    uint32_t flight;
-    const int status = find_flight(router, input, &flight, failure);
+    uint32_t number;
+    const int status = find_flight(router, input, &number, failure);
 
     if (status != SGL_OK)
         return status;
-    if (sgl_flights_get(&router->flights, flight).has_first_token)
+    struct sgl_flight *flight = sgl_flights_at(&router->flights, number);
+    if (flight->has_first_token)
         return sgl_fail(failure, SGL_EINVAL, "first_token: request %lld has had its first token",
                         (long long)input->request);
-    sgl_flights_set_first_token(&router->flights, flight);
+    flight->has_first_token = true;
     return SGL_OK;
 }
 
@@ -324,27 +298,23 @@ static void file_outcome(struct sgl_router *router, const struct sgl_input *inpu
 {
     const uint32_t worker = flight != NULL ? flight->worker : SGL_NO_WORKER;
 
-    router->record = (struct sgl_outcome_record){
-        .sequence = router->sequence + 1,
-        .decision_sequence = flight != NULL ? flight->decision_sequence : 0,
-        .sent_ns = flight != NULL ? flight->sent_ns : SGL_ABSENT,
-        .now_ns = input->now_ns,
-        .request = input->request,
-        .attempt = input->attempt,
-        .pool = input->pool,
-        .worker = worker,
-        .outcome = &input->outcome,
-        .after = sgl_candidate_absent(worker),
-    };
-    router->has_record = true;
-    if (worker != SGL_NO_WORKER && router->sink != NULL && router->sink->wants_candidates)
-        explain_one(router, input->pool, worker, input->now_ns, &router->record.after);
-}
+    struct sgl_outcome_record *record = &router->record;
 
-static void well_again(struct sgl_router *router, struct sgl_worker *worker, int64_t now_ns)
-{
-    worker->well_since_ns = now_ns;
-    router->fleet.slow_until_ns[worker->pool] = now_ns + (int64_t)router->limits.slow_start_ns;
+    router->has_record = true;
+    record->sequence = router->sequence + 1;
+    record->decision_sequence = flight != NULL ? flight->decision_sequence : 0;
+    record->sent_ns = flight != NULL ? flight->sent_ns : SGL_ABSENT;
+    record->now_ns = input->now_ns;
+    record->request = input->request;
+    record->attempt = input->attempt;
+    record->pool = input->pool;
+    record->worker = worker;
+    record->outcome = &input->outcome;
+    if (router->sink == NULL || !router->sink->wants_candidates)
+        return;
+    record->after = sgl_candidate_absent(worker);
+    if (worker != SGL_NO_WORKER)
+        explain_one(router, input->pool, worker, input->now_ns, &record->after);
 }
 
 /* What an answer says of its worker, for its breaker. */
@@ -371,7 +341,7 @@ static void tell_breaker(struct sgl_router *router, const struct sgl_input *inpu
         router->fleet.tripped_count[worker->pool]++;
     if (!worker->breaker.is_tripped && was_tripped) {
         router->fleet.tripped_count[worker->pool]--;
-        well_again(router, worker, input->now_ns);
+        sgl_router_well_again(router, worker, input->now_ns);
     }
 }
 
@@ -379,15 +349,15 @@ static void tell_breaker(struct sgl_router *router, const struct sgl_input *inpu
 static int land(struct sgl_router *router, const struct sgl_input *input,
                 struct sgl_failure *failure)
 {
-    uint32_t flight;
+    uint32_t number;
     int status = sgl_input_check_outcome(input, failure);
 
     if (status == SGL_OK)
-        status = find_flight(router, input, &flight, failure);
+        status = find_flight(router, input, &number, failure);
     if (status != SGL_OK)
         return status;
-    const struct sgl_flight landed = sgl_flights_get(&router->flights, flight);
-    sgl_flights_remove(&router->flights, flight);
+    const struct sgl_flight landed = *sgl_flights_at(&router->flights, number);
+    sgl_flights_remove(&router->flights, number);
     router->fleet.outstanding[landed.worker]--;
 
     tell_breaker(router, input, &landed);
@@ -428,106 +398,6 @@ static int reject(struct sgl_router *router, const struct sgl_input *input,
     return SGL_OK;
 }
 
-static void tell_policy(struct sgl_router *router, enum sgl_pool pool,
-                        const struct sgl_input *input)
-{
-    const struct sgl_policy_ops *ops = router->policy[pool].ops;
-
-    if (ops != NULL && ops->event != NULL)
-        ops->event(router->policy[pool].state, &router->fleet, input);
-}
-
-static int add_worker(struct sgl_router *router, const struct sgl_input *input,
-                      struct sgl_failure *failure)
-{
-    const int status =
-        sgl_fleet_add(&router->fleet, router->allocator, input->pool, &input->added, failure);
-
-    if (status == SGL_OK)
-        tell_policy(router, input->pool, input);
-    return status;
-}
-
-static void set_health(struct sgl_router *router, struct sgl_worker *worker, bool is_healthy,
-                       int64_t now_ns)
-{
-    if (worker->is_healthy == is_healthy)
-        return;
-    worker->is_healthy = is_healthy;
-    if (is_healthy)
-        well_again(router, worker, now_ns);
-    sgl_fleet_refresh(&router->fleet, worker->pool);
-}
-
-/* A count stops at its threshold: more of the same changes nothing. */
-static void count_probe(struct sgl_router *router, struct sgl_worker *worker, bool has_passed,
-                        int64_t now_ns)
-{
-    uint32_t *count = has_passed ? &worker->probes_succeeded : &worker->probes_failed;
-    const uint32_t threshold =
-        (uint32_t)(has_passed ? router->limits.probes_up : router->limits.probes_down);
-
-    *(has_passed ? &worker->probes_failed : &worker->probes_succeeded) = 0;
-    if (*count < threshold)
-        ++*count;
-    if (*count == threshold)
-        set_health(router, worker, has_passed, now_ns);
-}
-
-/* The inputs about one known worker. */
-static int change_worker(struct sgl_router *router, const struct sgl_input *input,
-                         struct sgl_failure *failure)
-{
-    struct sgl_fleet *fleet = &router->fleet;
-
-    if (input->worker >= fleet->worker_count || fleet->workers[input->worker].is_removed)
-        return sgl_fail(failure, SGL_EINVAL, "%s: there is no worker %u",
-                        sgl_input_name(input->kind), input->worker);
-    struct sgl_worker *worker = &fleet->workers[input->worker];
-    if (input->kind == SGL_INPUT_REMOVE_WORKER) {
-        worker->is_removed = true;
-        fleet->tripped_count[worker->pool] -= worker->breaker.is_tripped;
-        sgl_fleet_refresh(fleet, worker->pool);
-        tell_policy(router, worker->pool, input);
-    } else if (input->kind == SGL_INPUT_SET_HEALTH) {
-        worker->probes_failed = 0;
-        worker->probes_succeeded = 0;
-        set_health(router, worker, input->is_on, input->now_ns);
-    } else if (input->kind == SGL_INPUT_SET_DRAINING) {
-        worker->is_draining = input->is_on;
-        sgl_fleet_refresh(fleet, worker->pool);
-    } else {
-        assert(input->kind == SGL_INPUT_PROBE_RESULT);
-        count_probe(router, worker, input->is_on, input->now_ns);
-    }
-    return SGL_OK;
-}
-
-static int report_load(struct sgl_router *router, const struct sgl_input *input,
-                       struct sgl_failure *failure)
-{
-    const struct sgl_load_report *report = &input->report;
-
-    if (input->worker >= router->fleet.worker_count ||
-        router->fleet.workers[input->worker].is_removed)
-        return sgl_fail(failure, SGL_EINVAL, "report_load: there is no worker %u", input->worker);
-    const int status = sgl_input_check_report(input, failure);
-    if (status != SGL_OK)
-        return status;
-    sgl_fleet_report(&router->fleet, input->worker, report);
-    tell_policy(router, router->fleet.workers[input->worker].pool, input);
-    return SGL_OK;
-}
-
-static int flush_cache(struct sgl_router *router, const struct sgl_input *input,
-                       struct sgl_failure *failure)
-{
-    (void)failure;
-    for (int pool = 0; pool < SGL_POOL_COUNT; pool++)
-        tell_policy(router, (enum sgl_pool)pool, input);
-    return SGL_OK;
-}
-
 /* Time passing changes nothing by itself: whatever depends on it looks at now_ns when asked. */
 static int tick(struct sgl_router *router, const struct sgl_input *input,
                 struct sgl_failure *failure)
@@ -545,13 +415,13 @@ static int (*const handlers[SGL_INPUT_COUNT])(struct sgl_router *, const struct 
     [SGL_INPUT_COMPLETE] = land,
     [SGL_INPUT_CANCEL] = land,
     [SGL_INPUT_REJECT] = reject,
-    [SGL_INPUT_ADD_WORKER] = add_worker,
-    [SGL_INPUT_REMOVE_WORKER] = change_worker,
-    [SGL_INPUT_PROBE_RESULT] = change_worker,
-    [SGL_INPUT_SET_HEALTH] = change_worker,
-    [SGL_INPUT_SET_DRAINING] = change_worker,
-    [SGL_INPUT_REPORT_LOAD] = report_load,
-    [SGL_INPUT_FLUSH_CACHE] = flush_cache,
+    [SGL_INPUT_ADD_WORKER] = sgl_router_add_worker,
+    [SGL_INPUT_REMOVE_WORKER] = sgl_router_change_worker,
+    [SGL_INPUT_PROBE_RESULT] = sgl_router_change_worker,
+    [SGL_INPUT_SET_HEALTH] = sgl_router_change_worker,
+    [SGL_INPUT_SET_DRAINING] = sgl_router_change_worker,
+    [SGL_INPUT_REPORT_LOAD] = sgl_router_report_load,
+    [SGL_INPUT_FLUSH_CACHE] = sgl_router_flush_cache,
     [SGL_INPUT_TICK] = tick,
 };
 
@@ -559,7 +429,7 @@ static void tell_sink(struct sgl_router *router, const struct sgl_input *input)
 {
     struct sgl_sink *sink = router->sink;
 
-    if (sink->ops->input != NULL)
+    if (sink->ops->input != NULL && (sink->ignores & SGL_INPUT_BIT(input->kind)) == 0)
         sink->ops->input(sink, router->sequence, input);
     if (router->action_count > 0 && sink->ops->decision != NULL)
         sink->ops->decision(sink, &router->action.decision, router->rows, router->row_count);

@@ -85,7 +85,7 @@ void sgl_router_look(const struct sgl_router *router, uint32_t worker, int64_t n
 uint64_t sgl_router_outstanding(const struct sgl_router *router);
 
 /* What the router knows of one of them, by the number that its dispatch said: a driver need not
- * keep it, too. */
-struct sgl_flight sgl_router_flight(const struct sgl_router *router, uint32_t flight);
+ * keep it, too. Borrowed until it has ended. */
+const struct sgl_flight *sgl_router_flight(const struct sgl_router *router, uint32_t flight);
 
 #endif

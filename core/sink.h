@@ -3,7 +3,8 @@
  *
  * The router itself calls its sink, so no driver can forget to log. For each input it calls, in
  * this order: input (always), decision (route only), outcome (complete, cancel, reject only). NULL
- * members = not interested; candidates are only built when `wants_candidates` is set.
+ * members = not interested; candidates are only built when `wants_candidates` is set, and inputs
+ * whose kind is in `ignores` are passed over.
  *
  * Gaps between tokens pass no router. A driver that knows them counts them when `wants_gaps` is
  * set, and tells them when the warm-up it was given ends and when the run does, each gap once:
@@ -33,7 +34,10 @@ struct sgl_sink {
     const struct sgl_sink_ops *ops;
     bool wants_candidates;
     bool wants_gaps;
+    uint32_t ignores; /* bits of SGL_INPUT_BIT */
 };
+
+#define SGL_INPUT_BIT(kind) (UINT32_C(1) << (kind))
 
 /* Passes every call on to each of its sinks, in order. The array is the caller's. */
 struct sgl_tee {

@@ -5,7 +5,8 @@ static void tee_input(struct sgl_sink *self, uint64_t sequence, const struct sgl
     const struct sgl_tee *tee = (const struct sgl_tee *)self;
 
     for (uint32_t i = 0; i < tee->sink_count; i++)
-        if (tee->sinks[i]->ops->input != NULL)
+        if (tee->sinks[i]->ops->input != NULL &&
+            (tee->sinks[i]->ignores & SGL_INPUT_BIT(input->kind)) == 0)
             tee->sinks[i]->ops->input(tee->sinks[i], sequence, input);
 }
 
@@ -46,11 +47,12 @@ static const struct sgl_sink_ops tee_ops = {
 
 void sgl_tee_init(struct sgl_tee *tee, struct sgl_sink *const *sinks, uint32_t sink_count)
 {
-    tee->sink = (struct sgl_sink){.ops = &tee_ops};
+    tee->sink = (struct sgl_sink){.ops = &tee_ops, .ignores = UINT32_MAX};
     tee->sinks = sinks;
     tee->sink_count = sink_count;
     for (uint32_t i = 0; i < sink_count; i++) {
         tee->sink.wants_candidates |= sinks[i]->wants_candidates;
         tee->sink.wants_gaps |= sinks[i]->wants_gaps;
+        tee->sink.ignores &= sinks[i]->ignores;
     }
 }

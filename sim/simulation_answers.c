@@ -16,10 +16,8 @@ int sgl_simulation_no_memory(struct sgl_simulation *self)
 int sgl_simulation_feed(struct sgl_simulation *self, struct sgl_input *input,
                         struct sgl_result *result)
 {
-    struct sgl_result ignored;
-
     input->now_ns = self->now_ns;
-    return sgl_router_feed(self->router, input, result != NULL ? result : &ignored, self->failure);
+    return sgl_router_feed(self->router, input, result, self->failure);
 }
 
 /* ---- slots ------------------------------------------------------------------------------ */
@@ -35,7 +33,7 @@ uint32_t sgl_simulation_worker_of(const struct sgl_simulation *self, uint32_t sl
     if (flight->number == SGL_GHOST_FLIGHT)
         return flight->value;
     return self->has_pairs ? sgl_simulation_leg(self, slot)->worker
-                           : sgl_router_flight(self->router, flight->number).worker;
+                           : sgl_router_flight(self->router, flight->number)->worker;
 }
 
 int64_t sgl_simulation_prompt_tokens(const struct sgl_simulation *self, uint32_t slot)
@@ -187,12 +185,12 @@ void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool suc
 static int deliver_first_token(struct sgl_simulation *self, uint32_t slot)
 {
     const uint32_t number = sgl_simulation_flight(self, slot)->number;
-    const struct sgl_flight flight = sgl_router_flight(self->router, number);
+    const struct sgl_flight *flight = sgl_router_flight(self->router, number);
     struct sgl_input input = {
         .kind = SGL_INPUT_FIRST_TOKEN,
-        .pool = flight.pool,
-        .request = flight.request,
-        .attempt = flight.attempt,
+        .pool = (enum sgl_pool)flight->pool,
+        .request = flight->request,
+        .attempt = flight->attempt,
         .flight = number,
     };
 
@@ -223,14 +221,14 @@ static void count_cut(struct sgl_simulation *self, uint32_t worker,
 static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
 {
     const uint32_t number = sgl_simulation_flight(self, slot)->number;
-    const struct sgl_flight flight = sgl_router_flight(self->router, number);
+    const struct sgl_flight flight = *sgl_router_flight(self->router, number);
     const int64_t first_token_ns = sgl_simulation_progress(self, slot)->first_token_ns;
     const struct sgl_simulated_answer *answer = sgl_simulation_answer_at(self, slot);
     const int64_t begin_ns = sgl_simulation_begin_ns(self, slot, flight.sent_ns);
     const bool success = answer->error == NULL;
     struct sgl_input input = {
         .kind = SGL_INPUT_COMPLETE,
-        .pool = flight.pool,
+        .pool = (enum sgl_pool)flight.pool,
         .request = flight.request,
         .attempt = flight.attempt,
         .flight = number,
@@ -375,9 +373,9 @@ static bool is_report_lost(const struct sgl_simulation *self, uint32_t number)
 {
     if (self->options->completions_loss <= 0)
         return false;
-    const struct sgl_flight flight = sgl_router_flight(self->router, number);
+    const struct sgl_flight *flight = sgl_router_flight(self->router, number);
     struct sgl_rng draws =
-        sgl_rng_stream(self->options->seed, SGL_PURPOSE_LOSS, 0, flight.request, flight.attempt);
+        sgl_rng_stream(self->options->seed, SGL_PURPOSE_LOSS, 0, flight->request, flight->attempt);
     return sgl_rng_uniform(&draws) < self->options->completions_loss;
 }
 

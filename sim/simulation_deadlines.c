@@ -81,13 +81,13 @@ static int tell_end(struct sgl_simulation *self, uint32_t slot, enum sgl_input_k
                     const char *error)
 {
     const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
-    const struct sgl_flight sent = sgl_router_flight(self->router, flight->number);
-    const int64_t begin_ns = sgl_simulation_begin_ns(self, slot, sent.sent_ns);
+    const struct sgl_flight *sent = sgl_router_flight(self->router, flight->number);
+    const int64_t begin_ns = sgl_simulation_begin_ns(self, slot, sent->sent_ns);
     struct sgl_input input = {
         .kind = kind,
-        .pool = sent.pool,
-        .request = sent.request,
-        .attempt = sent.attempt,
+        .pool = (enum sgl_pool)sent->pool,
+        .request = sent->request,
+        .attempt = sent->attempt,
         .flight = flight->number,
         .outcome = sgl_outcome_absent(),
     };
@@ -193,7 +193,7 @@ static int give_up(struct sgl_simulation *self, uint32_t slot)
         silence(self, slot);
         sgl_simulation_land(self, slot);
     } else {
-        request = sgl_router_flight(self->router, flight.number).request;
+        request = sgl_router_flight(self->router, flight.number)->request;
         status = end_flight(self, slot, kind, error);
     }
     if (status == SGL_OK)

@@ -75,7 +75,7 @@ static int lose_requests(struct sgl_simulation *self, uint32_t index)
         lost[count++].request = self->has_pairs ? sgl_simulation_leg(self, slot)->request
                                 : flight->number == SGL_GHOST_FLIGHT
                                     ? SGL_ABSENT
-                                    : sgl_router_flight(self->router, flight->number).request;
+                                    : sgl_router_flight(self->router, flight->number)->request;
     }
     qsort(lost, count, sizeof *lost, compare_requests);
     for (uint32_t i = 0; i < count; i++)

@@ -34,9 +34,9 @@ static struct sgl_flight flight_of(uint32_t i, uint32_t step)
 {
     return (struct sgl_flight){
         .request = key_of(i),
-        .attempt = attempt_of(i),
-        .pool = pool_of(i),
-        .worker = 0xfffff - i,
+        .attempt = attempt_of(i) & SGL_ATTEMPT_MAX,
+        .pool = pool_of(i) & 3,
+        .worker = (SGL_FLIGHT_WORKER_MAX - i) & SGL_FLIGHT_WORKER_MAX,
         .is_trial = i % 2 == 1,
         .sent_ns = INT64_MAX - step,
         .decision_sequence = UINT64_MAX - step,
@@ -46,17 +46,17 @@ static struct sgl_flight flight_of(uint32_t i, uint32_t step)
 static void check_flight(const struct sgl_flights *flights, uint32_t number, uint32_t i,
                          uint32_t step)
 {
-    const struct sgl_flight is = sgl_flights_get(flights, number);
+    const struct sgl_flight *is = sgl_flights_at(flights, number);
     const struct sgl_flight expected = flight_of(i, step);
 
-    CU_ASSERT_EQUAL(is.request, expected.request);
-    CU_ASSERT_EQUAL(is.attempt, expected.attempt);
-    CU_ASSERT_EQUAL(is.pool, expected.pool);
-    CU_ASSERT_EQUAL(is.worker, expected.worker);
-    CU_ASSERT_EQUAL(is.is_trial, expected.is_trial);
-    CU_ASSERT_EQUAL(is.has_first_token, step % 3 == 0);
-    CU_ASSERT_EQUAL(is.sent_ns, expected.sent_ns);
-    CU_ASSERT_EQUAL(is.decision_sequence, expected.decision_sequence);
+    CU_ASSERT_EQUAL(is->request, expected.request);
+    CU_ASSERT_EQUAL(is->attempt, expected.attempt);
+    CU_ASSERT_EQUAL(is->pool, expected.pool);
+    CU_ASSERT_EQUAL(is->worker, expected.worker);
+    CU_ASSERT_EQUAL(is->is_trial, expected.is_trial);
+    CU_ASSERT_EQUAL(is->has_first_token, step % 3 == 0);
+    CU_ASSERT_EQUAL(is->sent_ns, expected.sent_ns);
+    CU_ASSERT_EQUAL(is->decision_sequence, expected.decision_sequence);
 }
 
 static void agrees_with_a_list(void)
@@ -89,7 +89,7 @@ static void agrees_with_a_list(void)
             numbers[i] = sgl_flights_add(&flights, &flight);
             added[i] = step;
             if (step % 3 == 0)
-                sgl_flights_set_first_token(&flights, numbers[i]);
+                sgl_flights_at(&flights, numbers[i])->has_first_token = true;
         }
         is_in[i] = !is_in[i];
         count = is_in[i] ? count + 1 : count - 1;

@@ -33,6 +33,15 @@ static void keep_input(struct sgl_sink *sink, uint64_t sequence, const struct sg
     fixture->last_sequence = sequence;
 }
 
+static void count_input(struct sgl_sink *sink, uint64_t sequence, const struct sgl_input *input)
+{
+    struct fixture *fixture = (struct fixture *)sink;
+
+    (void)sequence;
+    CU_ASSERT_EQUAL(sink->ignores & SGL_INPUT_BIT(input->kind), 0);
+    fixture->inputs++;
+}
+
 static void keep_decision(struct sgl_sink *sink, const struct sgl_decision *decision,
                           const struct sgl_candidate *candidates, uint32_t count)
 {
@@ -443,12 +452,12 @@ static void a_flight_is_known_by_its_number(void)
         CU_ASSERT_EQUAL(numbers[i], (uint32_t)i);
     }
     for (int64_t i = 0; i < 3; i++) {
-        const struct sgl_flight flight = sgl_router_flight(fixture.router, numbers[i]);
-        CU_ASSERT_EQUAL(flight.request, 70 + i);
-        CU_ASSERT_EQUAL(flight.attempt, SGL_ATTEMPT_MAX);
-        CU_ASSERT_EQUAL(flight.worker, i % 2);
-        CU_ASSERT_EQUAL(flight.sent_ns, 5 + i);
-        CU_ASSERT_EQUAL(flight.decision_sequence, 3 + (uint64_t)i);
+        const struct sgl_flight *flight = sgl_router_flight(fixture.router, numbers[i]);
+        CU_ASSERT_EQUAL(flight->request, 70 + i);
+        CU_ASSERT_EQUAL(flight->attempt, SGL_ATTEMPT_MAX);
+        CU_ASSERT_EQUAL(flight->worker, i % 2);
+        CU_ASSERT_EQUAL(flight->sent_ns, 5 + i);
+        CU_ASSERT_EQUAL(flight->decision_sequence, 3 + (uint64_t)i);
     }
     const struct sgl_request request = {.request = 90};
     CU_ASSERT_EQUAL(feed(&fixture, (struct sgl_input){.kind = SGL_INPUT_ROUTE,
@@ -459,6 +468,48 @@ static void a_flight_is_known_by_its_number(void)
                     SGL_EINVAL);
     SGL_ASSERT_TEXT(fixture.failure.text, "route: attempt 256 of request 90, expected 0 to 255");
     tear_down(&fixture);
+}
+
+/* A sink hears of no input of a kind that it ignores, and of all others; several in a row are told
+ * what any of them wants. Decisions and outcomes are told whatever it ignores. */
+static void a_sink_is_not_told_what_it_ignores(void)
+{
+    const uint32_t ignored[] = {SGL_INPUT_BIT(SGL_INPUT_FIRST_TOKEN),
+                                SGL_INPUT_BIT(SGL_INPUT_FIRST_TOKEN) |
+                                    SGL_INPUT_BIT(SGL_INPUT_COMPLETE)};
+    struct fixture heard[2] = {{.policy = sgl_world_policy("round_robin")}};
+    struct sgl_sink *sinks[] = {&heard[0].sink, &heard[1].sink};
+    struct sgl_tee tee;
+    const enum sgl_input_kind kinds[] = {SGL_INPUT_ADD_WORKER, SGL_INPUT_ROUTE,
+                                         SGL_INPUT_FIRST_TOKEN, SGL_INPUT_COMPLETE};
+    const struct sgl_sink_ops ops = {
+        .input = count_input, .decision = keep_decision, .outcome = keep_outcome};
+
+    for (int i = 0; i < 2; i++)
+        heard[i].sink = (struct sgl_sink){.ops = &ops, .ignores = ignored[i]};
+    sgl_tee_init(&tee, sinks, 2);
+    CU_ASSERT_EQUAL(tee.sink.ignores, ignored[0] & ignored[1]);
+    heard[0].router = sgl_world_router(&heard[0].policy, 1, &tee.sink);
+    const struct sgl_request request = {.request = 0};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct sgl_input input = {.kind = kinds[i]};
+        if (kinds[i] == SGL_INPUT_ADD_WORKER)
+            input.added.url = "http://a";
+        else if (kinds[i] == SGL_INPUT_ROUTE)
+            input.route.request = &request;
+        else if (kinds[i] == SGL_INPUT_COMPLETE)
+            input.outcome = sgl_outcome_absent();
+        CU_ASSERT_EQUAL_FATAL(feed(&heard[0], input), SGL_OK);
+    }
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(heard[i].inputs, 3 - (uint64_t)i);
+        CU_ASSERT_EQUAL(heard[i].decisions, 1);
+        CU_ASSERT_EQUAL(heard[i].outcomes, 1);
+        /* Nobody wants candidates: of the worker afterwards nothing is known, rather than 0. */
+        CU_ASSERT_EQUAL(heard[i].record.after.outstanding, SGL_ABSENT);
+        CU_ASSERT_TRUE(isnan(heard[i].record.after.score));
+    }
+    tear_down(&heard[0]);
 }
 
 /* Who is drawn for an attempt of a request in a pool of sixteen. */
@@ -521,6 +572,7 @@ SGL_SUITE(router) = {
     {"an answer of a removed worker still counts back",
      an_answer_of_a_removed_worker_still_counts_back},
     {"nothing is learned from a cancelled request", nothing_is_learned_from_a_cancelled_request},
+    {"a sink is not told what it ignores", a_sink_is_not_told_what_it_ignores},
     {"attempts and pools have luck of their own", attempts_and_pools_have_luck_of_their_own},
     {"the worker limit holds for all ever added", the_worker_limit_holds_for_all_ever_added},
     {"without memory it fails cleanly at every call",
