@@ -28,8 +28,8 @@ struct sgl_csv_parser {
     /* Where bytes->at stands. */
     uint64_t line;
     uint64_t column;
-    bool was_return;           /* the byte before was CR: an LF now is not another line */
-    const unsigned char *feed; /* the first LF from bytes->at on, or the end; before: not known */
+    bool was_return;                /* the byte before was CR: an LF now is not another line */
+    const unsigned char *lines_end; /* of the last whole line at hand; NULL: not known */
 
     /* The cell being read. */
     bool has_cell; /* its first byte, or the comma that ends it, was seen */
@@ -37,9 +37,10 @@ struct sgl_csv_parser {
     uint64_t cell_column;
     size_t cell_bytes; /* of it in the file so far */
 
-    /* The row being read. cells[i].text is set when the row is complete: text may move. */
+    /* The row being read. Fed to libcsv, cells[i].text is set when it is complete: text may move.
+     */
     struct sgl_csv_cell cells[SGL_CELL_COUNT_MAX];
-    size_t offsets[SGL_CELL_COUNT_MAX]; /* of the cell in text; NOT_KEPT */
+    size_t offsets[SGL_CELL_COUNT_MAX]; /* of what libcsv gave, in text; NOT_KEPT */
     uint32_t cell_count;
     char *text;
     size_t text_size;
@@ -61,10 +62,23 @@ static int fail_at(const struct sgl_csv_parser *self, uint64_t line, uint64_t co
                     (unsigned long long)line, (unsigned long long)column, what);
 }
 
-static bool is_kept(const struct sgl_csv_parser *self)
+static bool is_kept(const struct sgl_csv_parser *self, uint32_t cell)
 {
-    return self->keep == NULL ||
-           (self->cell_count < self->keep_count && self->keep[self->cell_count]);
+    return self->keep == NULL || (cell < self->keep_count && self->keep[cell]);
+}
+
+static int reserve_text(struct sgl_csv_parser *self, size_t needed)
+{
+    if (needed <= self->text_capacity)
+        return 0;
+    const size_t twice = self->text_capacity * 2;
+    const size_t capacity = needed > twice ? needed : twice;
+    char *grown = realloc(self->text, capacity);
+    if (grown == NULL)
+        return SGL_ENOMEM;
+    self->text = grown;
+    self->text_capacity = capacity;
+    return 0;
 }
 
 static int keep_text(struct sgl_csv_parser *self, const char *text, size_t size)
@@ -73,14 +87,8 @@ static int keep_text(struct sgl_csv_parser *self, const char *text, size_t size)
 
     if (needed > SGL_ROW_SIZE_MAX)
         return SGL_EINVAL;
-    if (needed > self->text_capacity) {
-        const size_t capacity = needed * 2;
-        char *grown = realloc(self->text, capacity);
-        if (grown == NULL)
-            return SGL_ENOMEM;
-        self->text = grown;
-        self->text_capacity = capacity;
-    }
+    if (reserve_text(self, needed) < 0)
+        return SGL_ENOMEM;
     memcpy(self->text + self->text_size, text, size);
     self->text[self->text_size + size] = '\0';
     self->text_size = needed;
@@ -102,7 +110,7 @@ static void end_cell(void *text, size_t size, void *context)
     self->cells[i] =
         (struct sgl_csv_cell){.size = size, .line = self->cell_line, .column = self->cell_column};
     self->offsets[i] = NOT_KEPT;
-    if (is_kept(self)) {
+    if (is_kept(self, i)) {
         self->offsets[i] = self->text_size;
         self->code = keep_text(self, text, size);
     }
@@ -210,48 +218,43 @@ static void count_line(struct sgl_csv_parser *self, unsigned char last, size_t s
 
 /* ---- rows that leave nothing to decide --------------------------------------------------- */
 
-/* Notes the cell of `size` bytes that begins `offset` bytes into the row. False: it takes libcsv to
- * tell what of it is the cell, or there are too many. */
-static inline bool add_plain_cell(struct sgl_csv_parser *self, const unsigned char *text,
-                                  size_t offset, size_t size)
+/* The first byte from `at` on that is no plain one; there must be an LF ahead. Four at a time, for
+ * this is where most of the time goes that reading a file takes. */
+static inline const unsigned char *skip_plain(const unsigned char *at)
 {
-    const uint32_t i = self->cell_count;
-
-    if (i == SGL_CELL_COUNT_MAX ||
-        (size > 0 && (classes[text[0]] == BLANK || classes[text[size - 1]] == BLANK)))
-        return false;
-    self->offsets[i] = is_kept(self) ? offset : NOT_KEPT;
-    self->cells[i].text = NULL;
-    self->cells[i].size = size;
-    self->cells[i].line = self->line;
-    self->cells[i].column = self->column + offset;
-    self->cell_count = i + 1;
-    return true;
+    for (;; at += 4) {
+        if (classes[at[0]] > BLANK)
+            return at;
+        if (classes[at[1]] > BLANK)
+            return at + 1;
+        if (classes[at[2]] > BLANK)
+            return at + 2;
+        if (classes[at[3]] > BLANK)
+            return at + 3;
+    }
 }
 
-/* Notes the cells of the line that begins at bytes->at. Its size with the line end, or 0: it is not
- * whole, or not plain. */
-static size_t scan_plain(struct sgl_csv_parser *self)
+/* Notes the cells of the line that begins at bytes->at, with their texts where they will stand in
+ * `row`. Its size with the line end, or 0: it is not plain, or has too many. */
+static size_t scan_plain(struct sgl_csv_parser *self, const char *row)
 {
     const unsigned char *const start = self->bytes->at;
-    const unsigned char *const end = self->bytes->end;
     const unsigned char *cell = start;
+    uint32_t count = 0;
 
-    /* With an LF ahead the look at each byte need not ask whether the bytes are at their end. */
-    if (self->feed == NULL || self->feed < start) {
-        self->feed = start < end ? memchr(start, '\n', (size_t)(end - start)) : NULL;
-        if (self->feed == NULL)
-            self->feed = end;
-    }
-    if (self->feed == end)
-        return 0;
     for (;;) {
-        const unsigned char *at = cell;
-        while (classes[*at] <= BLANK)
-            at++;
-        if (classes[*at] != CUT ||
-            !add_plain_cell(self, cell, (size_t)(cell - start), (size_t)(at - cell)))
-            return 0;
+        const unsigned char *at = skip_plain(cell);
+        const size_t offset = (size_t)(cell - start);
+        const size_t size = (size_t)(at - cell);
+        if (classes[*at] != CUT || count == SGL_CELL_COUNT_MAX ||
+            (size > 0 && (classes[cell[0]] == BLANK || classes[at[-1]] == BLANK)))
+            return 0; /* it takes libcsv to tell what of it is the cell */
+        struct sgl_csv_cell *const noted = &self->cells[count];
+        noted->text = is_kept(self, count) ? row + offset : NULL;
+        noted->size = size;
+        noted->line = self->line;
+        noted->column = self->column + offset;
+        self->cell_count = ++count;
         cell = at + 1;
         if (*at == ',')
             continue;
@@ -259,6 +262,17 @@ static size_t scan_plain(struct sgl_csv_parser *self)
             return 0;
         return (size_t)(cell - start);
     }
+}
+
+/* Where the last whole line at hand ends: up to there the look at each byte need not ask whether
+ * there is another. */
+static const unsigned char *end_of_lines(const struct sgl_bytes *bytes)
+{
+    const unsigned char *end = bytes->end;
+
+    while (end > bytes->at && end[-1] != '\n')
+        end--;
+    return end;
 }
 
 /* The next row, if it is plain. 1; 0: it is not, and nothing of it has been taken; negative:
@@ -273,20 +287,25 @@ static int take_plain_row(struct sgl_csv_parser *self, struct sgl_failure *failu
         self->column = 1;
         self->was_return = false;
     }
-    const size_t size = scan_plain(self);
-    const bool is_blank = self->cell_count == 1 && self->cells[0].size == 0;
-    if (size == 0 || size > SGL_CELL_SIZE_MAX || is_blank) {
-        self->cell_count = 0;
+    if (self->lines_end == NULL)
+        self->lines_end = end_of_lines(bytes);
+    if (bytes->at >= self->lines_end)
         return 0;
-    }
-    self->code = keep_text(self, (const char *)bytes->at, size);
+    self->code = reserve_text(self, SGL_BYTES_CHUNK);
     if (self->code < 0) {
         self->cell_line = self->line;
         return fail_code(self, failure);
     }
+    const size_t size = scan_plain(self, self->text);
+    const bool is_blank = self->cell_count == 1 && self->cells[0].size == 0;
+    if (size == 0 || size > SGL_BYTES_CHUNK || is_blank) {
+        self->cell_count = 0;
+        return 0;
+    }
+    memcpy(self->text, bytes->at, size);
     for (uint32_t i = 0; i < self->cell_count; i++)
-        if (self->offsets[i] != NOT_KEPT)
-            self->text[self->offsets[i] + self->cells[i].size] = '\0';
+        if (self->cells[i].text != NULL)
+            self->text[self->cells[i].column - self->column + self->cells[i].size] = '\0';
     bytes->at += size;
     self->line++;
     self->column = 1;
@@ -323,7 +342,7 @@ static int step(struct sgl_csv_parser *self, struct sgl_failure *failure)
 
     if (self->bytes->at == self->bytes->end) {
         const int more = sgl_bytes_more(self->bytes, failure);
-        self->feed = NULL;
+        self->lines_end = NULL;
         if (more < 0)
             return more;
         if (more == 0)
@@ -356,7 +375,7 @@ int sgl_csv_next(struct sgl_csv_parser *parser, struct sgl_csv_row *row_out,
         if (code < 0)
             return code;
     }
-    for (uint32_t i = 0; i < parser->cell_count; i++)
+    for (uint32_t i = 0; plain == 0 && i < parser->cell_count; i++)
         if (parser->offsets[i] != NOT_KEPT)
             parser->cells[i].text = parser->text + parser->offsets[i];
     *row_out = (struct sgl_csv_row){

@@ -26,7 +26,8 @@ static int keep_names(struct sgl_csv_reader *self, const struct sgl_csv_row *row
         self->reader.headers[column] = at;
         at += row->cells[index].size + 1;
         self->keep[index] = true;
-        self->columns[self->column_count++] = column;
+        self->columns[self->column_count].column = column;
+        self->columns[self->column_count++].index = index;
     }
     return 0;
 }
@@ -194,8 +195,8 @@ int sgl_csv_reader_next(struct sgl_format_reader *reader, struct sgl_raw_row *ro
     row_out->position = row.line;
     /* The others are NULL from the start, and nothing here ever sets them. */
     for (uint32_t i = 0; i < self->column_count; i++) {
-        const struct sgl_csv_cell *cell = &row.cells[self->map.index[self->columns[i]]];
-        row_out->cells[self->columns[i]] = (struct sgl_raw_cell){
+        const struct sgl_csv_cell *cell = &row.cells[self->columns[i].index];
+        row_out->cells[self->columns[i].column] = (struct sgl_raw_cell){
             .text = cell->text, .size = cell->size, .line = cell->line, .column = cell->column};
     }
     return 1;

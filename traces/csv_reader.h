@@ -36,7 +36,10 @@ struct sgl_csv_reader {
     struct sgl_csv_parser *parser;
     struct sgl_column_map map;
     uint32_t header_count;
-    enum sgl_column columns[SGL_COLUMN_COUNT]; /* those of ours that the file has */
+    struct {
+        enum sgl_column column;
+        uint32_t index;          /* of its cell in a row */
+    } columns[SGL_COLUMN_COUNT]; /* those of ours that the file has */
     uint32_t column_count;
     bool keep[SGL_CELL_COUNT_MAX];
     char *names; /* the headers of reader.headers, one after the other */

@@ -214,6 +214,31 @@ static bool read_usual(const char *text, size_t size, struct sgl_minute *minute,
     return true;
 }
 
+/* "6247.602001500", at most nine digits on either side of the point: what nearly every time from
+ * the start is; other units begin with ten digits. False: it is something else, or wrong. */
+static bool read_seconds(const char *text, size_t size, int64_t *ns_out)
+{
+    const char *const end = text + size;
+    const char *at = text;
+    uint64_t seconds = 0;
+    uint64_t fraction = 0;
+
+    for (; at < end && (unsigned)(*at - '0') <= 9; at++)
+        seconds = seconds * 10 + (unsigned)(*at - '0');
+    if (at == text || at - text > 9)
+        return false;
+    const char *const point = at;
+    if (at < end && *at++ != '.')
+        return false;
+    const char *const first = at;
+    for (; at < end && (unsigned)(*at - '0') <= 9; at++)
+        fraction = fraction * 10 + (unsigned)(*at - '0');
+    if (at < end || at - first > FRACTION_DIGITS || (first == end && point < end))
+        return false;
+    *ns_out = (int64_t)(seconds * 1000000000 + fraction * (uint64_t)places[at - first]);
+    return true;
+}
+
 static bool looks_iso(const char *text, size_t size)
 {
     struct scan scan = {.at = text, .end = text + size};
@@ -239,6 +264,11 @@ enum sgl_instant_fault sgl_instant_read(const char *text, size_t size, enum sgl_
     if ((*unit == SGL_TIME_ISO || *unit == SGL_TIME_NONE) &&
         read_usual(text, size, minute, ns_out)) {
         *unit = SGL_TIME_ISO;
+        return SGL_INSTANT_OK;
+    }
+    if ((*unit == SGL_TIME_FROM_START || *unit == SGL_TIME_NONE) &&
+        read_seconds(text, size, ns_out)) {
+        *unit = SGL_TIME_FROM_START;
         return SGL_INSTANT_OK;
     }
     const bool is_iso = looks_iso(text, size);

@@ -297,6 +297,12 @@ static int pack_cell(struct sgl_packer *packer, const struct context *context)
     return 0;
 }
 
+/* Might there be spaces around it? */
+static bool has_blank_end(const char *text, size_t size)
+{
+    return size > 0 && ((unsigned char)text[0] <= ' ' || (unsigned char)text[size - 1] <= ' ');
+}
+
 /* The cell's text without the spaces around it; a text keeps those its quotes protect. */
 static void trim(struct context *context)
 {
@@ -354,7 +360,8 @@ int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *read
         context.size = cell->size;
         if (context.text == NULL)
             return fail_missing(&context, "NULL");
-        trim(&context);
+        if (has_blank_end(cell->text, cell->size))
+            trim(&context);
         if (context.size == 0) {
             if (is_required)
                 return fail_missing(&context, "empty");

@@ -82,8 +82,10 @@ int sgl_window_push(struct sgl_window *window, const struct sgl_packed_row *row)
 
 const struct sgl_packed_row *sgl_window_pop(struct sgl_window *window)
 {
-    free(window->given);
-    window->given = NULL;
+    if (window->given != NULL) {
+        free(window->given);
+        window->given = NULL;
+    }
     if (!window->has_head && window->run.count > 0) {
         (void)sgl_row_queue_pop(&window->run);
         window->has_head = true;

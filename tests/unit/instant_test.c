@@ -3,6 +3,7 @@
  */
 #include "support.h"
 
+#include "core/absent.h"
 #include "core/rng.h"
 #include "traces/instant.h"
 
@@ -217,10 +218,49 @@ static void the_size_of_the_first_number_is_its_unit(void)
     }
 }
 
+/* Seconds from the start are mostly short enough for a way of their own. The same number written
+ * with an exponent, or with zeros behind its ninth digit of fraction, goes the other way. */
+static void seconds_are_the_same_however_they_are_written(void)
+{
+    static const char *const forms[][2] = {
+        {"", ""}, {"", "0000000000"}, {"", "e0"}, {"0000000000", ""}};
+    size_t wrong = 0;
+
+    for (int64_t i = 0; i < TIMES; i++) {
+        struct sgl_rng draws = sgl_rng_stream(3, SGL_PURPOSE_ARRIVAL, 1, i, 0);
+        const uint32_t digits = 1 + sgl_rng_below(&draws, 9);
+        uint32_t seconds = sgl_rng_below(&draws, 1000000000);
+        uint32_t ns = sgl_rng_below(&draws, 1000000000);
+        char whole[16];
+        char fraction[24];
+        for (uint32_t d = sgl_rng_below(&draws, 10); d > 0; d--)
+            seconds /= 10;
+        snprintf(whole, sizeof whole, "%0*u", sgl_rng_below(&draws, 2) == 0 ? 1 : 9, seconds);
+        snprintf(fraction, sizeof fraction, ".%09u", ns);
+        fraction[1 + digits] = '\0';
+        uint32_t least = 1; /* what the last digit is worth */
+        for (uint32_t d = digits; d < 9; d++)
+            least *= 10;
+        ns -= ns % least;
+        for (size_t f = 0; f < sizeof forms / sizeof forms[0]; f++) {
+            enum sgl_time_unit unit =
+                sgl_rng_below(&draws, 2) == 0 ? SGL_TIME_NONE : SGL_TIME_FROM_START;
+            char text[64];
+            int64_t is_ns = SGL_ABSENT;
+            snprintf(text, sizeof text, "%s%s%s%s", forms[f][0], whole, fraction, forms[f][1]);
+            wrong += read_text(text, &unit, &is_ns) != SGL_INSTANT_OK ||
+                     unit != SGL_TIME_FROM_START || is_ns != seconds * INT64_C(1000000000) + ns;
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
 SGL_SUITE(instant) = {
     {"the time before changes nothing", the_minute_before_changes_nothing},
     {"dates and zones mean what the C library says", the_calendar_is_that_of_the_c_library},
     {"fractions beyond nanoseconds are rounded half up", fractions_beyond_ns_are_rounded_half_up},
+    {"seconds are the same however they are written",
+     seconds_are_the_same_however_they_are_written},
     {"what is no time is refused, and why", what_is_no_time_is_refused},
     {"the size of the first number is the unit of all", the_size_of_the_first_number_is_its_unit},
     CU_TEST_INFO_NULL,
