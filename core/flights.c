@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-#define LINE 16         /* buckets: 64 bytes */
+#define LINE SGL_FLIGHTS_LINE
 #define LINES_FIRST 4   /* a power of two */
 #define LINES_MANY 4096 /* from here on chains may be twice as long: memory counts for more */
 #define POOL_NONE 3     /* of a record that is free */
@@ -12,23 +12,12 @@
 static_assert(SGL_POOL_COUNT <= POOL_NONE, "a pool fits in two bits, and one number is left");
 static_assert(sizeof(struct sgl_flight) == 32, "a line of the processor's cache holds two");
 
-/* Fibonacci hashing spreads the lines of requests that follow each other as evenly as can be; the
- * high bits are the mixed ones. Attempts of a request, of which one is out at a time, share a
- * bucket. */
-static uint32_t *bucket_of(const struct sgl_flights *flights, int64_t request, enum sgl_pool pool)
-{
-    const uint64_t line =
-        ((uint64_t)request / LINE * SGL_POOL_COUNT + (uint64_t)pool) * UINT64_C(0x9e3779b97f4a7c15);
-
-    return &flights->buckets[(line >> (64 - flights->line_bits)) * LINE + (uint64_t)request % LINE];
-}
-
 uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
                           enum sgl_pool pool)
 {
     if (flights->line_count == 0)
         return SGL_NO_FLIGHT;
-    for (uint32_t at = *bucket_of(flights, request, pool); at != 0;) {
+    for (uint32_t at = *sgl_flights_bucket(flights, request, pool); at != 0;) {
         const struct sgl_flight *flight = sgl_flights_at(flights, at - 1);
         if (sgl_flight_is(flight, request, attempt, pool))
             return at - 1;
@@ -40,7 +29,7 @@ uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, ui
 uint32_t sgl_flights_add(struct sgl_flights *flights, const struct sgl_flight *flight)
 {
     const uint32_t number = sgl_records_take(&flights->records, sizeof *flight);
-    uint32_t *bucket = bucket_of(flights, flight->request, (enum sgl_pool)flight->pool);
+    uint32_t *bucket = sgl_flights_bucket(flights, flight->request, (enum sgl_pool)flight->pool);
     struct sgl_flight *record = sgl_flights_at(flights, number);
 
     *record = *flight;
@@ -75,7 +64,8 @@ static int grow(struct sgl_flights *flights)
         for (uint32_t i = 0; i < LINE; i++) {
             for (uint32_t at = heads[i], next; at != 0; at = next) {
                 struct sgl_flight *flight = sgl_flights_at(flights, at - 1);
-                uint32_t *bucket = bucket_of(flights, flight->request, (enum sgl_pool)flight->pool);
+                uint32_t *bucket =
+                    sgl_flights_bucket(flights, flight->request, (enum sgl_pool)flight->pool);
                 next = flight->next;
                 flight->next = *bucket;
                 *bucket = at;
@@ -97,7 +87,7 @@ int sgl_flights_reserve(struct sgl_flights *flights)
 void sgl_flights_remove(struct sgl_flights *flights, uint32_t number)
 {
     struct sgl_flight *flight = sgl_flights_at(flights, number);
-    uint32_t *at = bucket_of(flights, flight->request, (enum sgl_pool)flight->pool);
+    uint32_t *at = sgl_flights_bucket(flights, flight->request, (enum sgl_pool)flight->pool);
 
     while (*at != number + 1)
         at = &sgl_flights_at(flights, *at - 1)->next;

@@ -23,6 +23,7 @@
 #define SGL_CORE_FLIGHTS_H
 
 #include "allocator.h"
+#include "prefetch.h"
 #include "records.h"
 #include "request.h"
 
@@ -30,6 +31,7 @@
 
 #define SGL_NO_FLIGHT UINT32_MAX
 #define SGL_ATTEMPT_MAX 255 /* what a record has room for; retries stop long before (retry.h) */
+#define SGL_FLIGHTS_LINE 16 /* buckets: 64 bytes */
 #define SGL_FLIGHT_WORKER_MAX 0xfffff /* likewise: routers have at most 2^20 workers (limits.h) */
 
 struct sgl_flight {
@@ -72,14 +74,29 @@ static inline bool sgl_flight_is(const struct sgl_flight *flight, int64_t reques
            flight->pool == (unsigned)pool;
 }
 
+/* Where chains of that request begin. Fibonacci hashing spreads the lines of requests that follow
+ * each other as evenly as can be; the high bits are the mixed ones. Attempts of a request, of which
+ * one is out at a time, share a bucket. */
+static inline uint32_t *sgl_flights_bucket(const struct sgl_flights *flights, int64_t request,
+                                           enum sgl_pool pool)
+{
+    const uint64_t line = ((uint64_t)request / SGL_FLIGHTS_LINE * SGL_POOL_COUNT + (uint64_t)pool) *
+                          UINT64_C(0x9e3779b97f4a7c15);
+
+    return &flights->buckets[(line >> (64 - flights->line_bits)) * SGL_FLIGHTS_LINE +
+                             (uint64_t)request % SGL_FLIGHTS_LINE];
+}
+
 /* As sgl_flights_find, for a driver that may know it: `hint` is looked at first. Any number will
  * do: one that is not that of the flight costs a search. */
 static inline uint32_t sgl_flights_find_at(const struct sgl_flights *flights, uint32_t hint,
                                            int64_t request, uint32_t attempt, enum sgl_pool pool)
 {
     if (hint < flights->records.fresh &&
-        sgl_flight_is(sgl_flights_at(flights, hint), request, attempt, pool))
+        sgl_flight_is(sgl_flights_at(flights, hint), request, attempt, pool)) {
+        sgl_prefetch(sgl_flights_bucket(flights, request, pool)); /* for when it is removed */
         return hint;
+    }
     return sgl_flights_find(flights, request, attempt, pool);
 }
 

@@ -1,10 +1,11 @@
 #include "sim/simulation_state.h"
 
-#include "core/prefetch.h"
-
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define LINE_BYTES 64
 
 /* ---- items of the queue ----------------------------------------------------------------- */
 
@@ -199,6 +200,7 @@ static int enter_whole(struct sgl_simulation *self, const struct sgl_trace_row *
         sgl_retry_budget_earn(&self->budget, self->options->retry);
     if (status != SGL_OK || dispatch.worker == SGL_NO_WORKER)
         return status;
+    sgl_simulation_fetch_worker(self, dispatch.worker);
     status = sgl_simulation_take_off(self, request, &dispatch, &slot);
     if (status == SGL_OK && self->keeps_pasts)
         status = sgl_simulation_keep(self, slot, row);
@@ -247,40 +249,6 @@ static int arrive(struct sgl_simulation *self)
 
 /* ---- the run ---------------------------------------------------------------------------- */
 
-#define FETCHED_FROM 64   /* workers: the states of fewer stay in the processor's cache */
-#define FETCHED_BYTES 512 /* of a state, whose first part is what every step looks at */
-#define LINE_BYTES 64
-
-static void fetch(const struct sgl_simulation *self, const struct sgl_queued *event)
-{
-    if (event->item >= self->options->worker_count)
-        return;
-    const unsigned char *state = self->workers[event->item].state;
-    for (size_t at = 0; at < FETCHED_BYTES; at += LINE_BYTES)
-        sgl_prefetch(state + at);
-}
-
-/* The turns of two workers below the top of the queue come next, most likely: their states are
- * fetched while that of the one on top is worked on. */
-static void fetch_next(const struct sgl_simulation *self)
-{
-    const struct sgl_queued *below = sgl_event_queue_top(&self->events) + 1;
-    uint32_t least[2] = {0, 1};
-
-    if (self->options->worker_count < FETCHED_FROM || self->events.count < 3)
-        return;
-    for (uint32_t i = 1; i < 4 && i + 1 < self->events.count; i++) {
-        if (below[i].time < below[least[0]].time) {
-            least[1] = least[0];
-            least[0] = i;
-        } else if (i > 1 && below[i].time < below[least[1]].time) {
-            least[1] = i;
-        }
-    }
-    fetch(self, &below[least[0]]);
-    fetch(self, &below[least[1]]);
-}
-
 /* The event on top of the queue, a worker's. Often nothing else happens in the instant: then the
  * worker goes on at once. Else it waits in the queue, out of the way of the others, until the end
  * of the instant; where it is, when they are all later. */
@@ -289,7 +257,7 @@ static int advance_worker(struct sgl_simulation *self, uint32_t index)
     struct sgl_simulated_worker *worker = &self->workers[index];
 
     self->totals->segments++;
-    fetch_next(self);
+    sgl_simulation_fetch_next(self, index);
     worker->ops->advance(worker->state, self->now_ns);
     const bool is_alone = sgl_event_queue_is_top_alone(&self->events);
     if (is_alone && self->due_count == 0 && !(self->has_row && self->arrival_ns == self->now_ns))
@@ -464,6 +432,15 @@ int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t index)
     return worker->ops->create(worker->state, &setup, self->failure);
 }
 
+/* Zeroed, from the beginning of a line of the processor's cache on. */
+static void *empty_state(size_t size)
+{
+    const size_t whole = (size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+    void *state = aligned_alloc(LINE_BYTES, whole);
+
+    return state != NULL ? memset(state, 0, whole) : NULL;
+}
+
 static int create_workers(struct sgl_simulation *self)
 {
     const uint32_t worker_count = self->options->worker_count;
@@ -480,7 +457,7 @@ static int create_workers(struct sgl_simulation *self)
         worker->simulation = self;
         worker->condition.factor = 1;
         worker->ops = self->options->workers[i].spec->ops;
-        worker->state = calloc(1, worker->ops->state_size);
+        worker->state = empty_state(worker->ops->state_size);
         if (worker->state == NULL)
             return sgl_simulation_no_memory(self);
         const int status = sgl_simulation_start_worker(self, i);

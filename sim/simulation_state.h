@@ -4,7 +4,7 @@
  * in flight, and what the router hears of them), simulation_capacity.c (what the fleet can hold),
  * simulation_faults.c (workers that fail, and probes), simulation_gaps.c (between tokens),
  * simulation_admission.c (who is let in, and who waits for that),
- * simulation_deadlines.c (who takes too long),
+ * simulation_deadlines.c (who takes too long), simulation_fetch.c (what comes next),
  * simulation_pairs.c (requests of two legs) and simulation_retries.c (those tried again);
  * simulation_check.c looks at the options before anything happens.
  */
@@ -354,6 +354,14 @@ int64_t sgl_simulation_next_fault_ns(const struct sgl_simulation *self);
 
 /* Probes the workers of which the router would learn something. */
 int sgl_simulation_probe(struct sgl_simulation *self);
+
+/* ---- what comes next (simulation_fetch.c) ------------------------------------------------ */
+
+/* That worker will be looked at soon. */
+void sgl_simulation_fetch_worker(const struct sgl_simulation *self, uint32_t index);
+
+/* The event on top of the queue is this worker's: fetches what that and the next ones will read. */
+void sgl_simulation_fetch_next(const struct sgl_simulation *self, uint32_t index);
 
 /* ---- retries (simulation_retries.c) ----------------------------------------------------- */
 

@@ -20,6 +20,8 @@
 #ifndef SGL_SIM_SLOTS_H
 #define SGL_SIM_SLOTS_H
 
+#include "core/prefetch.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +53,13 @@ static inline void *sgl_slots_at(const struct sgl_slots *slots, size_t size, uin
 }
 
 bool sgl_slots_are_full(const struct sgl_slots *slots);
+
+/* A slot will be taken soon: a hint. */
+static inline void sgl_slots_fetch_free(const struct sgl_slots *slots, size_t size)
+{
+    if (slots->free != 0)
+        sgl_prefetch(sgl_slots_at(slots, size, slots->free - 1));
+}
 
 /* SGL_SLOTS_CHUNK more. SGL_ENOMEM, or 0. */
 int sgl_slots_grow(struct sgl_slots *slots);

@@ -106,6 +106,7 @@ struct sgl_worker_model_ops {
     bool takes_profile;                     /* its table is the one profiles are written in */
     bool has_legs;                          /* it can be one of a pair */
     size_t state_size;
+    size_t busy_size; /* of it, from its beginning, what nearly every call reads */
 
     /* Called after each key=value: lets a key stand for several others. */
     void (*spread)(struct sgl_parameters *parameters); /* ? */
@@ -144,6 +145,11 @@ struct sgl_worker_model_ops {
      * that begin from now on, the services that start. 1 undoes it. Between advance and schedule;
      * the driver asks for next_event_ns() anew. */
     void (*slow)(void *state, int64_t now_ns, double factor);
+    /* ? Two for drivers with more workers than the processor's cache has room for. fetch: its turn
+     * comes soon, so what advance reads beside busy_size may be got. tells_next: the handle of a
+     * job that the next advance will tell of, most likely; any number when there is none. */
+    void (*fetch)(const void *state);
+    uint32_t (*tells_next)(const void *state);
 };
 
 #define SGL_WORKER_MODEL(name) extern const struct sgl_worker_model_ops sgl_worker_model_##name;

@@ -1,7 +1,10 @@
 /* batching: a continuously batching engine with chunked prefill and KV memory (engine.h). */
 #include "sim/models/engine.h"
 
+#include "core/prefetch.h"
+
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,6 +246,7 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
     const int status = check_job(job, failure);
     if (status != SGL_OK)
         return status;
+    sgl_slots_fetch_free(&self->slots, sizeof(struct sgl_engine_job));
     const struct sgl_request *request = job->request;
     const int64_t prompt_tokens = request->prompt_tokens > 0 ? request->prompt_tokens : 1;
     /* A limit beyond what any request can give does not bind. */
@@ -353,6 +357,22 @@ static void slow(void *state, int64_t now_ns, double factor)
         sgl_engine_cut_leap(self, now_ns);
 }
 
+static void fetch(const void *state)
+{
+    const struct sgl_engine *self = state;
+
+    sgl_prefetch(self->next);
+    sgl_prefetch(self->slots.chunks);
+    sgl_finish_order_fetch(&self->running);
+}
+
+static uint32_t tells_next(const void *state)
+{
+    const struct sgl_engine *self = state;
+
+    return self->next != NULL ? self->next->handle : UINT32_MAX;
+}
+
 const struct sgl_worker_model_ops sgl_worker_model_batching = {
     .name = "batching",
     .summary = "continuous batching with chunked prefill and KV memory, step by step",
@@ -360,6 +380,7 @@ const struct sgl_worker_model_ops sgl_worker_model_batching = {
     .takes_profile = true,
     .has_legs = true,
     .state_size = sizeof(struct sgl_engine),
+    .busy_size = offsetof(struct sgl_engine, gaps.cohorts),
     .spread = sgl_engine_spread,
     .check = sgl_engine_check,
     .caveat = sgl_engine_caveat,
@@ -376,4 +397,6 @@ const struct sgl_worker_model_ops sgl_worker_model_batching = {
     .slow = slow,
     .tokens = sgl_engine_tokens,
     .cancel = sgl_engine_cancel,
+    .fetch = fetch,
+    .tells_next = tells_next,
 };

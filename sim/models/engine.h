@@ -193,6 +193,7 @@ struct sgl_engine {
     uint32_t chunk_count; /* 0 in a leap */
     uint32_t partial;     /* admitted, its prompt not done after the chunk of this step */
     struct sgl_engine_chunk *chunks;
+    const struct sgl_engine_job *next; /* a hint: of those of this step, who ends first */
 
     int64_t now_ns; /* the last time the driver told */
     uint64_t steps;
@@ -230,8 +231,8 @@ struct sgl_engine {
     struct sgl_slot_list departing; /* ended, with memory and a place that the next plan misses */
     struct sgl_moment planned;      /* when the step being formed was */
     struct sgl_step_cost cost;
-    struct sgl_engine_gaps gaps;
     struct sgl_kv_cache kv;
+    struct sgl_engine_gaps gaps;
 
     /* Not in every step. */
     uint32_t room;             /* jobs that the arrays by slot have room for, in use or not yet */

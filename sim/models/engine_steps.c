@@ -67,13 +67,20 @@ static struct sgl_step_load measure(const struct sgl_engine *engine)
     return load;
 }
 
+/* Who is looked at when this step ends: that is after the steps of all other workers. */
+static void look_ahead(struct sgl_engine *engine)
+{
+    if (engine->is_decoding)
+        engine->next = sgl_engine_at(engine, sgl_finish_order_at(&engine->running, 0)->job);
+    else
+        engine->next = sgl_engine_at(engine, engine->chunks[0].job);
+    sgl_prefetch(engine->next);
+}
+
 /* How many steps may be taken as one: to the next finish, while memory lasts, when nothing but
  * decoding goes on. The first has its memory already. */
 static int64_t leap_length(const struct sgl_engine *engine)
 {
-    /* Who ends next is looked at when this step has, after the steps of all other workers. */
-    if (engine->running.count > 0)
-        sgl_prefetch(sgl_engine_at(engine, sgl_finish_order_at(&engine->running, 0)->job));
     if (engine->stepwise || engine->chunk_count > 0 || engine->was_short ||
         (engine->waiting_count > 0 &&
          (engine->is_unseen || (engine->is_preempting && !engine->is_full))))
@@ -197,6 +204,7 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
         if (status != SGL_OK)
             return status < 0 ? status : SGL_OK;
     }
+    look_ahead(engine);
     engine->step_count = leap_length(engine);
     engine->end = sgl_moment_after(engine->start, sgl_leap_ps(engine->leap, engine->step_count));
     engine->is_stepping = true;

@@ -19,6 +19,7 @@
 #ifndef SGL_SIM_MODELS_FINISH_ORDER_H
 #define SGL_SIM_MODELS_FINISH_ORDER_H
 
+#include "core/prefetch.h"
 #include "sim/heap_places.h"
 
 #include <assert.h>
@@ -54,6 +55,13 @@ static inline const struct sgl_finish *sgl_finish_order_at(const struct sgl_fini
 {
     assert(index < order->count);
     return &order->entries[SGL_HEAP_ROOT + index];
+}
+
+/* Who ends first, and those who may be next, are looked at soon. */
+static inline void sgl_finish_order_fetch(const struct sgl_finish_order *order)
+{
+    sgl_prefetch(&order->entries[SGL_HEAP_ROOT]);
+    sgl_prefetch(&order->entries[SGL_HEAP_ROOT + 1]);
 }
 
 /* The index of a job that is there. */

@@ -5,6 +5,9 @@
 #include "sim_support.h"
 #include "support.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 /* Step times of a fraction of a nanosecond's precision add up without drift. */
 static void fractions_do_not_drift(void)
 {
@@ -115,11 +118,62 @@ static void small_counts_change_no_step(void)
     CU_ASSERT(small > 1000);
 }
 
+#define MANY_WORKERS 80 /* states out of the cache, and flights: simulation_fetch.c */
+#define MANY_ROWS 6000
+
+/* What is fetched ahead may be of a worker that died or of a request that was given up. */
+static void what_is_foreseen_may_vanish(void)
+{
+    static struct sgl_simulation_worker workers[MANY_WORKERS];
+    static char urls[MANY_WORKERS][16];
+    struct sgl_trace_row *rows = calloc(MANY_ROWS, sizeof *rows);
+    struct sgl_fault_plan plan = {0};
+    struct sgl_rng draws = sgl_rng_stream(12, SGL_PURPOSE_ARRIVAL, 0, 0, 0);
+    struct sgl_test_fleet fleet;
+    uint64_t digest[2];
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(rows);
+    for (int64_t i = 0; i < MANY_ROWS; i++)
+        rows[i] = sgl_row(i, i * 100000, 1 + sgl_rng_below(&draws, 200),
+                          1 + sgl_rng_below(&draws, 200), 256);
+    sgl_test_fleet_init(&fleet, "round_robin", "batching:max_running_requests=60", 1);
+    for (uint32_t w = 0; w < MANY_WORKERS; w++) {
+        snprintf(urls[w], sizeof urls[w], "http://w%u", w);
+        workers[w] = fleet.workers[0];
+        workers[w].url = urls[w];
+        const struct sgl_fault fault = {.worker = w,
+                                        .kind = SGL_FAULT_DOWN,
+                                        .from_ns = 7000000 * (int64_t)w,
+                                        .until_ns = 7000000 * (int64_t)w + 50000000};
+        CU_ASSERT_EQUAL(w % 4 == 0 ? sgl_fault_plan_add(&plan, &fault, NULL) : SGL_OK, SGL_OK);
+    }
+    fleet.options.workers = workers;
+    fleet.options.worker_count = MANY_WORKERS;
+    fleet.options.faults = &plan;
+    fleet.options.client_timeout_ns = INT64_C(900000000);
+    for (int stepwise = 0; stepwise < 2; stepwise++) {
+        struct sgl_witness witness;
+        fleet.options.stepwise = stepwise == 1;
+        sgl_witness_init(&witness, MANY_ROWS);
+        const struct sgl_simulation_totals totals =
+            sgl_test_fleet_run(&fleet, rows, MANY_ROWS, &witness);
+        CU_ASSERT(totals.succeeded > 1000 && totals.failed > 1000);
+        digest[stepwise] = witness.digest;
+        sgl_witness_release(&witness);
+    }
+    CU_ASSERT_EQUAL(digest[0], digest[1]);
+    sgl_fault_plan_release(&plan);
+    sgl_test_fleet_release(&fleet);
+    free(rows);
+}
+
 SGL_SUITE(sim_leap) = {
     {"a step of small counts is as long as one that is looked at closely",
      small_counts_change_no_step},
     {"a million steps of fractions of a nanosecond end where their sum does",
      fractions_do_not_drift},
+    {"workers that die and clients that leave change nothing for leaps, of many workers either",
+     what_is_foreseen_may_vanish},
     {"leaps of weeks are cut, not wrapped; a step of weeks is an error", very_long_leaps},
     CU_TEST_INFO_NULL,
 };
