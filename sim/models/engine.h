@@ -121,7 +121,7 @@ struct sgl_engine_prompt {
     struct sgl_kv_prompt prompt; /* its ids are the job's own */
     struct sgl_kv_hold hold;     /* .pages is what it was when the prompt was done */
     int64_t cached_tokens;       /* at the first admission; SGL_ABSENT: the ids are made up */
-    uint32_t published;          /* blocks of made up ids in the cache for which no room is kept */
+    uint32_t published; /* blocks for which room is no longer kept: they are in the cache */
 };
 
 /* What a prefill step does for one job. */
@@ -157,7 +157,15 @@ struct sgl_engine_gaps {
 
 struct sgl_engine;
 
+/* When others find a prompt in the cache. */
+enum sgl_engine_sharing {
+    SGL_ENGINE_SHARES_DONE,    /* when all of it is computed */
+    SGL_ENGINE_SHARES_PLANNED, /* each whole block when the step that computes it is planned, so in
+                                  that very step; what does not fill a block, with the end of it */
+};
+
 struct sgl_engine_scheduler {
+    enum sgl_engine_sharing shares;
     /* Fills engine->chunks for the next step and says in engine->is_decoding whether the running
      * jobs take part, with memory for both. SGL_ENOMEM, or 0. */
     int (*form)(struct sgl_engine *engine);
@@ -331,7 +339,7 @@ bool sgl_engine_catch_up(struct sgl_engine *engine);
 /* Tokens in the memory of a job that has just ended. */
 int64_t sgl_engine_stored(const struct sgl_engine_job *job);
 
-/* What a job has computed, `tokens`, joins the cache. */
+/* What a job has computed or is about to in the step being planned, `tokens`, joins the cache. */
 void sgl_engine_publish(struct sgl_engine *engine, uint32_t job, int64_t tokens);
 
 /* Lets go of the memory of a job that has `tokens` in it. */

@@ -177,17 +177,17 @@ void sgl_engine_publish(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 
     hold->pages =
         sgl_engine_pages(engine, tokens) - sgl_kv_cache_end_pages(&engine->kv, hold->node);
-    if (!has_own_ids(engine, job)) {
-        sgl_kv_cache_publish(&engine->kv, &computed, hold);
-        sgl_kv_cache_unreserve(&engine->kv, computed.count);
-        return;
+    const bool is_whole = !has_own_ids(engine, job) && tokens >= computed.tokens;
+    if (!is_whole) {
+        computed.tokens = tokens;
+        if (computed.count > tokens / computed.block)
+            computed.count = (uint32_t)(tokens / computed.block); /* whole blocks, as vLLM's */
     }
-    computed.tokens = tokens;
-    if (computed.count > tokens / computed.block)
-        computed.count = (uint32_t)(tokens / computed.block); /* whole blocks, as vLLM's */
     sgl_kv_cache_publish(&engine->kv, &computed, hold);
-    sgl_kv_cache_unreserve(&engine->kv, hold->depth - self->published);
-    self->published = hold->depth;
+    /* With its whole prompt a job adds nothing more, whatever others did to its last blocks. */
+    const uint32_t published = is_whole ? computed.count : hold->depth;
+    sgl_kv_cache_unreserve(&engine->kv, published - self->published);
+    self->published = published;
 }
 
 void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens)
@@ -237,17 +237,14 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
     if (job == engine->partial) {
         engine->partial = SGL_ENGINE_NO_JOB;
     } else {
-        /* Its prompt joined the cache, and may have to do so again. */
-        if (self->has_ids && !has_own_ids(engine, job) &&
-            sgl_kv_cache_reserve(&engine->kv, engine->prompts[job].prompt.count) != SGL_OK)
-            return SGL_ENOMEM;
         if (engine->gaps.counter != NULL && sgl_engine_gaps_withdraw(engine, job) != SGL_OK)
             return SGL_ENOMEM;
         sgl_engine_leave(engine, sgl_finish_order_find(&engine->running, job));
         tokens = sgl_engine_to_prefill(self) - 1;
     }
     sgl_engine_let_go(engine, job, tokens);
-    if (has_own_ids(engine, job)) {
+    if (self->has_ids) {
+        /* What joined the cache may have to do so again. */
         if (sgl_kv_cache_reserve(&engine->kv, engine->prompts[job].published) != SGL_OK)
             return SGL_ENOMEM;
         engine->prompts[job].published = 0;

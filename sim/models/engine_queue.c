@@ -257,15 +257,6 @@ void sgl_engine_pop(struct sgl_engine *engine, uint32_t job)
 
 /* ---- leaving it ------------------------------------------------------------------------- */
 
-/* One that waits holds no memory, whether or not it ran before. Room for made up ids is kept until
- * the job is forgotten, wherever that happens. */
-static void forget(struct sgl_engine *engine, uint32_t job)
-{
-    if (sgl_engine_at(engine, job)->has_ids && engine->prompts[job].cached_tokens != SGL_ABSENT)
-        sgl_kv_cache_unreserve(&engine->kv, engine->prompts[job].prompt.count);
-    sgl_engine_forget(engine, job);
-}
-
 /* Those that waited behind it in its queue are known. */
 static void close_up(struct sgl_engine *engine, uint32_t priority, int64_t behind)
 {
@@ -285,7 +276,7 @@ static bool drop_from_front(struct sgl_engine *engine, uint32_t priority, uint32
             continue;
         close_up(engine, priority, behind);
         sgl_slot_list_remove(front, &engine->slots, at - 1);
-        forget(engine, at - 1);
+        sgl_engine_forget(engine, at - 1); /* it holds no memory, whether or not it ran before */
         return true;
     }
     return false;
@@ -317,7 +308,7 @@ static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint
             continue;
         found = number;
         if (packed.kind == JOB)
-            forget(engine, packed.handle);
+            sgl_engine_forget(engine, packed.handle);
     }
     if (found == 0)
         return false;

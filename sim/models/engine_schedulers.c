@@ -447,6 +447,7 @@ static bool could_admit_sglang(const struct sgl_engine *engine)
 }
 
 const struct sgl_engine_scheduler sgl_engine_sglang = {
+    .shares = SGL_ENGINE_SHARES_DONE,
     .form = form_sglang,
     .could_admit = could_admit_sglang,
 };
@@ -515,7 +516,9 @@ static int preempt(struct sgl_engine *engine, int64_t *tokens_out)
  * all of them had at least a token of the step that admitted the last one. As in
  * vllm/v1/core/sched/scheduler.py: a request takes pages for the tokens of the step, when there are
  * none the last one admitted (by priorities: the least urgent, of these the last) is preempted and
- * goes to the front of its queue, and such a step admits nobody.
+ * goes to the front of its queue, and such a step admits nobody. And as KVCacheManager.allocate_slots
+ * of vllm/v1/core/kv_cache_manager.py, which names full blocks (cache_blocks) when it gives them
+ * slots: who is looked at later in the same step finds what those before it are about to compute.
  */
 static int form_vllm(struct sgl_engine *engine)
 {
@@ -564,6 +567,7 @@ static bool could_admit_vllm(const struct sgl_engine *engine)
 }
 
 const struct sgl_engine_scheduler sgl_engine_vllm = {
+    .shares = SGL_ENGINE_SHARES_PLANNED,
     .form = form_vllm,
     .could_admit = could_admit_vllm,
 };

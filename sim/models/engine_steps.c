@@ -16,6 +16,9 @@ void sgl_engine_prefill(struct sgl_engine *engine, uint32_t job, int64_t tokens)
     assert(tokens > 0 && tokens <= rest);
     engine->chunks[engine->chunk_count++] = (struct sgl_engine_chunk){job, (uint32_t)tokens};
     engine->partial = tokens < rest ? job : SGL_ENGINE_NO_JOB;
+    if (sgl_engine_at(engine, job)->has_ids &&
+        engine->scheduler->shares == SGL_ENGINE_SHARES_PLANNED)
+        sgl_engine_publish(engine, job, sgl_engine_at(engine, job)->prefilled + tokens);
 }
 
 void sgl_engine_admit(struct sgl_engine *engine, uint32_t job, const struct sgl_kv_match *match,
@@ -270,8 +273,7 @@ void sgl_engine_forget(struct sgl_engine *engine, uint32_t job)
 {
     if (sgl_engine_at(engine, job)->has_ids) {
         struct sgl_engine_prompt *prompt = &engine->prompts[job];
-        if (prompt->cached_tokens == SGL_ABSENT)
-            sgl_kv_cache_unreserve(&engine->kv, prompt->prompt.count - prompt->published);
+        sgl_kv_cache_unreserve(&engine->kv, prompt->prompt.count - prompt->published);
         free(prompt->prompt.ids);
         engine->prompts[job] = (struct sgl_engine_prompt){0};
     }
@@ -327,7 +329,7 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     struct sgl_engine_job *self = sgl_engine_at(engine, job);
 
-    if (self->has_ids)
+    if (self->has_ids && engine->scheduler->shares == SGL_ENGINE_SHARES_DONE)
         sgl_engine_publish(engine, job, self->prefilled);
     if (self->emitted < self->output_tokens) {
         if (self->emitted++ == 0)

@@ -44,6 +44,20 @@ static void take_decode_memory(struct sgl_reference_world *world)
 
 /* ---- admission -------------------------------------------------------------------------- */
 
+/* Is the last of these blocks computed in the step that is being planned? */
+static bool is_computed_now(const struct sgl_reference_world *world,
+                            const struct sgl_reference *self, int64_t path)
+{
+    for (size_t i = 0; i < world->count; i++) {
+        const struct sgl_reference *one = &world->all[i];
+        if (one != self && sgl_reference_is_running(one) && !sgl_reference_is_decoding(one) &&
+            one->path >= path && path * one->block > one->done &&
+            memcmp(one->ids, self->ids, (size_t)path * sizeof *one->ids) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void admit(struct sgl_reference_world *world, struct sgl_reference *self, int64_t path,
                   int64_t stored, int64_t now_ns)
 {
@@ -53,6 +67,7 @@ static void admit(struct sgl_reference_world *world, struct sgl_reference *self,
         self->started_ns = now_ns;
         self->cached = self->id_count > 0 && !self->has_own_ids ? known : SGL_ABSENT;
         world->events->hits += known > 0;
+        world->events->shared += known > 0 && is_computed_now(world, self, path);
     }
     self->is_admitted = true;
     self->path = path;
@@ -284,6 +299,7 @@ static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t
         tokens[self - world->all] = given;
         self->stored = self->done + given;
         sgl_reference_make_room(world, 0);
+        sgl_reference_share(world, self);
         budget -= given;
         in_step++;
         if (given < left)
@@ -384,7 +400,8 @@ static void end_step(struct sgl_reference_world *world, const int64_t *tokens, c
         const int64_t given = tokens[order[i] - world->all];
         order[i]->done += given;
         if (given > 0 && order[i]->done == order[i]->goal) {
-            sgl_reference_share(world, order[i]);
+            if (!world->it->is_vllm)
+                sgl_reference_share(world, order[i]);
             emit_token(world, order[i], now_ns);
         }
     }

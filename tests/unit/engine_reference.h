@@ -60,6 +60,7 @@ struct sgl_reference_events {
     int64_t hits, evictions, withdrawals, refusals, clipped, overtaken, followers, departures;
     int64_t places; /* taken from the less urgent */
     int64_t spared; /* the youngest, for others were less urgent */
+    int64_t shared; /* what another one computes in the same step */
     int64_t left_waiting, left_in_prefill, left_decoding;
 };
 

@@ -103,12 +103,14 @@ int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_
 void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self)
 {
     const int64_t page = world->it->page;
-    const int64_t tokens = self->has_own_ids ? self->stored : self->prompt;
+    /* ids of its own name the answer, too; a block that is not full is shared with its prompt */
+    const bool is_whole = !self->has_own_ids && self->stored >= self->prompt;
+    const int64_t tokens = is_whole ? self->prompt : self->stored;
     const int64_t whole = tokens / page;
     int64_t last = 0;
 
     for (int64_t b = 1; b <= self->id_count; b++) {
-        if (self->has_own_ids && b * self->block > tokens)
+        if (!is_whole && b * self->block > tokens)
             break;
         const int64_t reach = b * self->block < tokens ? b * self->block : tokens;
         const int64_t before = (b - 1) * self->block;

@@ -187,6 +187,7 @@ static void equals_reference(void)
     CU_ASSERT_TRUE(events.departures > worlds / 2);
     CU_ASSERT_TRUE(events.places > worlds / 60);
     CU_ASSERT_TRUE(events.spared > worlds / 100);
+    CU_ASSERT_TRUE(events.shared > worlds / 60);
     CU_ASSERT_TRUE(events.left_waiting > worlds / 4);
     CU_ASSERT_TRUE(events.left_in_prefill > worlds / 60);
     CU_ASSERT_TRUE(events.left_decoding > worlds / 8);

@@ -111,6 +111,59 @@ static void preempted_finds_its_answer(void)
     CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (232 + 12 + 10) * US);
 }
 
+/*
+ * 10 us and one for each prefill token. The second prompt finds two blocks that the first one is about
+ * to compute, and always computes a token: 40 + 8. With steps of 40 tokens the first is cut at its
+ * 40th, and the second finds three blocks of it in the next step: 24 + 16.
+ */
+static void prompts_of_one_step_share(void)
+{
+    static const uint64_t ids[] = {1, 2, 3, 4};
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 40, 1, 1), sgl_row(1, 0, 40, 1, 1)};
+    struct sgl_seen seen[2];
+
+    for (int i = 0; i < 2; i++) {
+        rows[i].request.prefix_ids = ids;
+        rows[i].request.prefix_count = 3;
+        rows[i].request.prefix_block = 16;
+    }
+    run("scheduler=vllm,c_prefill_token_us=1", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 58 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 58 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.cached_tokens, 32);
+    run("scheduler=sglang,c_prefill_token_us=1", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 90 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.cached_tokens, 0);
+    for (int i = 0; i < 2; i++) {
+        rows[i].request.prompt_tokens = 64;
+        rows[i].request.prefix_count = 4;
+    }
+    run("scheduler=vllm,c_prefill_token_us=1,max_batch_tokens=40", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 100 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 100 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.cached_tokens, 48);
+}
+
+/*
+ * Steps of 17 tokens. The second prompt has 7 + 16 + 16 of its 48 computed at 79 us, and the first 12
+ * in memory: 9 + 1 more are too many for 55. Two of its blocks are full and stay. At 109 the first
+ * has given its six tokens, and 16 are left to compute.
+ */
+static void cut_prompt_keeps_full_blocks(void)
+{
+    static const uint64_t ids[] = {1, 2, 3};
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 6, 6), sgl_row(1, 0, 48, 1, 1)};
+    struct sgl_seen seen[2];
+
+    rows[1].request.prefix_ids = ids;
+    rows[1].request.prefix_count = 3;
+    rows[1].request.prefix_block = 16;
+    run("scheduler=vllm,c_prefill_token_us=1,max_batch_tokens=17,kv_tokens=55", rows, 2, seen);
+    CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 109 * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (109 + 26) * US);
+    CU_ASSERT_EQUAL(seen[1].outcome.cached_tokens, 0); /* of other requests */
+}
+
 /* The second step is planned at 0, the third at 10: who comes at 5 us is in that one. */
 static void planned_ahead(void)
 {
@@ -442,6 +495,8 @@ SGL_SUITE(sim_rules) = {
     {"vllm computes again only what the cache lost of a preempted prompt",
      preempted_finds_its_prompt},
     {"vllm computes again only what the cache lost of its answer", preempted_finds_its_answer},
+    {"vllm: prompts of one step share what they begin with", prompts_of_one_step_share},
+    {"vllm: of a prompt that makes room, full blocks stay", cut_prompt_keeps_full_blocks},
     {"a step that is planned ahead misses who came and who left since", planned_ahead},
     {"lpm lets the longest known prompt overtake, unless more than 128 wait", longest_prefix_first},
     {"lpm sorts when there is a place, by what is known then", order_is_that_of_the_place},
