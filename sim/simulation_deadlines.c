@@ -114,13 +114,13 @@ static void silence(struct sgl_simulation *self, uint32_t slot)
                                sgl_simulation_answer_item(self, flight->value, is_last == 1));
 }
 
-/* The worker is told to stop; a service without tokens cannot. True: it has forgotten it. */
+/* The worker is told to stop. True: it has forgotten it. */
 static bool stop(struct sgl_simulation *self, uint32_t worker, uint32_t slot)
 {
     const struct sgl_simulated_worker *it = &self->workers[worker];
 
     sgl_simulation_touch(self, worker);
-    return it->ops->cancel != NULL && it->ops->cancel(it->state, self->now_ns, slot);
+    return it->ops->cancel(it->state, self->now_ns, slot);
 }
 
 static int end_flight(struct sgl_simulation *self, uint32_t slot, enum sgl_input_kind kind,

@@ -137,7 +137,7 @@ struct sgl_worker_model_ops {
      * for drivers that stream. Of those that wait again nothing is told. In no order. */
     void (*tokens)(const void *state, void (*tell)(void *context, uint32_t handle, int64_t tokens),
                    void *context);
-    /* ? Its client has left, at `now_ns`. True: the model has forgotten it, and the handle may be
+    /* Its client has left, at `now_ns`. True: the model has forgotten it, and the handle may be
      * used again. False: a finish event will say so, after the step under way for a request that
      * gives tokens, at the end of its prompt for one that is being prefilled. Called like slow. */
     bool (*cancel)(void *state, int64_t now_ns, uint32_t handle);

@@ -152,3 +152,44 @@ void sgl_server_queue_slow(void *state, int64_t now_ns, double factor)
     (void)now_ns;
     self->factor = factor;
 }
+
+/* ---- clients that leave ----------------------------------------------------------------- */
+
+static bool drop_waiting(struct sgl_server_queue *queue, uint32_t handle)
+{
+    for (uint32_t at = queue->waiting.first; at != 0; at = sgl_slots_next(&queue->slots, at - 1)) {
+        if (job_at(queue, at - 1)->handle != handle)
+            continue;
+        sgl_slot_list_remove(&queue->waiting, &queue->slots, at - 1);
+        sgl_slots_give(&queue->slots, at - 1);
+        return true;
+    }
+    return false;
+}
+
+/* The job in service with that handle, which there is: its finish lies among the events. */
+static uint32_t find_served(const struct sgl_server_queue *queue, uint32_t handle)
+{
+    const struct sgl_queued *at = sgl_event_queue_top(&queue->events);
+    const struct sgl_queued *end = at + queue->events.count;
+
+    while (at < end && job_at(queue, at->item / EVENTS_OF_A_JOB)->handle != handle)
+        at++;
+    assert(at < end);
+    return at->item / EVENTS_OF_A_JOB;
+}
+
+bool sgl_server_queue_cancel(void *state, int64_t now_ns, uint32_t handle)
+{
+    struct sgl_server_queue *self = state;
+
+    (void)now_ns;
+    if (drop_waiting(self, handle))
+        return true;
+    const uint32_t index = find_served(self, handle);
+    for (uint32_t event = 0; event < EVENTS_OF_A_JOB; event++)
+        sgl_event_queue_remove(&self->events, EVENTS_OF_A_JOB * index + event);
+    self->busy_count--;
+    sgl_slots_give(&self->slots, index);
+    return true;
+}

@@ -7,8 +7,10 @@
  *                                        [  ...   ]           order of start)
  *
  * The number of servers may be unlimited (0); then nothing waits. A service time of 0 ns is fine:
- * the job finishes in the instant it starts in. Ownership and errors as in worker_model.h, whose
- * calls these are, but for arrive, which takes the service time too.
+ * the job finishes in the instant it starts in. One whose client leaves is dropped at once, for a
+ * service has no parts that would have to end first: its server takes the next in that instant.
+ * Ownership and errors as in worker_model.h, whose calls these are, but for arrive, which takes the
+ * service time too.
  */
 #ifndef SGL_SIM_MODELS_SERVER_QUEUE_H
 #define SGL_SIM_MODELS_SERVER_QUEUE_H
@@ -53,6 +55,7 @@ void sgl_server_queue_advance(void *state, int64_t now_ns);
 int sgl_server_queue_schedule(void *state, int64_t now_ns, struct sgl_failure *failure);
 void sgl_server_queue_load(const void *state, struct sgl_worker_load *load_out);
 void sgl_server_queue_slow(void *state, int64_t now_ns, double factor);
+bool sgl_server_queue_cancel(void *state, int64_t now_ns, uint32_t handle);
 
 /* clang-format off */
 #define SGL_SERVER_QUEUE_OPS                                                                       \
@@ -61,7 +64,8 @@ void sgl_server_queue_slow(void *state, int64_t now_ns, double factor);
     .advance = sgl_server_queue_advance,                                                           \
     .schedule = sgl_server_queue_schedule,                                                         \
     .load = sgl_server_queue_load,                                                                 \
-    .slow = sgl_server_queue_slow
+    .slow = sgl_server_queue_slow,                                                                 \
+    .cancel = sgl_server_queue_cancel
 
 /* The row of a table of parameters that says how many servers there are. */
 #define SGL_SERVERS_ROW(standard)                                                                  \

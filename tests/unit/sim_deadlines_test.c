@@ -293,6 +293,74 @@ static void unreached_changes_nothing(void)
     }
 }
 
+/* ---- servers without tokens ------------------------------------------------------------- */
+
+/* First come, first served, by a recursion: one begins when the first server is free, unless its
+ * deadline has come by then; at its deadline it leaves its server. */
+static void check_servers(const struct sgl_witness *witness, const struct sgl_trace_row *rows,
+                          size_t count, int64_t *free_ns, size_t server_count, int64_t patience_ns)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sgl_seen *seen = &witness->seen[i];
+        const struct sgl_recorded *recorded = &rows[i].recorded;
+        const int64_t arrival_ns = rows[i].request.arrival_ns;
+        const int64_t service_ns = recorded->finish_ns - recorded->queue_end_ns;
+        size_t first = 0;
+        for (size_t server = 1; server < server_count; server++)
+            first = free_ns[server] < free_ns[first] ? server : first;
+        const int64_t start_ns = free_ns[first] > arrival_ns ? free_ns[first] : arrival_ns;
+        const int64_t deadline_ns = arrival_ns + patience_ns;
+        const bool is_served = start_ns < deadline_ns && start_ns + service_ns <= deadline_ns;
+        CU_ASSERT_EQUAL(seen->outcome_count, 1);
+        CU_ASSERT_EQUAL(seen->outcome.success, is_served);
+        CU_ASSERT_EQUAL(seen->outcome.e2e_ns,
+                        is_served ? start_ns + service_ns - arrival_ns : patience_ns);
+        CU_ASSERT_EQUAL(seen->outcome.queue_time_ns,
+                        is_served ? start_ns - arrival_ns : SGL_ABSENT);
+        if (start_ns < deadline_ns)
+            free_ns[first] = is_served ? start_ns + service_ns : deadline_ns;
+    }
+}
+
+static void servers_take_the_next(void)
+{
+    static struct sgl_trace_row rows[ROWS_MAX];
+    uint64_t abandoned = 0;
+    uint64_t succeeded = 0;
+
+    for (int64_t number = 0; number < 100; number++) {
+        struct sgl_rng draws = sgl_rng_stream(34, SGL_PURPOSE_LENGTH, 0, number, 0);
+        const int server_count = (int)draw(&draws, 1, 4);
+        const size_t count = (size_t)draw(&draws, 1, ROWS_MAX);
+        int64_t free_ns[4] = {0};
+        int64_t arrival_ns = 0;
+        struct sgl_test_fleet fleet;
+        struct sgl_witness witness;
+        char model[40];
+        for (size_t i = 0; i < count; i++) {
+            arrival_ns += draw(&draws, 0, 12);
+            rows[i] = sgl_row((int64_t)i, arrival_ns, 5, 5, 5);
+            rows[i].recorded.queue_end_ns = arrival_ns;
+            rows[i].recorded.finish_ns = arrival_ns + draw(&draws, 0, 20);
+            if (draw(&draws, 0, 1) == 0)
+                rows[i].recorded.first_token_ns = rows[i].recorded.finish_ns;
+        }
+        snprintf(model, sizeof model, "recorded:servers=%d", server_count);
+        sgl_test_fleet_init(&fleet, "round_robin", model, 1);
+        fleet.options.client_timeout_ns = draw(&draws, 1, 60);
+        sgl_witness_init(&witness, count);
+        const struct sgl_simulation_totals totals =
+            sgl_test_fleet_run(&fleet, rows, count, &witness);
+        check_servers(&witness, rows, count, free_ns, (size_t)server_count,
+                      fleet.options.client_timeout_ns);
+        abandoned += totals.abandoned;
+        succeeded += totals.succeeded;
+        sgl_witness_release(&witness);
+        sgl_test_fleet_release(&fleet);
+    }
+    CU_ASSERT_TRUE(abandoned > 500 && succeeded > 5000); /* or the worlds prove nothing */
+}
+
 SGL_SUITE(sim_deadlines) = {
     {"a request is given up at its deadline, and its worker stops after the step under way",
      worker_stops_after_its_step},
@@ -301,6 +369,9 @@ SGL_SUITE(sim_deadlines) = {
     {"who is given up leaves its place, who waits for one is refused", places_are_free_again},
     {"150 worlds with faults, pairs and admission keep their deadlines, by leaps and by steps",
      worlds_keep_their_deadlines},
+    {"a server without tokens drops who left and takes the next, as a recursion over 100 worlds "
+     "does",
+     servers_take_the_next},
     {"a deadline that nobody reaches changes nothing", unreached_changes_nothing},
     CU_TEST_INFO_NULL,
 };
