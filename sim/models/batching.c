@@ -67,6 +67,7 @@ static int create(void *state, const struct sgl_worker_model_setup *setup,
     self->host_overhead_ns = (int64_t)round(value[SGL_ENGINE_HOST_OVERHEAD] * NS_PER_US);
     self->schedule_policy = (enum sgl_schedule_policy)value[SGL_ENGINE_SCHEDULE_POLICY];
     self->is_preempting = value[SGL_ENGINE_PRIORITY_PREEMPTION] != 0;
+    self->keeps_urgent = value[SGL_ENGINE_RETRACTION_POLICY] != 0;
     self->priority_threshold = (unsigned)value[SGL_ENGINE_PRIORITY_THRESHOLD];
     self->is_ahead = value[SGL_ENGINE_ASYNC_SCHEDULING] != 0;
     self->has_mixed_chunks = value[SGL_ENGINE_MIXED_CHUNK] != 0;

@@ -235,6 +235,7 @@ struct sgl_engine {
     int64_t max_prefill_tokens;
     int64_t max_batch_tokens;
     enum sgl_schedule_policy schedule_policy;
+    bool keeps_urgent; /* sglang: of those that run the least urgent wait again */
     unsigned int priority_threshold;
     struct sgl_slot_list departing; /* ended, with memory and a place that the next plan misses */
     struct sgl_moment planned;      /* when the step being formed was */
@@ -264,6 +265,7 @@ enum {
     SGL_ENGINE_SCHEDULE_POLICY,
     SGL_ENGINE_PRIORITY_PREEMPTION,
     SGL_ENGINE_PRIORITY_THRESHOLD,
+    SGL_ENGINE_RETRACTION_POLICY,
     SGL_ENGINE_SCALE,
     SGL_ENGINE_C_STEP,
     SGL_ENGINE_C_STEP_PREFILL,

@@ -20,6 +20,9 @@ const struct sgl_parameter sgl_engine_parameters[] = {
     [SGL_ENGINE_PRIORITY_THRESHOLD] = {"priority_threshold",
         SGL_PARAMETER_INTEGER, 0, 0, SGL_PRIORITY_COUNT - 1, NULL,
         "of that: only of those less urgent by more than so much (high, normal, low: 2, 1, 0)"},
+    [SGL_ENGINE_RETRACTION_POLICY] = {"retraction_policy",
+        SGL_PARAMETER_CHOICE, 0, 0, 0, "length|priority",
+        "sglang: who waits again when memory is out: the least given, or the least urgent"},
     [SGL_ENGINE_SCALE] = {"scale", SGL_PARAMETER_REAL, 1, 1e-6, 1e6, NULL,
         "factor on every step time: what calibration fits"},
     [SGL_ENGINE_C_STEP] = {"c_step_us", SGL_PARAMETER_REAL, NAN, 0.001, COEFFICIENT_MAX,
@@ -126,6 +129,12 @@ int sgl_engine_check(const struct sgl_parameters *parameters, struct sgl_failure
         return sgl_fail(failure, SGL_EINVAL,
                         "priority_threshold=%.0f, expected priority_preemption=on beside it",
                         value[SGL_ENGINE_PRIORITY_THRESHOLD]);
+    if (value[SGL_ENGINE_RETRACTION_POLICY] != 0 &&
+        (value[SGL_ENGINE_SCHEDULER] != 0 ||
+         value[SGL_ENGINE_SCHEDULE_POLICY] != SGL_SCHEDULE_PRIORITY))
+        return sgl_fail(failure, SGL_EINVAL,
+                        "retraction_policy=priority, expected scheduler=sglang and "
+                        "schedule_policy=priority (vllm's takes back the least urgent by itself)");
     if (value[SGL_ENGINE_MIXED_CHUNK] != 0 &&
         (value[SGL_ENGINE_SCHEDULER] != 0 || value[SGL_ENGINE_CHUNKED_PREFILL_SIZE] == 0))
         return sgl_fail(failure, SGL_EINVAL,

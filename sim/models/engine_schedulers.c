@@ -66,15 +66,18 @@ static void decode(struct sgl_engine *engine)
 
 /* ---- sglang: retraction ----------------------------------------------------------------- */
 
-/* Is `left` retracted before `right`? Fewest output tokens, then the longest prompt, then the last
- * in the batch, as ScheduleBatch.retract_decode in python/sglang/srt/managers/schedule_batch.py
- * sorts them. */
+/* Is `left` retracted before `right`? With retraction_policy=priority the least urgent; fewest
+ * output tokens, then the longest prompt, then the last in the batch, as retract_decode sorts them
+ * in python/sglang/srt/managers/schedule_batch.py (_get_decode_retraction_order, from July 2026
+ * on). */
 static bool goes_first(const struct sgl_engine *engine, uint32_t left, uint32_t right)
 {
     const struct sgl_engine_job *one = sgl_engine_at(engine, left);
     const struct sgl_engine_job *other = sgl_engine_at(engine, right);
     const int64_t difference = sgl_engine_given(engine, left) - sgl_engine_given(engine, right);
 
+    if (engine->keeps_urgent && one->priority != other->priority)
+        return one->priority > other->priority;
     if (difference != 0)
         return difference < 0;
     if (one->prompt_tokens != other->prompt_tokens)
@@ -516,8 +519,8 @@ static int preempt(struct sgl_engine *engine, int64_t *tokens_out)
  * all of them had at least a token of the step that admitted the last one. As in
  * vllm/v1/core/sched/scheduler.py: a request takes pages for the tokens of the step, when there are
  * none the last one admitted (by priorities: the least urgent, of these the last) is preempted and
- * goes to the front of its queue, and such a step admits nobody. And as KVCacheManager.allocate_slots
- * of vllm/v1/core/kv_cache_manager.py, which names full blocks (cache_blocks) when it gives them
+ * goes to the front of its queue, and such a step admits nobody. And as allocate_slots of
+ * vllm/v1/core/kv_cache_manager.py, which names full blocks (cache_blocks) when it gives them
  * slots: who is looked at later in the same step finds what those before it are about to compute.
  */
 static int form_vllm(struct sgl_engine *engine)

@@ -16,6 +16,7 @@
 /* Parameters of a worker: numbers for the reference, `text` for the model. */
 struct sgl_reference_setting {
     bool is_vllm, is_ahead, is_lpm, is_priority, is_preempting, is_mixed, has_cache;
+    bool keeps_urgent;
     int64_t threshold;
     int64_t prefill_ps, decode_ps, request_ps, token_ps, half_pair_ps, kv_ps, expert_ps;
     int64_t every_token_ps, free_tokens, mixed_request_ps, mixed_kv_ps;
@@ -60,6 +61,7 @@ struct sgl_reference_events {
     int64_t hits, evictions, withdrawals, refusals, clipped, overtaken, followers, departures;
     int64_t places; /* taken from the less urgent */
     int64_t spared; /* the youngest, for others were less urgent */
+    int64_t kept;   /* who gave least, for others were less urgent */
     int64_t shared; /* what another one computes in the same step */
     int64_t left_waiting, left_in_prefill, left_decoding;
 };
@@ -72,7 +74,8 @@ int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32
 
 struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws);
 
-size_t sgl_reference_rows(struct sgl_rng *draws, struct sgl_trace_row *rows,
+size_t sgl_reference_rows(struct sgl_rng *draws, const struct sgl_reference_setting *it,
+                          struct sgl_trace_row *rows,
                           uint64_t ids[SGL_REFERENCE_REQUEST_MAX][SGL_REFERENCE_BLOCK_MAX]);
 
 /* Runs the world; asserts that memory balances and that nobody waits for ever. */

@@ -49,8 +49,8 @@ void sgl_reference_make_room(struct sgl_reference_world *world, int64_t pages);
 /* Blocks of the request that the cache has and that leave it a token to compute. */
 int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_reference *self);
 
-/* What is stored can be shared: of the whole prompt, whole pages of its blocks; of a part, and of one
- * with ids of its own (the answer's, too), whole blocks. */
+/* What is stored can be shared: of the whole prompt, whole pages of its blocks; of a part, and of
+ * one with ids of its own (the answer's, too), whole blocks. */
 void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self);
 
 void sgl_reference_let_go(struct sgl_reference_world *world, struct sgl_reference *self);

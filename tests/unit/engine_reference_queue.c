@@ -106,6 +106,15 @@ static void withdraw(struct sgl_reference_world *world, struct sgl_reference *se
     world->events->withdrawals++;
 }
 
+/* Fewer tokens; of equals the longer prompt, of these the one that was let in later. */
+static bool gave_less(const struct sgl_reference *one, const struct sgl_reference *other)
+{
+    if (one->emitted != other->emitted)
+        return one->emitted < other->emitted;
+    return one->prompt > other->prompt ||
+           (one->prompt == other->prompt && one->admission > other->admission);
+}
+
 bool sgl_reference_retract(struct sgl_reference_world *world)
 {
     if (world->it->kv_tokens == 0 ||
@@ -113,16 +122,20 @@ bool sgl_reference_retract(struct sgl_reference_world *world)
         return false;
     for (;;) {
         struct sgl_reference *victim = NULL;
+        struct sgl_reference *shortest = NULL;
         for (size_t i = 0; i < world->count; i++) {
             struct sgl_reference *one = &world->all[i];
-            if (sgl_reference_is_decoding(one) &&
-                (victim == NULL || one->emitted < victim->emitted ||
-                 (one->emitted == victim->emitted &&
-                  (one->prompt > victim->prompt ||
-                   (one->prompt == victim->prompt && one->admission > victim->admission)))))
+            if (!sgl_reference_is_decoding(one))
+                continue;
+            if (shortest == NULL || gave_less(one, shortest))
+                shortest = one;
+            if (victim == NULL || one->priority > victim->priority ||
+                (one->priority == victim->priority && gave_less(one, victim)))
                 victim = one;
         }
         CU_ASSERT_PTR_NOT_NULL_FATAL(victim);
+        world->events->kept += world->it->keeps_urgent && victim != shortest;
+        victim = world->it->keeps_urgent ? victim : shortest;
         withdraw(world, victim);
         sgl_reference_put_last(world, (size_t)(victim - world->all));
         const int64_t left = sgl_reference_count_decoding(world);

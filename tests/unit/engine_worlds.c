@@ -56,6 +56,13 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
     it.threshold = it.is_preempting ? DRAW(&apart, 0, 0, 0, 0, 1, 2) : 0;
     if (it.is_preempting) /* who has few places has to give them up */
         it.running_max = DRAW(&apart, 1, 2, 3, 5);
+    it.keeps_urgent =
+        it.is_priority && !it.is_vllm && sgl_rng_below(&apart, it.is_preempting ? 2 : 4) > 0;
+    if (it.keeps_urgent && !it.is_preempting) { /* there are some to choose from */
+        it.kv_tokens = DRAW(&apart, 64, 80, 100);
+        it.running_max = DRAW(&apart, 8, 2048);
+        it.chunk = DRAW(&apart, 8, 1000) * it.page;
+    }
     snprintf(it.text, sizeof it.text,
              "batching:scheduler=%s,c_step_prefill_us=%.6f,c_step_decode_us=%.6f,c_request_us=%.6f,"
              "c_prefill_token_us=%.6f,c_prefill_context_us=%.6f,c_kv_token_us=%.6f,kv_tokens=%lld,"
@@ -63,7 +70,7 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
              "max_batch_tokens=%lld,max_running_requests=%lld,prefix_cache=%s,schedule_policy=%s,"
              "mixed_chunk=%s,c_expert_us=%.6f,p_expert=0.5,c_token_us=%.6f,free_tokens=%lld,"
              "c_mixed_request_us=%.6f,c_mixed_kv_token_us=%.6f,async_scheduling=%s,"
-             "priority_preemption=%s,priority_threshold=%lld",
+             "priority_preemption=%s,priority_threshold=%lld,retraction_policy=%s",
              it.is_vllm ? "vllm" : "sglang", (double)it.prefill_ps / 1e6,
              (double)it.decode_ps / 1e6, (double)it.request_ps / 1e6, (double)it.token_ps / 1e6,
              (double)it.half_pair_ps / 5e5, (double)it.kv_ps / 1e6, (long long)it.kv_tokens,
@@ -75,7 +82,8 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
              it.is_mixed ? "on" : "off", (double)it.expert_ps / 1e6,
              (double)it.every_token_ps / 1e6, (long long)it.free_tokens,
              (double)it.mixed_request_ps / 1e6, (double)it.mixed_kv_ps / 1e6,
-             it.is_ahead ? "on" : "off", it.is_preempting ? "on" : "off", (long long)it.threshold);
+             it.is_ahead ? "on" : "off", it.is_preempting ? "on" : "off", (long long)it.threshold,
+             it.keeps_urgent ? "priority" : "length");
     return it;
 }
 
@@ -92,11 +100,12 @@ static void add_ids(struct sgl_rng *draws, struct sgl_trace_row *row, uint64_t i
     row->request.prefix_block = (uint32_t)DRAW(draws, 0, 4, 4, 7, 16, 16);
 }
 
-size_t sgl_reference_rows(struct sgl_rng *draws, struct sgl_trace_row *rows,
-                          uint64_t ids[REQUEST_MAX][BLOCK_MAX])
+size_t sgl_reference_rows(struct sgl_rng *draws, const struct sgl_reference_setting *it,
+                          struct sgl_trace_row *rows, uint64_t ids[REQUEST_MAX][BLOCK_MAX])
 {
     const bool has_ids = sgl_rng_below(draws, 3) > 0;
-    const int64_t kind = DRAW(draws, 0, 0, 0, 0, 0, 1, 2, 2);
+    const int64_t drawn = DRAW(draws, 0, 0, 0, 0, 0, 1, 2, 2);
+    const int64_t kind = it->keeps_urgent && !it->is_preempting ? 2 : drawn;
     const size_t count = 1 + sgl_rng_below(draws, REQUEST_MAX);
     const int64_t gap_ns = DRAW(draws, 0, 1, 2, 5, 10, 30, 1000, 20000, 1000000);
     int64_t arrival_ns = 0;

@@ -142,7 +142,7 @@ static void equals_reference(void)
         struct sgl_reference_setting it = sgl_reference_setting(&draws);
         struct sgl_trace_row rows[SGL_REFERENCE_REQUEST_MAX];
         uint64_t ids[SGL_REFERENCE_REQUEST_MAX][SGL_REFERENCE_BLOCK_MAX];
-        const size_t count = sgl_reference_rows(&draws, rows, ids);
+        const size_t count = sgl_reference_rows(&draws, &it, rows, ids);
         struct sgl_reference all[SGL_REFERENCE_REQUEST_MAX];
         struct sgl_test_fleet fleet;
         uint64_t digest[2];
@@ -187,6 +187,7 @@ static void equals_reference(void)
     CU_ASSERT_TRUE(events.departures > worlds / 2);
     CU_ASSERT_TRUE(events.places > worlds / 60);
     CU_ASSERT_TRUE(events.spared > worlds / 100);
+    CU_ASSERT_TRUE(events.kept > 0);
     CU_ASSERT_TRUE(events.shared > worlds / 60);
     CU_ASSERT_TRUE(events.left_waiting > worlds / 4);
     CU_ASSERT_TRUE(events.left_in_prefill > worlds / 60);

@@ -63,6 +63,25 @@ static void retraction(void)
 }
 
 /*
+ * The same, and the second is urgent: the first waits again at 1,000 us, with 99 given. Its 109
+ * tokens do not fit until the second has given the last 11 of its own; then it gives one more.
+ */
+static void urgent_are_kept(void)
+{
+    struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 100, 100), sgl_row(1, 605 * US, 10, 50, 50)};
+    struct sgl_seen seen[2];
+
+    for (int is_urgent = 0; is_urgent < 2; is_urgent++) {
+        rows[1].request.priority = is_urgent == 1 ? SGL_PRIORITY_HIGH : SGL_PRIORITY_NORMAL;
+        run("kv_tokens=156,schedule_policy=priority,retraction_policy=priority", rows, 2, seen);
+        CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, (is_urgent == 1 ? 1120 : 1010) * US);
+        CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (is_urgent == 1 ? 505 : 515) * US);
+        run("kv_tokens=156,schedule_policy=priority", rows, 2, seen);
+        CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, 515 * US);
+    }
+}
+
+/*
  * Both hold 15 of 30 tokens at 60 us, with 6 given. The youngest makes room, and its 16 tokens do
  * not fit again beside the other.
  */
@@ -112,9 +131,9 @@ static void preempted_finds_its_answer(void)
 }
 
 /*
- * 10 us and one for each prefill token. The second prompt finds two blocks that the first one is about
- * to compute, and always computes a token: 40 + 8. With steps of 40 tokens the first is cut at its
- * 40th, and the second finds three blocks of it in the next step: 24 + 16.
+ * 10 us and one for each prefill token. The second prompt finds two blocks that the first one is
+ * about to compute, and always computes a token: 40 + 8. With steps of 40 tokens the first is cut
+ * at its 40th, and the second finds three blocks of it in the next step: 24 + 16.
  */
 static void prompts_of_one_step_share(void)
 {
@@ -145,9 +164,9 @@ static void prompts_of_one_step_share(void)
 }
 
 /*
- * Steps of 17 tokens. The second prompt has 7 + 16 + 16 of its 48 computed at 79 us, and the first 12
- * in memory: 9 + 1 more are too many for 55. Two of its blocks are full and stay. At 109 the first
- * has given its six tokens, and 16 are left to compute.
+ * Steps of 17 tokens. The second prompt has 7 + 16 + 16 of its 48 computed at 79 us, and the first
+ * 12 in memory: 9 + 1 more are too many for 55. Two of its blocks are full and stay. At 109 the
+ * first has given its six tokens, and 16 are left to compute.
  */
 static void cut_prompt_keeps_full_blocks(void)
 {
@@ -447,6 +466,9 @@ static void contradictions_are_refused(void)
          "expected scheduler=sglang and schedule_policy=priority"},
         {"batching:schedule_policy=priority,priority_threshold=1",
          "expected priority_preemption=on"},
+        {"batching:retraction_policy=priority", "expected scheduler=sglang and schedule_policy"},
+        {"batching:scheduler=vllm,schedule_policy=priority,retraction_policy=priority",
+         "expected scheduler=sglang"},
         {"batching:scheduler=vllm,mixed_chunk=on", "expected scheduler=sglang"},
         {"batching:mixed_chunk=on,chunked_prefill_size=0", "chunked_prefill_size above 0"},
         {"batching:async_scheduling=on", "expected scheduler=vllm"},
@@ -491,6 +513,7 @@ static void impossible_fleets(void)
 
 SGL_SUITE(sim_rules) = {
     {"sglang takes back who gave least when memory is out, and computes it again", retraction},
+    {"sglang takes back the less urgent when it is told to", urgent_are_kept},
     {"vllm takes back the youngest, who waits in front", preemption},
     {"vllm computes again only what the cache lost of a preempted prompt",
      preempted_finds_its_prompt},
