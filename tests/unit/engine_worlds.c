@@ -12,6 +12,30 @@ int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32
     return choices[sgl_rng_below(draws, count)];
 }
 
+/* Who goes before whom, and who has to wait again. */
+static void draw_policy(struct sgl_rng *draws, struct sgl_reference_setting *it)
+{
+    const int64_t policy = it->is_vllm ? 0 : DRAW(draws, 0, 0, 1, 2);
+    /* A stream of its own, further on: the other draws stay what they were. */
+    struct sgl_rng apart = *draws;
+    for (int i = 0; i < 100; i++)
+        sgl_rng_below(&apart, 2);
+    it->is_lpm = policy == 1;
+    it->is_priority =
+        policy == 2 || (!it->is_lpm && sgl_rng_below(&apart, it->is_vllm ? 2 : 4) == 0);
+    it->is_preempting = it->is_priority && !it->is_vllm && sgl_rng_below(&apart, 4) > 0;
+    it->threshold = it->is_preempting ? DRAW(&apart, 0, 0, 0, 0, 1, 2) : 0;
+    if (it->is_preempting) /* who has few places has to give them up */
+        it->running_max = DRAW(&apart, 1, 2, 3, 5);
+    it->keeps_urgent =
+        it->is_priority && !it->is_vllm && sgl_rng_below(&apart, it->is_preempting ? 2 : 4) > 0;
+    if (it->keeps_urgent && !it->is_preempting) { /* there are some to choose from */
+        it->kv_tokens = DRAW(&apart, 64, 80, 100);
+        it->running_max = DRAW(&apart, 8, 2048);
+        it->chunk = DRAW(&apart, 8, 1000) * it->page;
+    }
+}
+
 /* Coefficients are whole picoseconds (1e-6 us) so that folding them is exact. */
 struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
 {
@@ -45,24 +69,7 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
     it.running_max = DRAW(draws, 1, 2, 3, 8, 2048, 2048);
     it.is_ahead = it.is_vllm && sgl_rng_below(draws, 2) == 0;
     it.is_mixed = !it.is_vllm && it.chunk > 0 && sgl_rng_below(draws, 3) == 0;
-    const int64_t policy = it.is_vllm ? 0 : DRAW(draws, 0, 0, 1, 2);
-    /* A stream of its own, further on: the other draws stay what they were. */
-    struct sgl_rng apart = *draws;
-    for (int i = 0; i < 100; i++)
-        sgl_rng_below(&apart, 2);
-    it.is_lpm = policy == 1;
-    it.is_priority = policy == 2 || (!it.is_lpm && sgl_rng_below(&apart, it.is_vllm ? 2 : 4) == 0);
-    it.is_preempting = it.is_priority && !it.is_vllm && sgl_rng_below(&apart, 4) > 0;
-    it.threshold = it.is_preempting ? DRAW(&apart, 0, 0, 0, 0, 1, 2) : 0;
-    if (it.is_preempting) /* who has few places has to give them up */
-        it.running_max = DRAW(&apart, 1, 2, 3, 5);
-    it.keeps_urgent =
-        it.is_priority && !it.is_vllm && sgl_rng_below(&apart, it.is_preempting ? 2 : 4) > 0;
-    if (it.keeps_urgent && !it.is_preempting) { /* there are some to choose from */
-        it.kv_tokens = DRAW(&apart, 64, 80, 100);
-        it.running_max = DRAW(&apart, 8, 2048);
-        it.chunk = DRAW(&apart, 8, 1000) * it.page;
-    }
+    draw_policy(draws, &it);
     snprintf(it.text, sizeof it.text,
              "batching:scheduler=%s,c_step_prefill_us=%.6f,c_step_decode_us=%.6f,c_request_us=%.6f,"
              "c_prefill_token_us=%.6f,c_prefill_context_us=%.6f,c_kv_token_us=%.6f,kv_tokens=%lld,"
