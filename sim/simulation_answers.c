@@ -53,39 +53,38 @@ static void *note_no_memory(struct sgl_simulation *self)
 
 /* The progress of a flight, begun when it has none. NULL without memory: who cannot fail leaves it
  * at that, for it is noticed when the instant goes on. */
-static struct sgl_simulated_progress *progress_of(struct sgl_simulation *self, uint32_t slot)
+static struct sgl_simulated_progress *begin_progress(struct sgl_simulation *self, uint32_t slot,
+                                                     struct sgl_simulated_flight *flight)
 {
-    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
-
     if (flight->has_progress)
-        return sgl_simulation_progress(self, slot);
+        return sgl_simulation_progress_of(self, flight);
     if (sgl_records_reserve(&self->progress, self->progress_size, NULL) != SGL_OK)
         return note_no_memory(self);
     const uint32_t prompt_tokens = flight->value;
     flight->value = sgl_records_take(&self->progress, self->progress_size) & (SLOT_MAX - 1);
     flight->has_progress = true;
-    struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
+    struct sgl_simulated_progress *progress = sgl_simulation_progress_of(self, flight);
     *progress = (struct sgl_simulated_progress){
         .value = prompt_tokens, .slot = slot, .first_token_ns = SGL_ABSENT};
     return progress;
 }
 
 /* Its answer, the same way. */
-static struct sgl_simulated_answer *answer_of(struct sgl_simulation *self, uint32_t slot)
+static struct sgl_simulated_answer *begin_answer(struct sgl_simulation *self, uint32_t slot,
+                                                 struct sgl_simulated_flight *flight)
 {
-    struct sgl_simulated_progress *progress = progress_of(self, slot);
-    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+    struct sgl_simulated_progress *progress = begin_progress(self, slot, flight);
 
     if (progress == NULL)
         return NULL;
     if (flight->has_answer)
-        return sgl_simulation_answer_at(self, slot);
+        return sgl_simulation_answer_of(self, progress);
     if (sgl_records_reserve(&self->answers, sizeof(struct sgl_simulated_answer), NULL) != SGL_OK)
         return note_no_memory(self);
     const uint32_t prompt_tokens = progress->value;
     progress->value = sgl_records_take(&self->answers, sizeof(struct sgl_simulated_answer));
     flight->has_answer = true;
-    struct sgl_simulated_answer *answer = sgl_simulation_answer_at(self, slot);
+    struct sgl_simulated_answer *answer = sgl_simulation_answer_of(self, progress);
     *answer = (struct sgl_simulated_answer){
         .queue_length = SGL_NO_QUEUE_LENGTH,
         .prompt_tokens = prompt_tokens,
@@ -106,16 +105,17 @@ int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_reques
         sgl_records_reserve(&self->flights, sizeof(struct sgl_simulated_flight), NULL) != SGL_OK)
         return sgl_simulation_no_memory(self);
     *slot_out = sgl_records_take(&self->flights, sizeof(struct sgl_simulated_flight));
-    *sgl_simulation_flight(self, *slot_out) = (struct sgl_simulated_flight){
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, *slot_out);
+    *flight = (struct sgl_simulated_flight){
         .value = is_short ? (uint32_t)request->prompt_tokens & (SLOT_MAX - 1) : 0,
         .is_used = true,
         .number = dispatch->number,
     };
-    if (self->has_pairs && progress_of(self, *slot_out) == NULL)
+    if (self->has_pairs && begin_progress(self, *slot_out, flight) == NULL)
         return sgl_simulation_no_memory(self);
     if (is_short)
         return SGL_OK;
-    struct sgl_simulated_answer *answer = answer_of(self, *slot_out);
+    struct sgl_simulated_answer *answer = begin_answer(self, *slot_out, flight);
     if (answer == NULL)
         return sgl_simulation_no_memory(self);
     answer->prompt_tokens = request->prompt_tokens;
@@ -123,12 +123,11 @@ int sgl_simulation_take_off(struct sgl_simulation *self, const struct sgl_reques
 }
 
 /* What was kept beside the flight. */
-static void strip(struct sgl_simulation *self, uint32_t slot)
+static void strip(struct sgl_simulation *self, uint32_t slot,
+                  const struct sgl_simulated_flight *flight)
 {
-    const struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
-
     if (flight->has_progress) {
-        struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
+        struct sgl_simulated_progress *progress = sgl_simulation_progress_of(self, flight);
         if (flight->has_answer)
             sgl_records_give(&self->answers, sizeof(struct sgl_simulated_answer), progress->value);
         progress->slot = SGL_NO_SLOT;
@@ -141,8 +140,10 @@ static void strip(struct sgl_simulation *self, uint32_t slot)
 
 void sgl_simulation_haunt(struct sgl_simulation *self, uint32_t slot, uint32_t worker)
 {
-    strip(self, slot);
-    *sgl_simulation_flight(self, slot) = (struct sgl_simulated_flight){
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+
+    strip(self, slot, flight);
+    *flight = (struct sgl_simulated_flight){
         .number = SGL_GHOST_FLIGHT, .value = worker & (SLOT_MAX - 1), .is_used = true};
 }
 
@@ -157,7 +158,7 @@ void sgl_simulation_land(struct sgl_simulation *self, uint32_t slot)
 {
     struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
 
-    strip(self, slot);
+    strip(self, slot, flight);
     flight->is_used = false;
     sgl_records_give(&self->flights, sizeof *flight, slot);
 }
@@ -182,9 +183,8 @@ void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool suc
 
 /* ---- deliveries ------------------------------------------------------------------------- */
 
-static int deliver_first_token(struct sgl_simulation *self, uint32_t slot)
+static int deliver_first_token(struct sgl_simulation *self, uint32_t number)
 {
-    const uint32_t number = sgl_simulation_flight(self, slot)->number;
     const struct sgl_flight *flight = sgl_router_flight(self->router, number);
     struct sgl_input input = {
         .kind = SGL_INPUT_FIRST_TOKEN,
@@ -218,12 +218,14 @@ static void count_cut(struct sgl_simulation *self, uint32_t worker,
         self->totals->cut_to_max_tokens++;
 }
 
-static int deliver_answer(struct sgl_simulation *self, uint32_t slot)
+static int deliver_answer(struct sgl_simulation *self,
+                          const struct sgl_simulated_progress *progress)
 {
+    const uint32_t slot = progress->slot;
     const uint32_t number = sgl_simulation_flight(self, slot)->number;
     const struct sgl_flight flight = *sgl_router_flight(self->router, number);
-    const int64_t first_token_ns = sgl_simulation_progress(self, slot)->first_token_ns;
-    const struct sgl_simulated_answer *answer = sgl_simulation_answer_at(self, slot);
+    const int64_t first_token_ns = progress->first_token_ns;
+    const struct sgl_simulated_answer *answer = sgl_simulation_answer_of(self, progress);
     const int64_t begin_ns = sgl_simulation_begin_ns(self, slot, flight.sent_ns);
     const bool success = answer->error == NULL;
     struct sgl_input input = {
@@ -317,9 +319,9 @@ static void send_answer(struct sgl_simulation *self, uint32_t progress, bool is_
     sgl_simulation_set_event(self, &event);
 }
 
-void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns)
+static void answer_flight(struct sgl_simulation *self, struct sgl_simulated_flight *flight,
+                          int64_t delay_ns)
 {
-    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
     struct sgl_simulated_flight answered = *flight;
 
     /* Written whole, for it is read whole next: a processor that passes on what it is about to
@@ -327,6 +329,11 @@ void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t d
     answered.is_answered = true;
     *flight = answered;
     send_answer(self, answered.value, true, delay_ns);
+}
+
+void sgl_simulation_answer(struct sgl_simulation *self, uint32_t slot, int64_t delay_ns)
+{
+    answer_flight(self, sgl_simulation_flight(self, slot), delay_ns);
 }
 
 /* No token or memory of the flight gets anywhere any more. */
@@ -339,7 +346,9 @@ static void stop_first_token(struct sgl_simulation *self, uint32_t slot)
 
 void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char *error)
 {
-    if (sgl_simulation_flight(self, slot)->number == SGL_GHOST_FLIGHT) {
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
+
+    if (flight->number == SGL_GHOST_FLIGHT) {
         sgl_simulation_land(self, slot);
         return;
     }
@@ -353,20 +362,20 @@ void sgl_simulation_fail(struct sgl_simulation *self, uint32_t slot, const char 
             return;
         }
     }
-    struct sgl_simulated_answer *answer = answer_of(self, slot);
+    struct sgl_simulated_answer *answer = begin_answer(self, slot, flight);
     if (answer == NULL)
         return;
     answer->error = error;
     answer->started_ns = SGL_ABSENT;
     answer->output_tokens = SGL_ABSENT;
     answer->cached_tokens = SGL_ABSENT;
-    struct sgl_simulated_progress *progress = sgl_simulation_progress(self, slot);
+    struct sgl_simulated_progress *progress = sgl_simulation_progress_of(self, flight);
     /* A token that is still in the worker's host is lost with it. */
     if (progress->first_token_ns != SGL_ABSENT && progress->first_token_ns > self->now_ns) {
         progress->first_token_ns = SGL_ABSENT;
         stop_first_token(self, slot);
     }
-    sgl_simulation_answer(self, slot, 0);
+    answer_flight(self, flight, 0);
 }
 
 static bool is_report_lost(const struct sgl_simulation *self, uint32_t number)
@@ -381,9 +390,8 @@ static bool is_report_lost(const struct sgl_simulation *self, uint32_t number)
 
 /* The answer tells how long its worker's queue is, unless that gets lost. */
 static void take_report(struct sgl_simulation *self, const struct sgl_simulated_worker *worker,
-                        uint32_t slot, struct sgl_simulated_answer *answer)
+                        uint32_t number, struct sgl_simulated_answer *answer)
 {
-    const uint32_t number = sgl_simulation_flight(self, slot)->number;
     struct sgl_worker_load load;
 
     if (!self->options->completions_report || number == SGL_NO_FLIGHT ||
@@ -401,12 +409,11 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
     const struct sgl_simulated_worker *worker = context;
     struct sgl_simulation *self = worker->simulation;
     const uint32_t slot = event->handle;
+    struct sgl_simulated_flight *flight = sgl_simulation_flight(self, slot);
     const struct sgl_simulated_leg *leg = self->has_pairs ? sgl_simulation_leg(self, slot) : NULL;
     const bool is_prefill = leg != NULL && leg->pool == SGL_POOL_PREFILL;
     const bool is_ghost =
-        leg != NULL
-            ? leg->is_ghost
-            : self->has_deadlines && sgl_simulation_flight(self, slot)->number == SGL_GHOST_FLIGHT;
+        leg != NULL ? leg->is_ghost : self->has_deadlines && flight->number == SGL_GHOST_FLIGHT;
 
     assert(event->time_ns == self->now_ns);
     /* Token 1 of a prefill leg goes to the decode worker, not to the client. */
@@ -417,14 +424,14 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
         return;
     }
     if (event->kind == SGL_WORKER_FIRST_TOKEN) {
-        struct sgl_simulated_progress *progress = progress_of(self, slot);
+        struct sgl_simulated_progress *progress = begin_progress(self, slot, flight);
         if (progress == NULL)
             return;
         progress->first_token_ns = event->time_ns + event->delay_ns;
-        send_answer(self, sgl_simulation_flight(self, slot)->value, false, event->delay_ns);
+        send_answer(self, flight->value, false, event->delay_ns);
         return;
     }
-    struct sgl_simulated_answer *answer = answer_of(self, slot);
+    struct sgl_simulated_answer *answer = begin_answer(self, slot, flight);
     if (answer == NULL)
         return;
     answer->is_cut = event->is_cut;
@@ -432,11 +439,11 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
     answer->started_ns = event->started_ns;
     answer->output_tokens = event->output_tokens;
     answer->cached_tokens = event->cached_tokens;
-    take_report(self, worker, slot, answer);
+    take_report(self, worker, flight->number, answer);
     if (is_prefill && event->kind == SGL_WORKER_FINISH)
         sgl_simulation_send_memory(self, slot);
     else
-        sgl_simulation_answer(self, slot, event->delay_ns);
+        answer_flight(self, flight, event->delay_ns);
 }
 
 int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
@@ -447,14 +454,14 @@ int sgl_simulation_deliver(struct sgl_simulation *self, uint32_t item)
     const uint32_t slot = progress->slot;
 
     if (answer % 2 == 1)
-        return deliver_answer(self, slot);
+        return deliver_answer(self, progress);
     if (slot == SGL_NO_SLOT)
         return SGL_OK; /* a leg that was cancelled in the instant of its first token */
     if (self->has_pairs && sgl_simulation_leg(self, slot)->is_sending)
         return sgl_simulation_receive_memory(self, slot);
     if (self->has_pairs && sgl_simulation_leg(self, slot)->is_ghost)
         return SGL_OK;
-    if (sgl_simulation_flight(self, slot)->number == SGL_NO_FLIGHT)
-        return sgl_simulation_retry(self, slot);
-    return deliver_first_token(self, slot);
+    const uint32_t number = sgl_simulation_flight(self, slot)->number;
+    return number == SGL_NO_FLIGHT ? sgl_simulation_retry(self, slot)
+                                   : deliver_first_token(self, number);
 }

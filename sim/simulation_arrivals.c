@@ -16,7 +16,8 @@ static bool has_room(const struct sgl_simulation *self)
 {
     const struct sgl_simulation_totals *totals = self->totals;
 
-    return totals->arrived - totals->succeeded - totals->failed < self->options->concurrency;
+    return self->options->concurrency > 0 &&
+           totals->arrived - totals->succeeded - totals->failed < self->options->concurrency;
 }
 
 bool sgl_simulation_is_due(const struct sgl_simulation *self)

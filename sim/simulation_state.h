@@ -246,18 +246,30 @@ static inline struct sgl_simulated_flight *sgl_simulation_flight(const struct sg
 
 /* Of a flight that has progress. */
 static inline struct sgl_simulated_progress *
-sgl_simulation_progress(const struct sgl_simulation *self, uint32_t slot)
+sgl_simulation_progress_of(const struct sgl_simulation *self,
+                           const struct sgl_simulated_flight *flight)
 {
-    return sgl_records_at(&self->progress, self->progress_size,
-                          sgl_simulation_flight(self, slot)->value);
+    return sgl_records_at(&self->progress, self->progress_size, flight->value);
 }
 
-/* Of a flight that has an answer. */
+static inline struct sgl_simulated_progress *
+sgl_simulation_progress(const struct sgl_simulation *self, uint32_t slot)
+{
+    return sgl_simulation_progress_of(self, sgl_simulation_flight(self, slot));
+}
+
+/* Of progress that has an answer. */
+static inline struct sgl_simulated_answer *
+sgl_simulation_answer_of(const struct sgl_simulation *self,
+                         const struct sgl_simulated_progress *progress)
+{
+    return sgl_records_at(&self->answers, sizeof(struct sgl_simulated_answer), progress->value);
+}
+
 static inline struct sgl_simulated_answer *
 sgl_simulation_answer_at(const struct sgl_simulation *self, uint32_t slot)
 {
-    return sgl_records_at(&self->answers, sizeof(struct sgl_simulated_answer),
-                          sgl_simulation_progress(self, slot)->value);
+    return sgl_simulation_answer_of(self, sgl_simulation_progress(self, slot));
 }
 
 /* Of any flight; SGL_ABSENT when nobody knows. */
