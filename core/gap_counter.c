@@ -1,43 +1,7 @@
 #include "gap_counter.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define PS_PER_NS 1000
-#define LONGEST_NS ((INT64_C(1) << SGL_GAP_OCTAVES) - 1)
-
-/* A double: 52 bits of fraction, of which the first 7 are the class, behind an exponent that is
- * 1023 for 1 (IEEE 754). */
-#define CLASS_SHIFT 45
-#define CLASS_OF_ONE (UINT64_C(1023) << 7)
-
-static int64_t whole_ns(int64_t length_ps)
-{
-    const int64_t length_ns = length_ps / PS_PER_NS;
-
-    return length_ns < LONGEST_NS ? length_ns : LONGEST_NS;
-}
-
-uint64_t sgl_gap_class_of(int64_t length_ps)
-{
-    const double length = (double)whole_ns(length_ps); /* exact, below 2^53 */
-    uint64_t bits;
-
-    memcpy(&bits, &length, sizeof bits);
-    return (bits >> CLASS_SHIFT) - CLASS_OF_ONE;
-}
-
-/* Classes below 128 ns may begin between two nanoseconds. */
-int64_t sgl_gap_class_start(uint64_t class)
-{
-    const uint64_t bits = (class + CLASS_OF_ONE) << CLASS_SHIFT;
-    double length;
-
-    memcpy(&length, &bits, sizeof length);
-    return (int64_t)ceil(length);
-}
 
 static struct sgl_gap_count *place_of(struct sgl_gap_counter *counter, uint64_t class)
 {
@@ -67,19 +31,19 @@ void sgl_gap_counter_add_run(struct sgl_gap_counter *counter, const struct sgl_g
                              uint64_t count)
 {
     struct sgl_gap_count *place = place_of(counter, run->class);
-    const int64_t longest_ns = whole_ns(run->longest_ps);
 
     if (place == NULL)
         return;
     place->count += run->lengths * count;
     add_sum(place, run->total_ps, count);
-    if (longest_ns > place->longest_ns)
-        place->longest_ns = longest_ns;
+    /* To multiply is cheaper than to divide what mostly is no longer than the longest. */
+    if (run->longest_ps >= (place->longest_ns + 1) * SGL_GAP_PS_PER_NS)
+        place->longest_ns = sgl_gap_whole_ns(run->longest_ps);
 }
 
 void sgl_gap_counter_add(struct sgl_gap_counter *counter, int64_t length_ps, uint64_t count)
 {
-    assert(length_ps >= PS_PER_NS && count <= UINT32_MAX);
+    assert(length_ps >= SGL_GAP_PS_PER_NS && count <= UINT32_MAX);
     const struct sgl_gap_run run = {.class = sgl_gap_class_of(length_ps),
                                     .lengths = 1,
                                     .total_ps = (uint64_t)length_ps,

@@ -18,8 +18,12 @@
 
 #include "gaps.h"
 
+#include <string.h>
+
 #define SGL_GAP_OCTAVES 53
 #define SGL_GAP_CLASSES 128 /* of an octave */
+#define SGL_GAP_LONGEST_NS ((INT64_C(1) << SGL_GAP_OCTAVES) - 1)
+#define SGL_GAP_PS_PER_NS 1000
 
 struct sgl_gap_count {
     uint64_t count;
@@ -51,9 +55,39 @@ void sgl_gap_counter_add_run(struct sgl_gap_counter *counter, const struct sgl_g
 /* Adds what another one has counted. */
 void sgl_gap_counter_add_all(struct sgl_gap_counter *counter, const struct sgl_gap_counter *other);
 
-/* The class of a length of at least 1 ns, and the least whole length of a class. */
-uint64_t sgl_gap_class_of(int64_t length_ps);
-int64_t sgl_gap_class_start(uint64_t class);
+/* A double: 52 bits of fraction, of which the first 7 are the class, behind an exponent that is
+ * 1023 for 1 (IEEE 754). */
+#define SGL_GAP_CLASS_SHIFT 45
+#define SGL_GAP_CLASS_OF_ONE (UINT64_C(1023) << 7)
+
+/* A length in whole nanoseconds, as far as they are told apart. */
+static inline int64_t sgl_gap_whole_ns(int64_t length_ps)
+{
+    const int64_t length_ns = (int64_t)((uint64_t)length_ps / SGL_GAP_PS_PER_NS);
+
+    return length_ns < SGL_GAP_LONGEST_NS ? length_ns : SGL_GAP_LONGEST_NS;
+}
+
+/* The class of a length of at least 1 ns. */
+static inline uint64_t sgl_gap_class_of(int64_t length_ps)
+{
+    const double length = (double)sgl_gap_whole_ns(length_ps); /* exact, below 2^53 */
+    uint64_t bits;
+
+    memcpy(&bits, &length, sizeof bits);
+    return (bits >> SGL_GAP_CLASS_SHIFT) - SGL_GAP_CLASS_OF_ONE;
+}
+
+/* The least whole length of a class. Those below 128 ns may begin between two nanoseconds. */
+static inline int64_t sgl_gap_class_start(uint64_t class)
+{
+    const uint64_t bits = (class + SGL_GAP_CLASS_OF_ONE) << SGL_GAP_CLASS_SHIFT;
+    double length;
+
+    memcpy(&length, &bits, sizeof length);
+    const int64_t below_ns = (int64_t)length;
+    return below_ns + ((double)below_ns < length);
+}
 
 /* The classes that counted something, in ascending order; there is room for
  * SGL_GAP_OCTAVES * SGL_GAP_CLASSES. Returns how many. */

@@ -149,14 +149,14 @@ static int pack_duration(struct sgl_packer *packer, const struct context *contex
 }
 
 /* Digits alone, too few to be too large: what nearly every count is. */
-static bool read_digits(const struct context *context, int64_t *value_out)
+static inline bool read_digits(const char *text, size_t size, uint64_t *value_out)
 {
-    int64_t value = 0;
+    uint64_t value = 0;
 
-    if (context->size > 9)
+    if (size == 0 || size > 9)
         return false;
-    for (size_t i = 0; i < context->size; i++) {
-        const unsigned digit = (unsigned)(context->text[i] - '0');
+    for (size_t i = 0; i < size; i++) {
+        const unsigned digit = (unsigned)(text[i] - '0');
         if (digit > 9)
             return false;
         value = value * 10 + digit;
@@ -169,9 +169,6 @@ static int read_count(const struct context *context, int64_t *value_out)
 {
     struct sgl_decimal number;
     int64_t value = 0;
-
-    if (read_digits(context, value_out))
-        return 0;
 
     if (!sgl_decimal_read(&number, context->text, context->size))
         return fail_cell(context, ", expected a whole number not below 0");
@@ -356,6 +353,14 @@ int sgl_row_pack(struct sgl_packer *packer, const struct sgl_format_reader *read
         if (cell->text == NULL && !is_required)
             continue;
         context.column = column;
+        uint64_t count;
+        if (cell->text != NULL && sgl_columns[column].kind == SGL_KIND_COUNT &&
+            read_digits(cell->text, cell->size, &count)) {
+            if (put(packer, &context, count) < 0)
+                return SGL_ENOMEM;
+            columns |= UINT32_C(1) << column;
+            continue;
+        }
         context.text = cell->text;
         context.size = cell->size;
         if (context.text == NULL)
