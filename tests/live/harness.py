@@ -81,7 +81,8 @@ class Worker:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self.listener.getsockname()[1]
         self.url = "http://127.0.0.1:%d" % self.port
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     def accept(self):
         while True:
@@ -123,6 +124,13 @@ class Worker:
         self.left.set()
 
     def close(self):
+        """A thread on its way into accept() would take its descriptor for that of the next listener
+        and answer in that one's place: it has to be gone first."""
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # closed already
+        self.accepting.join()
         self.listener.close()
 
 
