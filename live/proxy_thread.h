@@ -1,9 +1,12 @@
 /*
  * proxy_thread.h - one thread of the proxy; shared by the files of the proxy only.
  *
- *      proxy.c        life: threads, signals, the log
+ *      proxy.c        life of the whole: workers, threads, the log
+ *      proxy_thread.c life of a thread: its loop, its timers, signals
  *      listeners.c    what is answered at which port
  *      relay.c        one request, from its arrival to its end
+ *      relay_request.c    what a worker and a policy are told of it
+ *      relay_end.c    it ends otherwise than by an answer: client, clock, stop
  *      relay_admission.c  whether and when it is let in
  *      relay_answer.c what its client gets
  *      relay_stream.c what is seen of a stream that passes
@@ -86,7 +89,14 @@ struct sgl_proxy_thread {
     struct sgl_counters counters;
 };
 
-/* proxy.c: looks at deadlines and retries in that many ms, if not earlier. */
+/* Of a zeroed struct. On failure, and when the loop has ended, destroy what there is of it. */
+int sgl_thread_create(struct sgl_proxy_thread *thread, struct sgl_proxy *proxy,
+                      struct sgl_failure *failure);
+/* As pthread_create wants it: back when the proxy was stopped. */
+void *sgl_thread_run(void *thread);
+void sgl_thread_destroy(struct sgl_proxy_thread *thread);
+
+/* Looks at deadlines and retries in that many ms, if not earlier. */
 void sgl_thread_sweep_in(struct sgl_proxy_thread *thread, uint64_t delay_ms);
 
 /* proxy_events.c: looks for what nobody comes by to tell of; and the last words of a run. */
@@ -100,6 +110,7 @@ void sgl_proxy_tell_gaps(const struct sgl_proxy *proxy);
 
 /* relay.c */
 void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
+/* relay_end.c */
 void sgl_relay_gone(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
 void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange);
 void sgl_relay_sweep(struct sgl_proxy_thread *thread);

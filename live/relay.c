@@ -4,8 +4,6 @@
 #include "core/error_word.h"
 #include "pairs.h"
 
-#include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,19 +136,6 @@ static void on_head(struct sgl_call *call);
 static bool on_body(struct sgl_call *call, const char *bytes, size_t size);
 static void on_done(struct sgl_call *call);
 
-static void answer_failure(struct sgl_relay *relay, int status, const char *type,
-                           const char *message)
-{
-    if (relay->held.status != 0) {
-        status = relay->held.status;
-        sgl_relay_answer_held(relay);
-    } else {
-        sgl_relay_answer_error(relay, status, type, message);
-    }
-    sgl_relay_finish(relay, status);
-}
-
-/* To one worker that answers alone. */
 void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max)
 {
     relay->state = SGL_RELAY_UNDER_WAY;
@@ -165,6 +150,7 @@ void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max)
     sgl_buffer_clear(&relay->gathered, kept_max);
 }
 
+/* To one worker that answers alone. */
 static void send_alone(struct sgl_relay *relay)
 {
     struct sgl_proxy_thread *thread = relay->thread;
@@ -172,14 +158,14 @@ static void send_alone(struct sgl_relay *relay)
         sgl_gateway_route(thread->gateway, &relay->request, &relay->past, &relay->decision, NULL);
 
     if (status != SGL_OK) {
-        answer_failure(relay, 503, "server_error", "the router is out of memory");
+        sgl_relay_fail(relay, 503, "server_error", "the router is out of memory");
         return;
     }
     sgl_relay_keep_prompt(relay);
     sgl_count_decision(&thread->counters, relay->decision.reason, relay->attempt,
                        sgl_gateway_time(thread->gateway, uv_hrtime()) - relay->request.arrival_ns);
     if (relay->decision.worker == SGL_NO_WORKER) {
-        answer_failure(relay, 503, "no_available_workers", "no worker can take the request now");
+        sgl_relay_fail(relay, 503, "no_available_workers", "no worker can take the request now");
         return;
     }
     sgl_relay_start_attempt(relay, KEPT_MAX);
@@ -187,7 +173,7 @@ static void send_alone(struct sgl_relay *relay)
     relay->call.worker_url = sgl_gateway_url(thread->gateway, relay->decision.worker);
     if (sgl_call_start(thread->upstream, &relay->call) != SGL_OK) {
         sgl_relay_tell_end(relay, SGL_INPUT_COMPLETE, "connection_refused");
-        answer_failure(relay, 503, "server_error", "the request could not be sent");
+        sgl_relay_fail(relay, 503, "server_error", "the request could not be sent");
     }
 }
 
@@ -197,110 +183,6 @@ void sgl_relay_send(struct sgl_relay *relay)
         sgl_pair_send(relay);
     else
         send_alone(relay);
-}
-
-/* What SGLang's routers put before the names that they give to requests. */
-static const char *id_prefix(const char *target)
-{
-    static const struct {
-        const char *path;
-        const char *prefix;
-    } prefixes[] = {
-        {"/generate", "gnt-"},
-        {"/v1/chat/completions", "chatcmpl-"},
-        {"/v1/completions", "cmpl-"},
-        {"/v1/responses", "resp-"},
-    };
-    const size_t size = strcspn(target, "?");
-
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
-        if (strlen(prefixes[i].path) == size && strncmp(prefixes[i].path, target, size) == 0)
-            return prefixes[i].prefix;
-    return "req-";
-}
-
-/* 32 characters: the prefix, then hexadecimal digits of the thread's own draws. */
-static void make_id(struct sgl_relay *relay)
-{
-    struct sgl_rng *draws = &relay->thread->id_draws;
-    const char *prefix = id_prefix(relay->exchange->target);
-    const uint64_t left = sgl_rng_next(draws);
-
-    snprintf(relay->made_id, sizeof relay->made_id, "%016" PRIx64 "%016" PRIx64, left,
-             sgl_rng_next(draws));
-    memcpy(relay->made_id, prefix, strlen(prefix));
-}
-
-/* The fields that go to the worker; the request's name among them. False: no memory. */
-static bool make_fields(struct sgl_relay *relay)
-{
-    const struct sgl_http_exchange *exchange = relay->exchange;
-    const char *const *headers = relay->thread->options->id_headers;
-    const struct sgl_http_field *named = NULL;
-
-    if (relay->field_capacity < exchange->field_count + 1) {
-        const size_t capacity = exchange->field_count + SGL_RELAY_OWN_FIELDS;
-        struct sgl_http_field *grown = realloc(relay->fields, capacity * sizeof *relay->fields);
-        if (grown == NULL)
-            return false;
-        relay->fields = grown;
-        relay->field_capacity = capacity;
-    }
-    for (size_t i = 0; named == NULL && i < SGL_PROXY_ID_HEADERS_MAX && headers[i] != NULL; i++) {
-        named = sgl_http_find(exchange, headers[i]);
-        if (named != NULL && named->value_size == 0)
-            named = NULL;
-    }
-    relay->call.field_count =
-        sgl_fields_pass(exchange->fields, exchange->field_count, true, relay->fields);
-    if (!relay->thread->options->forwards_authorization)
-        relay->call.field_count = sgl_fields_drop_secrets(relay->fields, relay->call.field_count);
-    relay->request_id = named != NULL ? named->value : relay->made_id;
-    if (named == NULL)
-        make_id(relay);
-    if (named == NULL || strcasecmp(named->name, "x-request-id") != 0) {
-        /* The worker is told one name: the one that is in the log. */
-        relay->call.field_count =
-            sgl_fields_drop(relay->fields, relay->call.field_count, "x-request-id");
-        relay->fields[relay->call.field_count++] =
-            sgl_http_field("x-request-id", relay->request_id);
-    }
-    relay->call.fields = relay->fields;
-    return true;
-}
-
-/* What the policy may know of the request. False: the client was answered. */
-static bool read_request(struct sgl_relay *relay)
-{
-    const struct sgl_proxy_thread *thread = relay->thread;
-    const struct sgl_proxy_options *options = thread->options;
-    const struct sgl_http_exchange *exchange = relay->exchange;
-    struct sgl_failure failure;
-
-    relay->request = (struct sgl_request){
-        .arrival_ns = sgl_gateway_time(thread->gateway, exchange->complete_ns),
-        .prompt_tokens = SGL_ABSENT,
-        .max_tokens = SGL_ABSENT,
-        .priority = SGL_PRIORITY_NORMAL,
-        .request_id = relay->request_id,
-    };
-    if (!options->reads_prompts)
-        return true;
-    const int status =
-        sgl_prompt_read(&relay->prompt, &thread->proxy->prompt_key, options->prefix_block,
-                        exchange->body, exchange->body_size, &failure);
-    if (status != SGL_OK) {
-        const int code = status == SGL_EINVAL ? 400 : 503;
-        sgl_relay_answer_error(relay, code, "invalid_request_error", failure.text);
-        sgl_relay_finish(relay, code);
-        return false;
-    }
-    relay->request.max_tokens = relay->prompt.max_tokens;
-    relay->request.model = relay->prompt.model;
-    relay->request.prefix_ids = relay->prompt.ids;
-    relay->request.prefix_count = relay->prompt.id_count;
-    relay->request.prefix_block = options->prefix_block;
-    return true;
 }
 
 void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
@@ -334,12 +216,12 @@ void sgl_relay_begin(struct sgl_proxy_thread *thread, struct sgl_http_exchange *
     relay->call.on_head = on_head;
     relay->call.on_body = on_body;
     relay->call.on_done = on_done;
-    if (!make_fields(relay)) {
+    if (!sgl_relay_make_fields(relay)) {
         sgl_relay_answer_error(relay, 503, "server_error", "out of memory");
         sgl_relay_finish(relay, 503);
         return;
     }
-    if (read_request(relay) && sgl_relay_admit(relay))
+    if (sgl_relay_read_request(relay) && sgl_relay_admit(relay))
         sgl_relay_send(relay);
 }
 
@@ -465,117 +347,6 @@ static void on_done(struct sgl_call *call)
         sgl_relay_finish(relay, status);
         return;
     }
-    answer_failure(relay, 502, "bad_gateway",
+    sgl_relay_fail(relay, 502, "bad_gateway",
                    sgl_error_meaning(error) != NULL ? sgl_error_meaning(error) : error);
-}
-
-/* ---- from the client's side, and from the clock's ---- */
-
-static void end_attempt(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error)
-{
-    if (relay->pair != NULL) {
-        sgl_pair_cut(relay, kind, error);
-        return;
-    }
-    sgl_call_cancel(&relay->call);
-    sgl_relay_tell_end(relay, kind, error);
-}
-
-void sgl_relay_gone(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
-{
-    struct sgl_relay *relay = exchange->context;
-
-    (void)thread;
-    if (relay == NULL)
-        return;
-    if (relay->state == SGL_RELAY_UNDER_WAY) {
-        end_attempt(relay, SGL_INPUT_CANCEL, "client_abort");
-    } else if (relay->state == SGL_RELAY_QUEUED) {
-        sgl_gateway_reject(relay->thread->gateway, &relay->request, "client_abort");
-    }
-    sgl_relay_finish(relay, 499);
-}
-
-void sgl_relay_drained(struct sgl_proxy_thread *thread, struct sgl_http_exchange *exchange)
-{
-    struct sgl_relay *relay = exchange->context;
-
-    (void)thread;
-    if (relay != NULL) {
-        relay->last_ns = uv_hrtime(); /* it was the client who was slow */
-        relay->event_ns = 0;
-        sgl_call_resume(&relay->call);
-    }
-}
-
-static void give_up(struct sgl_relay *relay, const char *error, const char *message)
-{
-    if (relay->state == SGL_RELAY_UNDER_WAY) {
-        end_attempt(relay, SGL_INPUT_COMPLETE, error);
-    } else if (relay->state == SGL_RELAY_QUEUED) {
-        sgl_gateway_reject(relay->thread->gateway, &relay->request, "queue_timeout");
-    }
-    if (relay->has_answer) {
-        sgl_relay_break_stream(relay, 504, message);
-        sgl_relay_finish(relay, relay->call.status);
-    } else {
-        answer_failure(relay, 504, "timeout", message);
-    }
-}
-
-/* Not the worker's fault: the router learns nothing from it. */
-static void cut(struct sgl_relay *relay)
-{
-    static const char message[] = "the router is being stopped";
-
-    if (relay->state == SGL_RELAY_UNDER_WAY) {
-        end_attempt(relay, SGL_INPUT_CANCEL, "shutdown");
-    } else if (relay->state == SGL_RELAY_QUEUED) {
-        sgl_gateway_reject(relay->thread->gateway, &relay->request, "shutdown");
-    }
-    if (relay->has_answer) {
-        sgl_relay_break_stream(relay, 503, message);
-        sgl_relay_finish(relay, relay->call.status);
-    } else {
-        answer_failure(relay, 503, "server_error", message);
-    }
-}
-
-void sgl_relay_cut_all(struct sgl_proxy_thread *thread)
-{
-    while (thread->relays != NULL)
-        cut(thread->relays);
-}
-
-/* Took it and said nothing: not even a head. */
-static bool is_mute(const struct sgl_relay *relay, uint64_t now_ns)
-{
-    const uint64_t timeout_ns = (uint64_t)relay->thread->options->first_byte_timeout_ns;
-
-    return timeout_ns > 0 && relay->state == SGL_RELAY_UNDER_WAY && !relay->call.has_head &&
-           now_ns > relay->last_ns + timeout_ns;
-}
-
-void sgl_relay_sweep(struct sgl_proxy_thread *thread)
-{
-    const uint64_t now_ns = uv_hrtime();
-    const uint64_t idle_ns = (uint64_t)thread->options->idle_timeout_ns;
-    struct sgl_relay *next;
-
-    for (struct sgl_relay *relay = thread->relays; relay != NULL; relay = next) {
-        next = relay->next;
-        const bool is_idle = relay->has_answer && !relay->call.is_paused &&
-                             relay->state == SGL_RELAY_UNDER_WAY &&
-                             now_ns > relay->last_ns + idle_ns;
-        if (now_ns >= relay->deadline_ns)
-            give_up(relay, "timeout", "the request took longer than it may");
-        else if (relay->pair != NULL)
-            sgl_pair_sweep(relay, now_ns);
-        else if (is_mute(relay, now_ns))
-            give_up(relay, "first_byte_timeout", "the worker took the request and said nothing");
-        else if (is_idle)
-            give_up(relay, "idle_timeout", "the answer stopped and did not go on");
-        else if (relay->state == SGL_RELAY_WAITING && now_ns >= relay->resume_ns)
-            sgl_relay_send(relay);
-    }
 }

@@ -97,6 +97,12 @@ void sgl_relay_start_attempt(struct sgl_relay *relay, size_t kept_max);
 /* The client has its answer, or left: counts it, and the relay is over. */
 void sgl_relay_finish(struct sgl_relay *relay, int status);
 
+/* relay_request.c: the fields that go to the worker, the request's name among them. False: no
+ * memory. */
+bool sgl_relay_make_fields(struct sgl_relay *relay);
+/* relay_request.c: what the policy may know of the request. False: the client was answered. */
+bool sgl_relay_read_request(struct sgl_relay *relay);
+
 /* relay_events.c: the log gets the body of a request that was routed for the first time, when it is
  * to have bodies. */
 void sgl_relay_keep_prompt(const struct sgl_relay *relay);
@@ -129,6 +135,8 @@ void sgl_relay_answer_held(struct sgl_relay *relay);
 /* An answer of our own. */
 void sgl_relay_answer_error(struct sgl_relay *relay, int status, const char *type,
                             const char *message);
+/* No attempt is left: the held answer, or one of our own; the relay is over. */
+void sgl_relay_fail(struct sgl_relay *relay, int status, const char *type, const char *message);
 /* A stream that cannot go on: says so in an event, and cuts. */
 void sgl_relay_break_stream(struct sgl_relay *relay, int status, const char *message);
 /* Keeps the gathered answer as the held one. */

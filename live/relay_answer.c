@@ -149,3 +149,14 @@ void sgl_relay_break_stream(struct sgl_relay *relay, int status, const char *mes
     }
     sgl_http_abort(relay->exchange);
 }
+
+void sgl_relay_fail(struct sgl_relay *relay, int status, const char *type, const char *message)
+{
+    if (relay->held.status != 0) {
+        status = relay->held.status;
+        sgl_relay_answer_held(relay);
+    } else {
+        sgl_relay_answer_error(relay, status, type, message);
+    }
+    sgl_relay_finish(relay, status);
+}
