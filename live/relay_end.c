@@ -1,5 +1,5 @@
-/* How a request ends otherwise than by its worker's answer: the client leaves, a deadline passes, the
- * router is stopped. */
+/* How a request ends otherwise than by its worker's answer: the client leaves, a deadline passes,
+ * the router is stopped. */
 #include "relay.h"
 
 #include "pairs.h"
