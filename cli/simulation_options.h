@@ -43,8 +43,8 @@ struct sgl_simulation_flags {
     int64_t client_timeout_ns; /* SGL_ABSENT: none */
     struct sgl_admission_flags admission;
     struct sgl_admission_options admission_limits; /* what they come to, once checked */
-    uint64_t concurrency; /* 0: requests arrive when the trace says */
-    int64_t until_ns;     /* SGL_ABSENT: to the last answer */
+    uint64_t concurrency;                          /* 0: requests arrive when the trace says */
+    int64_t until_ns;                              /* SGL_ABSENT: to the last answer */
     double rate_scale;
     uint64_t max_new_tokens;
     int64_t response_delay_ns;

@@ -11,7 +11,7 @@ struct sgl_made_run {
     size_t request_count;
     uint32_t worker_count; /* requests take turns */
     double rate_per_s;
-    size_t burst; /* that many come at once; 0 is 1 */
+    size_t burst;         /* that many come at once; 0 is 1 */
     int64_t prompt_least; /* lengths are uniform between */
     int64_t prompt_most;
     int64_t output_least;
