@@ -62,9 +62,9 @@ struct sgl_simulation_flags {
 #define SGL_SIMULATION_ROWS(flags)                                                                 \
     {"workers", 'n', SGL_OPTION_NATURAL, "N", &(flags).workers,                                    \
      "workers (default: the distinct worker_url of the trace, else 4)", 1},                        \
-    {"service", 0, SGL_OPTION_TEXT, "NAME[:k=v]", &(flags).service,                                \
-     "how workers serve: batching (default), recorded,\n"                                          \
-     "exponential:mean_s=,servers=, deterministic:mean_s=,servers=", 0},                           \
+    {"service", 0, SGL_OPTION_TEXT, sgl_worker_model_words, &(flags).service,                      \
+     "how workers serve (default batching), and NAME:k=v,... for\n"                                \
+     "parameters: exponential:mean_s=0.5,servers=8", 0},                           \
     {"profile", 0, SGL_OPTION_TEXT, "NAME|FILE", &(flags).profile,                                 \
      "step times of batching (default " SGL_PROFILE_STANDARD ")", 0},                              \
     {"worker", 'w', SGL_OPTION_TEXT, "k=v,...", &(flags).worker,                                   \

@@ -12,6 +12,15 @@ static const struct sgl_worker_model_ops *const models[] = {
 #undef SGL_WORKER_MODEL
 };
 
+/* Behind the first bar. */
+static const char bar_words[] =
+#define SGL_WORKER_MODEL(name) "|" #name
+#include "sim/models.def"
+#undef SGL_WORKER_MODEL
+    ;
+
+const char *const sgl_worker_model_words = bar_words + 1;
+
 #define MODEL_COUNT (sizeof models / sizeof models[0])
 
 #define PROFILE_KEY "profile"

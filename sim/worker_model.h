@@ -204,6 +204,9 @@ void sgl_worker_model_release(struct sgl_worker_model_spec *spec);
 const char *sgl_worker_model_caveat(const struct sgl_worker_model_spec *spec, uint32_t index,
                                     char *out, size_t size);
 
+/* "batching|recorded|...", in the order of models.def. */
+extern const char *const sgl_worker_model_words;
+
 /* The table, in the order of models.def; NULL past its end. */
 const struct sgl_worker_model_ops *sgl_worker_model_at(uint32_t index);
 

@@ -25,7 +25,7 @@ fresh()
     rm -rf -- "$tree"
     plant core/sum.h $'#ifndef SUM_H\n#define SUM_H\nint sgl_sum(int a, int b);\n#endif'
     plant core/sum.c $'#include "sum.h"\n\n#include <string.h>\n\n/* exit(1) */\nint sgl_sum(int a, int b)\n{\n    return a + b;\n}'
-    plant core/policies/turn.c $'#include "core/sum.h"\n\nstruct ops {\n    const char *name;\n};\nextern const struct ops turn;\nconst struct ops turn = {\n    .name = "turn",\n};'
+    plant core/policies/turn.c $'#include "core/sum.h"\n\nstruct ops {\n    const char *name;\n};\nextern const struct ops sgl_policy_turn;\nconst struct ops sgl_policy_turn = {\n    .name = "turn",\n};'
     plant core/policies.def 'SGL_POLICY(turn)'
     plant sim/clock.c '#include "core/sum.h"'
     plant cli/main.c '#include "sim/clock.h"'
@@ -85,7 +85,7 @@ with()
 }
 
 fresh
-for check in layers policy_is_one_file headers_alone core_is_pure style; do
+for check in layers one_file_each headers_alone core_is_pure style; do
     passes "$check"
 done
 rm -rf -- "${tree:?}"/*
@@ -111,11 +111,25 @@ plant live/emulator.c '#include "sim/worker_model.h"'
 plant tests/unit/x_test.c '#include "live/log.h"'
 passes layers
 
-with policy_is_one_file core/policies.def $'SGL_POLICY(turn)\nSGL_POLICY(ghost)' \
+with one_file_each core/policies.def $'SGL_POLICY(turn)\nSGL_POLICY(ghost)' \
     'SGL_POLICY(ghost) has no file'
-with policy_is_one_file core/policies.def $'SGL_POLICY(turn)\nSGL_POLICY(turn)' 'stands twice'
-with policy_is_one_file core/policies/orphan.c 'int x;' 'orphan.c: no line'
-with policy_is_one_file core/policies/turn.c 'int x;' 'no .name = "turn"'
+with one_file_each core/policies.def $'SGL_POLICY(turn)\nSGL_POLICY(turn)' 'stands twice'
+with one_file_each core/policies/orphan.c 'int x;' 'orphan.c: no line'
+with one_file_each core/policies/turn.c 'int x;' 'no .name = "turn"'
+with one_file_each core/policies/turn.c 'const struct ops turn = {.name = "turn"};' 'no sgl_policy_turn'
+with one_file_each traces/formats.def 'SGL_TRACE_FORMAT(ghost)' 'SGL_TRACE_FORMAT(ghost) has no file'
+with one_file_each sim/models.def 'SGL_WORKER_MODEL(ghost)' 'SGL_WORKER_MODEL(ghost) has no file'
+with one_file_each traces/generate/lengths.def 'SGL_LAW(ghost)' 'SGL_LAW(ghost) has no file'
+fresh
+plant sim/models.def ''
+plant sim/models/shared.c 'int x;'
+passes one_file_each
+plant sim/models/alone.c $'const struct ops sgl_worker_model_alone = {\n    .name = "alone",\n};'
+finds one_file_each 'sim/models/alone.c: no line SGL_WORKER_MODEL(alone)'
+plant sim/models.def 'SGL_WORKER_MODEL(alone)'
+plant traces/formats.def 'SGL_TRACE_FORMAT(some)'
+plant traces/formats/some.c $'const struct ops sgl_format_some = {\n    .name = "some",\n};'
+passes one_file_each
 
 with headers_alone core/bad.h 'uint32_t sgl_bad(void);' 'core/bad.h: does not compile alone'
 with headers_alone core/bad.h 'struct sgl_bad { int x; };' 'core/bad.h: does not compile alone'
