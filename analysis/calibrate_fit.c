@@ -7,6 +7,7 @@
 
 #include "core/rng.h"
 
+#include <assert.h>
 #include <gsl/gsl_eigen.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_linalg.h>
@@ -318,8 +319,10 @@ static int gather_places(struct jacobian *jacobian, struct sgl_calibration_probl
     if (status == SGL_OK)
         status = sgl_calibration_residuals(problem, x, jacobian->residuals, failure);
     jacobian->count = problem->residual_count;
-    for (size_t i = 0; i < problem->free_count; i++)
+    for (size_t i = 0; i < problem->free_count && status == SGL_OK; i++) {
+        assert(jacobian->columns[i] != NULL);
         memset(jacobian->columns[i], 0, jacobian->count * sizeof *jacobian->columns[i]);
+    }
     for (uint32_t place = first; place < PLACES && status == SGL_OK; place += 2)
         status = add_place(jacobian, problem, x, place, plus, failure);
     free(plus);

@@ -2,6 +2,7 @@
 
 #include "csv_table.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ static int take_row(void *context, const struct sgl_csv_table_row *row, struct s
         rows->rows = grown;
         rows->capacity = capacity;
     }
+    assert(rows->rows != NULL);
     rows->rows[rows->count++] = (struct row){n[TOKENS], n[ACTIVATED], n[TIME]};
     return SGL_OK;
 }

@@ -4,6 +4,7 @@
 #include "core/version.h"
 #include "traces/table_file.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,7 @@ static int put_workers(struct sgl_table_file *file, const struct sgl_sweep *swee
         const struct sgl_simulation_options *options = &sweep->fleets[f].simulation;
         for (uint32_t w = 0; w < options->worker_count; w++) {
             const struct sgl_simulation_worker *worker = &options->workers[w];
+            assert(worker->spec != NULL);
             const char *profile = worker->spec->profile.name;
             if (worker->spec != last) {
                 free(service);

@@ -2,8 +2,8 @@
  * cli.h - what the commands share: exit codes, complaints, and the commands themselves.
  *
  * A command = one file with `int sgl_command_x(int argument_count, char **arguments)`, its name in
- * CMakeLists.txt and its prototype below + one line in the table of main.c (one that needs live/: of
- * live_main.c, too). Results go to stdout, talk and progress to stderr; one that writes files says
+ * CMakeLists.txt and its prototype below + one line in the table of main.c (one that needs live/:
+ * of live_main.c, too). Results go to stdout, talk and progress to stderr; one that writes files says
  * what it kept of others' (sgl_say_kept, program.h).
  */
 #ifndef SGL_CLI_CLI_H

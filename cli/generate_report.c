@@ -255,7 +255,7 @@ int sgl_generation_print_json(const struct sgl_generation *generation, struct sg
         "span_s", generation->last_arrival_s, "requests", (json_int_t)facts->request_count,
         "sessions_count", (json_int_t)facts->session_count, "sessions_cut",
         (json_int_t)facts->sessions_cut, "sessions_full", (json_int_t)facts->sessions_full,
-        "draws_at_max", (json_int_t)(facts->prompts_clamped + facts->outputs_clamped),
+        "draws_at_max", (json_int_t)facts->prompts_clamped + (json_int_t)facts->outputs_clamped,
         "outputs_cut", (json_int_t)facts->outputs_cut);
     const double resolution = sgl_samples_resolution(&generation->prompt_tokens);
     int failed = root == NULL || add_laws(root, generation, failure) != 0;

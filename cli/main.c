@@ -77,8 +77,12 @@ static int command_help(int argument_count, char **arguments)
                      arguments[2]);
         return SGL_EXIT_USAGE;
     }
+    if (command->run == command_help) {
+        print_help();
+        return SGL_EXIT_DONE;
+    }
     char *asked[] = {arguments[1], help, NULL};
-    return command->run == command_help ? command_help(1, asked) : command->run(2, asked);
+    return command->run(2, asked);
 }
 
 int main(int argument_count, char **arguments)

@@ -28,7 +28,7 @@ static int read_numbers(const char *name, const struct sgl_option_list *list, do
 
 static int read_workers(struct sgl_sweep_command *command)
 {
-    double numbers[SGL_SWEEP_AXIS_MAX];
+    double numbers[SGL_SWEEP_AXIS_MAX] = {0};
     const int code =
         read_numbers("workers", &command->options.workers, numbers, &command->workers_count);
 

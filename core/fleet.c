@@ -1,5 +1,6 @@
 #include "fleet.h"
 
+#include <assert.h>
 #include <string.h>
 
 int sgl_fleet_create(struct sgl_fleet *fleet, uint32_t worker_max,
@@ -24,6 +25,7 @@ int sgl_fleet_create(struct sgl_fleet *fleet, uint32_t worker_max,
 void sgl_fleet_release(struct sgl_fleet *fleet, const struct sgl_allocator *allocator)
 {
     for (uint32_t w = 0; w < fleet->worker_count; w++) {
+        assert(fleet->workers != NULL);
         sgl_resize(allocator, fleet->workers[w].url, 0);
         sgl_resize(allocator, fleet->workers[w].model, 0);
     }

@@ -88,6 +88,7 @@ void sgl_gradient_window_add(struct sgl_gradient_window *window, struct sgl_comp
     if (window->count < history_min)
         return;
 
+    assert(capacity > 0);
     struct stretch older = whole;
     older.count = whole.count / 2;
     struct stretch newer = whole;

@@ -234,7 +234,7 @@ struct writer {
 
 static void append(struct writer *writer, const char *text, size_t length)
 {
-    assert(writer->length + length < writer->size);
+    assert(writer->text != NULL && writer->length + length < writer->size);
     memcpy(writer->text + writer->length, text, length);
     writer->length += length;
     writer->text[writer->length] = '\0';
@@ -249,6 +249,7 @@ static void append_value(struct writer *writer, const struct sgl_parameters *par
 
     if (row->kind == SGL_PARAMETER_CHOICE) {
         const char *word = row->choices;
+        assert(word != NULL);
         for (size_t skip = (size_t)parameters->value[i]; skip > 0; skip--)
             word = strchr(word, '|') + 1;
         append(writer, word, strcspn(word, "|"));
@@ -259,6 +260,7 @@ static void append_value(struct writer *writer, const struct sgl_parameters *par
             append(writer, number, strlen(number));
         }
     } else if (row->kind == SGL_PARAMETER_POLICY) {
+        assert(policy != NULL);
         append(writer, policy, strlen(policy));
     } else {
         sgl_real_text(parameters->value[i], number);

@@ -2,6 +2,7 @@
 
 #include "text.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +45,11 @@ static int refuse_unknown(const char *name, size_t length, struct sgl_failure *f
     snprintf(wanted, sizeof wanted, "%.*s", length > 60 ? 60 : (int)length, name);
     struct sgl_nearest nearest = {.wanted = wanted};
     for (size_t i = 0; i < POLICY_COUNT; i++) {
+        const struct sgl_policy_ops *ops = policies[i];
         const size_t used = strlen(list);
-        sgl_nearest_offer(&nearest, policies[i]->name);
-        snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "", policies[i]->name);
+        assert(ops != NULL);
+        sgl_nearest_offer(&nearest, ops->name);
+        snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "", ops->name);
     }
     return sgl_fail(failure, SGL_EINVAL, "unknown policy '%s'%s, expected one of %s", wanted,
                     sgl_nearest_hint(&nearest, hint, sizeof hint), list);
@@ -96,10 +99,9 @@ void sgl_policy_release(struct sgl_policy_spec *spec)
 int sgl_policy_fits(const struct sgl_policy_spec *spec, uint32_t worker_count,
                     struct sgl_failure *failure)
 {
+    if (spec->parameters.policy != NULL) /* it holds no other: one level */
+        spec = spec->parameters.policy;
     const struct sgl_parameters *parameters = &spec->parameters;
-
-    if (parameters->policy != NULL) /* it holds no other: one level */
-        return sgl_policy_fits(parameters->policy, worker_count, failure);
     if (parameters->list_count == 0 || parameters->list_count == worker_count)
         return SGL_OK;
     const struct sgl_parameter *row = parameters->table;

@@ -1,5 +1,7 @@
 #include "alarm.h"
 
+#include "traces/partial.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -44,10 +46,12 @@ int sgl_alarm_open(struct sgl_alarm *alarm, uv_loop_t *loop,
                    void (*ring)(struct sgl_alarm *alarm, int64_t now_ns), void *context,
                    struct sgl_failure *failure)
 {
+    char text[SGL_ERROR_TEXT_SIZE];
+
     *alarm = (struct sgl_alarm){.ring = ring, .context = context, .at_ns = SGL_ALARM_NEVER};
     alarm->descriptor = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (alarm->descriptor < 0)
-        return sgl_fail(failure, SGL_EIO, "cannot make a timer: %s", strerror(errno));
+        return sgl_fail(failure, SGL_EIO, "cannot make a timer: %s", sgl_error_text(errno, text));
     const int status = uv_poll_init(loop, &alarm->poll, alarm->descriptor);
     if (status != 0) {
         close(alarm->descriptor);

@@ -38,7 +38,7 @@ static bool is_batch(const char *body, const struct prompts *prompts, size_t *co
 
     for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++) {
         char first;
-        const char kind = spans[i]->end > 0 ? body[spans[i]->begin] : 'n';
+        const char kind = (char)(spans[i]->end > 0 ? body[spans[i]->begin] : 'n');
         if (kind == 'n')
             continue; /* not there, or null */
         if (kind != '[')

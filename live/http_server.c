@@ -1,5 +1,7 @@
 #include "http_connection.h"
 
+#include "traces/partial.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -316,6 +318,7 @@ int sgl_http_server_listen(struct sgl_http_server *server, const char *host, uin
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *addresses;
     char service[8];
+    char text[SGL_ERROR_TEXT_SIZE];
     int fd = -1;
 
     snprintf(service, sizeof service, "%u", port);
@@ -325,10 +328,11 @@ int sgl_http_server_listen(struct sgl_http_server *server, const char *host, uin
                         gai_strerror(status));
     for (const struct addrinfo *a = addresses; a != NULL && fd < 0; a = a->ai_next)
         fd = bound_socket(a, server->options.shares_port);
+    const int bound_errno = errno;
     freeaddrinfo(addresses);
     if (fd < 0)
         return sgl_fail(failure, SGL_EIO, "cannot listen on %.200s:%u: %s", host, port,
-                        strerror(errno));
+                        sgl_error_text(bound_errno, text));
     *port_out = port_of(fd);
     uv_tcp_init(server->loop, &server->listener);
     server->has_listener = true;

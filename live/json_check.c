@@ -200,7 +200,8 @@ static bool open_value(struct check *check, bool is_object)
         return false;
     const uint64_t bit = UINT64_C(1) << check->depth % 64;
     uint64_t *word = &check->objects[check->depth / 64];
-    *word = is_object ? *word | bit : *word & ~bit;
+    const uint64_t lower = check->depth % 64 == 0 ? 0 : *word & (bit - 1);
+    *word = is_object ? lower | bit : lower;
     check->depth++;
     check->at++;
     return true;

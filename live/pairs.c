@@ -3,6 +3,7 @@
 #include "core/error_word.h"
 #include "merge.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ static void tell_prefill(struct sgl_pair *pair, enum sgl_input_kind kind, const 
 
 static void tell_decode(struct sgl_relay *relay, enum sgl_input_kind kind, const char *error)
 {
+    assert(relay->pair != NULL);
     relay->pair->is_decode_out = false;
     sgl_relay_tell_end(relay, kind, error);
 }

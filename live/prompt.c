@@ -175,7 +175,7 @@ static size_t decode_escape(const char *at, char out[static 4], size_t *out_size
 
     *out_size = 1;
     if (at[1] != 'u') {
-        out[0] = letter != NULL ? meant[letter - letters] : at[1];
+        out[0] = (char)(letter != NULL ? meant[letter - letters] : at[1]);
         return 2;
     }
     unsigned code = hex_code(at + 2);

@@ -312,7 +312,7 @@ bool sgl_proxy_reads_prompts(const struct sgl_policy_spec *policy)
         "shortest_queue", "fixed_probability", "marginal_utility"};
 
     if (strcmp(policy->ops->name, "explore") == 0 && policy->parameters.policy != NULL)
-        return sgl_proxy_reads_prompts(policy->parameters.policy);
+        policy = policy->parameters.policy; /* it holds no other: one level */
     for (size_t i = 0; i < sizeof blind / sizeof blind[0]; i++)
         if (strcmp(policy->ops->name, blind[i]) == 0)
             return false;

@@ -1,5 +1,7 @@
 #include "trust.h"
 
+#include "traces/partial.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +14,12 @@ static int read_file(struct sgl_buffer *out, const char *path, struct sgl_failur
 {
     char bytes[16384];
     size_t got;
+    char text[SGL_ERROR_TEXT_SIZE];
     FILE *file = fopen(path, "r");
 
     if (file == NULL)
-        return sgl_fail(failure, SGL_EINVAL, "%.300s: cannot read: %s", path, strerror(errno));
+        return sgl_fail(failure, SGL_EINVAL, "%.300s: cannot read: %s", path,
+                        sgl_error_text(errno, text));
     const size_t before = out->size;
     while ((got = fread(bytes, 1, sizeof bytes, file)) > 0 && out->size - before <= FILE_MAX_BYTES)
         sgl_buffer_append(out, bytes, got);

@@ -1,5 +1,6 @@
 #include "sim/fault_plan.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -89,6 +90,7 @@ int sgl_fault_plan_add(struct sgl_fault_plan *plan, const struct sgl_fault *faul
         plan->faults = faults;
         plan->capacity = capacity;
     }
+    assert(plan->faults != NULL);
     memmove(plan->faults + place + 1, plan->faults + place,
             (plan->count - place) * sizeof *plan->faults);
     plan->faults[place] = *fault;

@@ -85,7 +85,7 @@ static int read_flap(const struct sgl_fleet_parse *parse, struct sgl_fault *faul
         status = sgl_fleet_read_real(parse, duty, &share);
     if (status != SGL_OK)
         return status;
-    if (!(share > 0 && share < 1))
+    if (duty != NULL && !(share > 0 && share < 1))
         return SGL_FLEET_FAIL(parse, duty->value_place,
                               "duty = %g, expected a share of the period above 0 and below 1",
                               share);

@@ -2,6 +2,7 @@
 
 #include "sim/fleet_parse.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,7 @@ static int add_worker(const struct sgl_fleet_parse *parse, const char *name, con
     const char *model = identity->model[0] != '\0' ? identity->model : spec->profile.model;
     const int status = check_is_new(parse, name, url);
 
+    assert(model != NULL);
     if (status != SGL_OK)
         return status;
     struct sgl_fleet_worker *workers =
@@ -153,9 +155,12 @@ static int add_worker(const struct sgl_fleet_parse *parse, const char *name, con
 static int read_count(const struct sgl_fleet_parse *parse, uint32_t *count_out)
 {
     const struct sgl_ini_entry *entry = sgl_ini_find(&parse->section, "count");
-    double count = 1;
-    const int status = entry != NULL ? sgl_fleet_read_real(parse, entry, &count) : SGL_OK;
+    double count;
 
+    *count_out = 1;
+    if (entry == NULL)
+        return SGL_OK;
+    const int status = sgl_fleet_read_real(parse, entry, &count);
     if (status != SGL_OK)
         return status;
     if (!(count >= 1 && count <= SGL_FLEET_WORKER_MAX) || count != floor(count))

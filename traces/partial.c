@@ -25,14 +25,18 @@ static struct listed {
 
 static void (*hear_kept)(const char *partial, const char *kept);
 
+const char *sgl_error_text(int error, char out[static SGL_ERROR_TEXT_SIZE])
+{
+    if (strerror_r(error, out, SGL_ERROR_TEXT_SIZE) != 0)
+        snprintf(out, SGL_ERROR_TEXT_SIZE, "error %d", error);
+    return out;
+}
+
 int sgl_fail_errno(struct sgl_failure *failure, const char *what, const char *path)
 {
-    const int error = errno;
-    char text[128];
+    char text[SGL_ERROR_TEXT_SIZE];
 
-    if (strerror_r(error, text, sizeof text) != 0)
-        snprintf(text, sizeof text, "error %d", error);
-    return sgl_fail(failure, SGL_EIO, "%s: %s: %s", path, what, text);
+    return sgl_fail(failure, SGL_EIO, "%s: %s: %s", path, what, sgl_error_text(errno, text));
 }
 
 int sgl_partial_own(int descriptor, const char *partial, const char *path,

@@ -16,6 +16,10 @@
 
 #include "core/failure.h"
 
+/* The system's words for an errno, for any thread. Returns out. */
+#define SGL_ERROR_TEXT_SIZE 128
+const char *sgl_error_text(int error, char out[static SGL_ERROR_TEXT_SIZE]);
+
 /* "PATH: what: the system's words for errno", SGL_EIO. */
 int sgl_fail_errno(struct sgl_failure *failure, const char *what, const char *path);
 

@@ -2,6 +2,7 @@
 
 #include "log_copy.h"
 #include "log_csv.h"
+#include "partial.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ int sgl_unfold(struct sgl_unfolded *unfolded, const char *folder, struct sgl_fai
     const char *wanted = getenv("TMPDIR");
     const char *parent = wanted != NULL && wanted[0] != '\0' ? wanted : TEMPORARY;
     char own[SGL_UNFOLDED_SIZE - sizeof FILE_IN_FOLDER];
+    char text[SGL_ERROR_TEXT_SIZE];
 
     unfolded->path[0] = '\0';
     if (!has_mark(folder))
@@ -45,7 +47,7 @@ int sgl_unfold(struct sgl_unfolded *unfolded, const char *folder, struct sgl_fai
         return sgl_fail(failure, SGL_EINVAL, "TMPDIR is too long");
     if (mkdtemp(own) == NULL)
         return sgl_fail(failure, SGL_EIO, "%.200s: no temporary folder: %s (set TMPDIR)", parent,
-                        strerror(errno));
+                        sgl_error_text(errno, text));
     snprintf(unfolded->path, sizeof unfolded->path, "%s%s", own, FILE_IN_FOLDER);
     const int status = sgl_log_copy_file(folder, unfolded->path, failure);
     if (status != SGL_OK)

@@ -18,8 +18,8 @@ static void hash_vectors(void)
         {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)}};
     unsigned char bytes[15];
 
-    for (unsigned char i = 0; i < sizeof bytes; i++)
-        bytes[i] = i;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)i;
     CU_ASSERT_EQUAL(sgl_siphash(&reference, bytes, 0), UINT64_C(0x726fdb47dd0e0e31));
     CU_ASSERT_EQUAL(sgl_siphash(&reference, bytes, 15), UINT64_C(0xa129ca6149be45e5));
 }

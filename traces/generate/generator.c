@@ -209,6 +209,7 @@ static int make_ids(struct sgl_generator *self, const struct turn *turn, size_t 
         self->id_capacity = 2 * count;
     }
     if (self->popularity != NULL) {
+        assert(self->options.prefixes != NULL);
         struct sgl_rng stream = keyed(self, SGL_PURPOSE_PREFIX, PREFIX_CHOICE, turn->session, 0);
         system = sgl_rng_zipf(&stream, self->popularity,
                               (size_t)self->options.prefixes->value[SGL_PREFIX_SYSTEM]);
