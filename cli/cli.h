@@ -3,8 +3,8 @@
  *
  * A command = one file with `int sgl_command_x(int argument_count, char **arguments)`, its name in
  * CMakeLists.txt and its prototype below + one line in the table of main.c (one that needs live/:
- * of live_main.c, too). Results go to stdout, talk and progress to stderr; one that writes files says
- * what it kept of others' (sgl_say_kept, program.h).
+ * of live_main.c, too). Results go to stdout, talk and progress to stderr; one that writes files
+ * says what it kept of others' (sgl_say_kept, program.h).
  */
 #ifndef SGL_CLI_CLI_H
 #define SGL_CLI_CLI_H
