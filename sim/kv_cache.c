@@ -27,6 +27,16 @@ static void link_bucket(struct sgl_kv_cache *cache, uint32_t node)
     *bucket = node + 1;
 }
 
+static void unlink_bucket(struct sgl_kv_cache *cache, uint32_t node)
+{
+    const struct sgl_kv_node *self = &cache->nodes[node];
+    uint32_t *at = &cache->buckets[bucket_of(cache, self->parent, self->id)];
+
+    while (*at != node + 1)
+        at = &cache->nodes[*at - 1].chain;
+    *at = self->chain;
+}
+
 static uint32_t find_child(const struct sgl_kv_cache *cache, uint32_t parent, uint64_t id)
 {
     if (cache->used == 0)
@@ -137,13 +147,10 @@ static void evict_oldest(struct sgl_kv_cache *cache)
     assert(cache->oldest != 0);
     const uint32_t node = cache->oldest - 1;
     struct sgl_kv_node *self = &cache->nodes[node];
-    uint32_t *at = &cache->buckets[bucket_of(cache, self->parent, self->id)];
 
     unlink_recency(cache, node);
     cache->pages_cached -= pages_of(cache, node);
-    while (*at != node + 1)
-        at = &cache->nodes[*at - 1].chain;
-    *at = self->chain;
+    unlink_bucket(cache, node);
     *self = (struct sgl_kv_node){.end_pages = -1, .chain = cache->free};
     cache->free = node + 1;
     cache->used--;
@@ -192,6 +199,34 @@ struct sgl_kv_match sgl_kv_cache_match(const struct sgl_kv_cache *cache,
     }
     match.pages = sgl_kv_cache_end_pages(cache, match.node);
     return match;
+}
+
+void sgl_kv_cache_name(struct sgl_kv_cache *cache, const struct sgl_kv_prompt *prompt,
+                       uint64_t session)
+{
+    uint32_t known = SGL_KV_ROOT;
+    uint32_t first = 0;
+    uint32_t child;
+
+    while (first < prompt->count &&
+           (child = find_child(cache, known, prompt->ids[first])) != SGL_KV_ROOT) {
+        known = child;
+        first++;
+    }
+    if (first == 0 || first == prompt->count)
+        return;
+    uint32_t end = first;
+    for (uint32_t at = known;
+         (child = find_child(cache, at, sgl_kv_answer_id(session, end))) != SGL_KV_ROOT; at = child)
+        end++;
+    if (end > prompt->count)
+        return; /* the answer was longer: this is not what came after it */
+    for (uint32_t depth = first; depth < end; depth++, known = child) {
+        child = find_child(cache, known, sgl_kv_answer_id(session, depth));
+        unlink_bucket(cache, child);
+        cache->nodes[child].id = prompt->ids[depth];
+        link_bucket(cache, child);
+    }
 }
 
 bool sgl_kv_cache_fits(const struct sgl_kv_cache *cache, const struct sgl_kv_match *match,

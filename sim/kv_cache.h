@@ -14,7 +14,7 @@
  *
  * A running request pins the nodes of its path; pages of nodes are counted once, whoever shares
  * them. What is its own (a prompt not yet in the tree, and its output, which has no ids) it
- * holds privately. (Ids that were made up for one request name its output, too.) When it lets
+ * holds privately. (Made up ids name outputs, too: models/engine_answers.c.) When it lets
  * go, its path is put at the newest end, the deepest node first. So an unpinned node is never
  * older than its children, and the oldest is a leaf: eviction takes from the old end until there
  * is room. Recency changes at no other time, so not while requests decode.
@@ -30,6 +30,8 @@
  */
 #ifndef SGL_SIM_KV_CACHE_H
 #define SGL_SIM_KV_CACHE_H
+
+#include "traces/digest.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -94,6 +96,20 @@ void sgl_kv_cache_unreserve(struct sgl_kv_cache *cache, uint32_t blocks);
  * answer so far. One of them is always left to compute. */
 struct sgl_kv_match sgl_kv_cache_match(const struct sgl_kv_cache *cache,
                                        const struct sgl_kv_prompt *prompt, int64_t tokens);
+
+/* The id of a block, counted from 0, of an answer of that session that no prompt has named yet. */
+static inline uint64_t sgl_kv_answer_id(uint64_t session, uint32_t block)
+{
+    struct sgl_digest digest = {session};
+
+    sgl_digest_word(&digest, block);
+    return digest.state;
+}
+
+/* Where this prompt of a session goes on from blocks that have such ids, they get its own: behind
+ * at least one block that is known by its ids, and only if it has an id for each of them. */
+void sgl_kv_cache_name(struct sgl_kv_cache *cache, const struct sgl_kv_prompt *prompt,
+                       uint64_t session);
 
 /* Could a request that needs `pages` in all, matched so far, be held beside the others? */
 bool sgl_kv_cache_fits(const struct sgl_kv_cache *cache, const struct sgl_kv_match *match,

@@ -72,6 +72,7 @@ static int create(void *state, const struct sgl_worker_model_setup *setup,
     self->is_ahead = value[SGL_ENGINE_ASYNC_SCHEDULING] != 0;
     self->has_mixed_chunks = value[SGL_ENGINE_MIXED_CHUNK] != 0;
     self->has_cache = value[SGL_ENGINE_PREFIX_CACHE] != 0;
+    self->keeps_answers = self->has_cache && value[SGL_ENGINE_ANSWER_CACHE] != 0;
     self->kv.page_size = (int64_t)value[SGL_ENGINE_PAGE_SIZE];
     self->kv.pages_total = (int64_t)value[SGL_ENGINE_KV_TOKENS] / self->kv.page_size;
     self->chunked_prefill_size = (int64_t)value[SGL_ENGINE_CHUNKED_PREFILL_SIZE];
@@ -152,6 +153,7 @@ static int hold_ids(struct sgl_engine *self, uint32_t job, uint64_t *ids, uint64
                    .count = (uint32_t)count,
                    .block = (int64_t)block,
                    .tokens = (int64_t)sgl_engine_at(self, job)->prompt_tokens},
+        .named = (uint32_t)count,
         .hold = {.node = SGL_KV_ROOT},
     };
     return SGL_OK;
@@ -185,7 +187,7 @@ static int make_own_ids(struct sgl_engine *self, uint32_t job)
     return status;
 }
 
-/* Copies the ids of the blocks that begin within the prompt. */
+/* Copies the ids of the blocks that begin within the prompt, and makes up those of its answer. */
 static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_request *request)
 {
     const uint64_t tokens = sgl_engine_at(self, job)->prompt_tokens;
@@ -197,10 +199,19 @@ static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_requ
                                                      : 1;
     if (count > (tokens + block - 1) / block)
         count = (tokens + block - 1) / block;
-    uint64_t *ids = malloc(count * sizeof *ids);
+    uint64_t session;
+    const uint64_t answer = sgl_engine_count_answer(self, job, request, count, &session);
+    uint64_t *ids = malloc((count + answer) * sizeof *ids);
     if (ids != NULL)
         memcpy(ids, request->prefix_ids, count * sizeof *ids);
-    return hold_ids(self, job, ids, count, block);
+    for (uint64_t i = count; ids != NULL && i < count + answer; i++)
+        ids[i] = sgl_kv_answer_id(session, (uint32_t)i);
+    const int status = hold_ids(self, job, ids, count + answer, block);
+    if (status == SGL_OK) {
+        self->prompts[job].named = (uint32_t)count;
+        self->prompts[job].session = session;
+    }
+    return status;
 }
 
 /* May the cache know something of it? Without a bound on memory nobody is preempted, and ids of its

@@ -64,7 +64,7 @@
  * Files: batching.c (calls of the driver), engine_parameters.c, engine_queue.c (those that wait),
  * engine_schedulers.c (which requests a step works on), engine_memory.c (pages, and who has to wait
  * again), engine_steps.c (time, what happens when steps end), finish_order.c
- * (who ends next), engine_gaps.c (between tokens),
+ * (who ends next), engine_gaps.c (between tokens), engine_answers.c (that stay in the cache),
  * engine_clients.c (tokens so far, clients that leave), step_cost.c (arithmetic).
  */
 #ifndef SGL_SIM_MODELS_ENGINE_H
@@ -120,6 +120,8 @@ struct sgl_engine_job {
 struct sgl_engine_prompt {
     struct sgl_kv_prompt prompt; /* its ids are the job's own */
     struct sgl_kv_hold hold;     /* .pages is what it was when the prompt was done */
+    uint32_t named;              /* ids that the trace gives; behind them those of the answer */
+    uint64_t session;            /* by which its answer is found (engine_answers.c); 0: none */
     int64_t cached_tokens;       /* at the first admission; SGL_ABSENT: the ids are made up */
     uint32_t published; /* blocks for which room is no longer kept: they are in the cache */
 };
@@ -196,6 +198,7 @@ struct sgl_engine {
     bool stepwise;
     bool has_cache;
     bool has_mixed_chunks;
+    bool keeps_answers;
     bool has_decode_legs; /* one has come */
     bool is_preempting;   /* sglang: the more urgent take the places of the less urgent */
     uint32_t chunk_count; /* 0 in a leap */
@@ -284,6 +287,7 @@ enum {
     SGL_ENGINE_KV_TOKENS,
     SGL_ENGINE_PAGE_SIZE,
     SGL_ENGINE_PREFIX_CACHE,
+    SGL_ENGINE_ANSWER_CACHE,
     SGL_ENGINE_CHUNKED_PREFILL_SIZE,
     SGL_ENGINE_MIXED_CHUNK,
     SGL_ENGINE_ASYNC_SCHEDULING,
@@ -307,8 +311,8 @@ int64_t sgl_engine_pages(const struct sgl_engine *engine, int64_t tokens);
 /* Tokens a job must have computed before it gives its next one. */
 int64_t sgl_engine_to_prefill(const struct sgl_engine_job *job);
 
-/* What the cache has of a job. */
-struct sgl_kv_match sgl_engine_match(const struct sgl_engine *engine, uint32_t job);
+/* What the cache has of a job. What an earlier answer of its session left gets its names. */
+struct sgl_kv_match sgl_engine_match(struct sgl_engine *engine, uint32_t job);
 
 /* Output tokens that a running job has given. */
 int64_t sgl_engine_given(const struct sgl_engine *engine, uint32_t job);
@@ -349,6 +353,17 @@ void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens);
 
 /* An admitted job gives up its memory and waits again, first or last. SGL_ENOMEM, or 0. */
 int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first);
+
+/* ---- answers (engine_answers.c) ---------------------------------------------------------- */
+
+/* Blocks that a job with `count` ids may leave behind its prompt. *session_out: 0 when it may not
+ * even go on from an earlier one. */
+uint32_t sgl_engine_count_answer(const struct sgl_engine *engine, uint32_t job,
+                                 const struct sgl_request *request, uint64_t count,
+                                 uint64_t *session_out);
+
+/* The blocks of an answer that has ended join the cache; `tokens` are in the job's memory. */
+void sgl_engine_keep_answer(struct sgl_engine *engine, uint32_t job, int64_t tokens);
 
 /* ---- steps (engine_steps.c) ------------------------------------------------------------- */
 

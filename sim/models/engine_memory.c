@@ -25,11 +25,16 @@ int64_t sgl_engine_to_prefill(const struct sgl_engine_job *job)
     return (int64_t)job->prompt_tokens + job->emitted;
 }
 
-struct sgl_kv_match sgl_engine_match(const struct sgl_engine *engine, uint32_t job)
+struct sgl_kv_match sgl_engine_match(struct sgl_engine *engine, uint32_t job)
 {
     if (!sgl_engine_at(engine, job)->has_ids)
         return (struct sgl_kv_match){.node = SGL_KV_ROOT};
-    return sgl_kv_cache_match(&engine->kv, &engine->prompts[job].prompt,
+    struct sgl_kv_prompt prompt = engine->prompts[job].prompt;
+
+    prompt.count = engine->prompts[job].named;
+    if (engine->prompts[job].session != 0)
+        sgl_kv_cache_name(&engine->kv, &prompt, engine->prompts[job].session);
+    return sgl_kv_cache_match(&engine->kv, &prompt,
                               sgl_engine_to_prefill(sgl_engine_at(engine, job)));
 }
 
@@ -169,12 +174,19 @@ static bool has_own_ids(const struct sgl_engine *engine, uint32_t job)
     return sgl_engine_at(engine, job)->has_ids && engine->prompts[job].cached_tokens == SGL_ABSENT;
 }
 
+static bool has_kept_answer(const struct sgl_engine *engine, uint32_t job)
+{
+    return sgl_engine_at(engine, job)->has_ids &&
+           engine->prompts[job].hold.depth > engine->prompts[job].named;
+}
+
 void sgl_engine_publish(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 {
     struct sgl_engine_prompt *self = &engine->prompts[job];
     struct sgl_kv_prompt computed = self->prompt;
     struct sgl_kv_hold *hold = &self->hold;
 
+    computed.count = self->named;
     hold->pages =
         sgl_engine_pages(engine, tokens) - sgl_kv_cache_end_pages(&engine->kv, hold->node);
     const bool is_whole = !has_own_ids(engine, job) && tokens >= computed.tokens;
@@ -184,7 +196,7 @@ void sgl_engine_publish(struct sgl_engine *engine, uint32_t job, int64_t tokens)
             computed.count = (uint32_t)(tokens / computed.block); /* whole blocks, as vLLM's */
     }
     sgl_kv_cache_publish(&engine->kv, &computed, hold);
-    /* With its whole prompt a job adds nothing more, whatever others did to its last blocks. */
+    /* With its whole prompt a job adds no more of it, whatever others did to its last blocks. */
     const uint32_t published = is_whole ? computed.count : hold->depth;
     sgl_kv_cache_unreserve(&engine->kv, published - self->published);
     self->published = published;
@@ -194,7 +206,7 @@ void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 {
     struct sgl_kv_hold hold = {.node = SGL_KV_ROOT};
 
-    if (engine->residues == NULL)
+    if (engine->residues == NULL && !has_kept_answer(engine, job))
         tokens = sgl_engine_at(engine, job)->prompt_tokens; /* answers are not counted then */
     if (has_own_ids(engine, job))
         sgl_engine_publish(engine, job, tokens);
@@ -223,7 +235,9 @@ bool sgl_engine_catch_up(struct sgl_engine *engine)
     memset(engine->fresh, 0, sizeof engine->fresh);
     while (engine->departing.count > 0) {
         const uint32_t job = sgl_slot_list_pop(&engine->departing, &engine->slots);
-        sgl_engine_let_go(engine, job, sgl_engine_stored(sgl_engine_at(engine, job)));
+        const int64_t tokens = sgl_engine_stored(sgl_engine_at(engine, job));
+        sgl_engine_keep_answer(engine, job, tokens);
+        sgl_engine_let_go(engine, job, tokens);
         sgl_engine_forget(engine, job);
     }
     return is_news;

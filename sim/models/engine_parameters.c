@@ -67,6 +67,8 @@ const struct sgl_parameter sgl_engine_parameters[] = {
         "tokens of a page of KV memory (SGLang: 1)"},
     [SGL_ENGINE_PREFIX_CACHE] = {"prefix_cache", SGL_PARAMETER_CHOICE, 1, 0, 0, "off|on",
         "prompts stay in KV memory for later ones that begin alike (needs prefix ids)"},
+    [SGL_ENGINE_ANSWER_CACHE] = {"answer_cache", SGL_PARAMETER_CHOICE, 1, 0, 0, "off|on",
+        "answers stay, too, for the next prompt of their session that goes on from there"},
     [SGL_ENGINE_CHUNKED_PREFILL_SIZE] = {"chunked_prefill_size",
         SGL_PARAMETER_INTEGER, 8192, 0, TOKENS_MAX,
         NULL, "sglang: prefill tokens of a step; 0: prompts are not cut (SGLang: by GPU memory)"},

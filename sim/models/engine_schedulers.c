@@ -216,9 +216,12 @@ static int preempt_for(struct sgl_engine *engine, uint32_t job, int64_t batch_es
 /* ---- sglang: order of the queue --------------------------------------------------------- */
 
 /* Tokens that two prompts with ids begin alike with. */
-static int64_t common_tokens(const struct sgl_kv_prompt *one, const struct sgl_kv_prompt *other)
+static int64_t common_tokens(const struct sgl_engine_prompt *left,
+                             const struct sgl_engine_prompt *right)
 {
-    const uint32_t count = one->count < other->count ? one->count : other->count;
+    const struct sgl_kv_prompt *one = &left->prompt;
+    const struct sgl_kv_prompt *other = &right->prompt;
+    const uint32_t count = left->named < right->named ? left->named : right->named;
     uint32_t common = 0;
 
     while (common < count && common * one->block < LPM_TOKENS &&
@@ -232,10 +235,10 @@ static int64_t common_tokens(const struct sgl_kv_prompt *one, const struct sgl_k
 static bool follows(const struct sgl_engine *engine, uint32_t job, uint32_t *leaders,
                     uint32_t *leader_count)
 {
-    const struct sgl_kv_prompt *prompt = &engine->prompts[job].prompt;
+    const struct sgl_engine_prompt *prompt = &engine->prompts[job];
 
     for (uint32_t i = 0; i < *leader_count; i++)
-        if (common_tokens(prompt, &engine->prompts[leaders[i]].prompt) >= LPM_TOKENS)
+        if (common_tokens(prompt, &engine->prompts[leaders[i]]) >= LPM_TOKENS)
             return true;
     leaders[(*leader_count)++] = job;
     return false;
@@ -327,9 +330,13 @@ static bool is_affordable(const struct sgl_engine *engine, uint32_t job,
 static bool admit_head(struct sgl_engine *engine, uint32_t job, struct budget *budget)
 {
     const int64_t page = engine->kv.page_size;
-    const struct sgl_kv_match match = sgl_engine_match(engine, job);
+    struct sgl_kv_match match = {.node = SGL_KV_ROOT};
+    const bool has_place = has_slot(engine);
 
-    if (!has_slot(engine) || !is_affordable(engine, job, &match, budget)) {
+    /* Only with a place: to ask the cache gives names to what others have left there by now. */
+    if (has_place)
+        match = sgl_engine_match(engine, job);
+    if (!has_place || !is_affordable(engine, job, &match, budget)) {
         engine->is_full = !engine->is_preempting;
         return false;
     }

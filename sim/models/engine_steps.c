@@ -319,8 +319,11 @@ static void end_job(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
         sgl_slot_list_push(&engine->departing, &engine->slots, job);
         return;
     }
-    if (!is_kept)
-        sgl_engine_let_go(engine, job, sgl_engine_stored(sgl_engine_at(engine, job)));
+    if (!is_kept) {
+        const int64_t tokens = sgl_engine_stored(sgl_engine_at(engine, job));
+        sgl_engine_keep_answer(engine, job, tokens);
+        sgl_engine_let_go(engine, job, tokens);
+    }
     sgl_engine_finish(engine, job, now_ns);
 }
 

@@ -124,7 +124,7 @@ static int64_t alike(const struct sgl_reference *one, const struct sgl_reference
 {
     int64_t tokens = 0;
 
-    for (int64_t b = 0; b < one->id_count && b < other->id_count; b++) {
+    for (int64_t b = 0; b < one->named && b < other->named; b++) {
         if (one->ids[b] != other->ids[b])
             break;
         tokens = (b + 1) * one->block;
@@ -139,6 +139,7 @@ static void sort_by_match(struct sgl_reference_world *world)
 
     for (size_t i = 0; i < world->queued; i++) {
         const struct sgl_reference *one = &world->all[world->queue[i]];
+        sgl_reference_name(world, one);
         known[i] = sgl_reference_end_of(world, one->ids, sgl_reference_match(world, one));
         /* known[j] < -1: a leader that knows little; it stands for its prompt */
         if (one->id_count == 0 || known[i] * world->it->page > 32)
@@ -193,9 +194,11 @@ static void prefill_sglang(struct sgl_reference_world *world, int64_t now_ns, in
             if (it->is_preempting && was_full && !sgl_reference_take_places(world, self, estimate))
                 return;
             decoding = sgl_reference_count_decoding(world);
+            const bool has_place = decoding + in_step < it->running_max;
+            if (has_place) /* else nobody asks the cache */
+                sgl_reference_name(world, self);
             const int64_t path = sgl_reference_match(world, self);
-            if (decoding + in_step >= it->running_max ||
-                !is_affordable(world, self, path, estimate)) {
+            if (!has_place || !is_affordable(world, self, path, estimate)) {
                 world->is_full = true;
                 world->events->refusals++;
                 return;
@@ -284,6 +287,7 @@ static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t
                 decoding + in_step + count_departing(world) >= it->running_max)
                 break;
             self = &world->all[world->queue[0]];
+            sgl_reference_name(world, self);
             const int64_t path = sgl_reference_match(world, self);
             const int64_t known = sgl_reference_end_of(world, self->ids, path) * it->page;
             const int64_t left = self->prompt + self->emitted - known;
@@ -324,8 +328,10 @@ static void emit_token(struct sgl_reference_world *world, struct sgl_reference *
         self->finish_ns = now_ns;
         self->finish_order = world->finishes++;
         self->is_departing = world->it->is_ahead;
-        if (!self->is_departing)
+        if (!self->is_departing) {
+            sgl_reference_keep_answer(world, self);
             sgl_reference_let_go(world, self);
+        }
         world->is_full = false;
     }
 }

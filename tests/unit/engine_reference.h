@@ -10,13 +10,13 @@
 #include "traces/trace.h"
 
 #define SGL_REFERENCE_REQUEST_MAX 24
-#define SGL_REFERENCE_BLOCK_MAX 12
+#define SGL_REFERENCE_BLOCK_MAX 16
 #define SGL_REFERENCE_OWN_MAX 64 /* blocks of a prompt and its answer */
 
 /* Parameters of a worker: numbers for the reference, `text` for the model. */
 struct sgl_reference_setting {
     bool is_vllm, is_ahead, is_lpm, is_priority, is_preempting, is_mixed, has_cache;
-    bool keeps_urgent;
+    bool keeps_urgent, keeps_answers;
     int64_t threshold;
     int64_t prefill_ps, decode_ps, request_ps, token_ps, half_pair_ps, kv_ps, expert_ps;
     int64_t every_token_ps, free_tokens, mixed_request_ps, mixed_kv_ps;
@@ -42,11 +42,13 @@ struct sgl_reference {
     bool is_departing; /* finished, and the next plan does not know */
 
     const uint64_t *ids;
-    uint64_t own_ids[SGL_REFERENCE_OWN_MAX]; /* of a prompt that nothing is known of */
+    uint64_t own_ids[SGL_REFERENCE_OWN_MAX]; /* of a prompt that nothing is known of, or with those
+                                                that its answer has until a prompt names them */
     bool has_own_ids;
-    int64_t id_count, block;
-    int64_t path;   /* blocks of it in the cache that it uses */
-    int64_t cached; /* tokens at first admission; SGL_ABSENT without ids */
+    int64_t session;                /* 0: none, or its answer is not kept */
+    int64_t named, id_count, block; /* ids of the prompt, and with those of the answer */
+    int64_t path;                   /* blocks of it in the cache that it uses */
+    int64_t cached;                 /* tokens at first admission; SGL_ABSENT without ids */
 };
 
 /* Every gap between two tokens of a request, one by one. */
@@ -59,10 +61,11 @@ struct sgl_reference_gaps {
 /* What happened in a world: or it proves nothing. */
 struct sgl_reference_events {
     int64_t hits, evictions, withdrawals, refusals, clipped, overtaken, followers, departures;
-    int64_t places; /* taken from the less urgent */
-    int64_t spared; /* the youngest, for others were less urgent */
-    int64_t kept;   /* who gave least, for others were less urgent */
-    int64_t shared; /* what another one computes in the same step */
+    int64_t places;  /* taken from the less urgent */
+    int64_t spared;  /* the youngest, for others were less urgent */
+    int64_t answers; /* blocks of them, named by a later prompt */
+    int64_t kept;    /* who gave least, for others were less urgent */
+    int64_t shared;  /* what another one computes in the same step */
     int64_t left_waiting, left_in_prefill, left_decoding;
 };
 
@@ -77,6 +80,11 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws);
 size_t sgl_reference_rows(struct sgl_rng *draws, const struct sgl_reference_setting *it,
                           struct sgl_trace_row *rows,
                           uint64_t ids[SGL_REFERENCE_REQUEST_MAX][SGL_REFERENCE_BLOCK_MAX]);
+
+/* Makes the rows, which must be small, turns of two sessions: prompts with an id for each whole
+ * block, most of which go on from the answer before. */
+void sgl_reference_sessions(struct sgl_rng *draws, struct sgl_trace_row *rows, size_t count,
+                            uint64_t ids[SGL_REFERENCE_REQUEST_MAX][SGL_REFERENCE_BLOCK_MAX]);
 
 /* Runs the world; asserts that memory balances and that nobody waits for ever. */
 void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_trace_row *rows,

@@ -91,7 +91,7 @@ int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_
 {
     int64_t path = 0;
 
-    while (path < self->id_count) {
+    while (path < self->named) {
         const struct sgl_reference_entry *next = entry_of(world, self->ids, path + 1);
         if (next == NULL || next->end * world->it->page >= self->prompt + self->emitted)
             break;
@@ -100,16 +100,14 @@ int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_
     return path;
 }
 
-void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self)
+static void share(struct sgl_reference_world *world, struct sgl_reference *self, int64_t id_count,
+                  int64_t tokens, bool is_whole)
 {
     const int64_t page = world->it->page;
-    /* ids of its own name the answer, too; a block that is not full is shared with its prompt */
-    const bool is_whole = !self->has_own_ids && self->stored >= self->prompt;
-    const int64_t tokens = is_whole ? self->prompt : self->stored;
     const int64_t whole = tokens / page;
     int64_t last = 0;
 
-    for (int64_t b = 1; b <= self->id_count; b++) {
+    for (int64_t b = 1; b <= id_count; b++) {
         if (!is_whole && b * self->block > tokens)
             break;
         const int64_t reach = b * self->block < tokens ? b * self->block : tokens;
@@ -130,6 +128,50 @@ void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference
     }
 }
 
+void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self)
+{
+    /* ids of its own name the answer, too; a block that is not full is shared with its prompt */
+    const bool is_whole = !self->has_own_ids && self->stored >= self->prompt;
+
+    share(world, self, self->named, is_whole ? self->prompt : self->stored, is_whole);
+}
+
+void sgl_reference_keep_answer(struct sgl_reference_world *world, struct sgl_reference *self)
+{
+    if (self->named < self->id_count && self->path == self->named &&
+        self->stored / self->block > self->named)
+        share(world, self, self->id_count, self->stored, false);
+}
+
+/* The id that a block of an answer has until a prompt names it. */
+static uint64_t answer_id(const struct sgl_reference *self, int64_t block)
+{
+    return (uint64_t)(5000000 + 1000 * self->session + block);
+}
+
+void sgl_reference_name(struct sgl_reference_world *world, const struct sgl_reference *self)
+{
+    uint64_t path[SGL_REFERENCE_OWN_MAX + 1];
+    int64_t first = 0;
+
+    while (self->session != 0 && first < self->named &&
+           entry_of(world, self->ids, first + 1) != NULL)
+        first++;
+    if (first == 0 || first == self->named)
+        return;
+    for (int64_t b = 0; b <= SGL_REFERENCE_OWN_MAX; b++)
+        path[b] = b < first ? self->ids[b] : answer_id(self, b);
+    int64_t end = first;
+    while (entry_of(world, path, end + 1) != NULL)
+        end++;
+    if (end > self->named)
+        return; /* it was longer: another prompt came after it */
+    for (int64_t length = first + 1; length <= end; length++) {
+        entry_of(world, path, length)->ids = self->ids;
+        world->events->answers++;
+    }
+}
+
 void sgl_reference_let_go(struct sgl_reference_world *world, struct sgl_reference *self)
 {
     if (self->has_own_ids)
@@ -147,6 +189,7 @@ void sgl_reference_see_departures(struct sgl_reference_world *world)
             if (world->all[i].is_departing && world->all[i].finish_order == order) {
                 world->all[i].is_departing = false;
                 world->events->departures++;
+                sgl_reference_keep_answer(world, &world->all[i]);
                 sgl_reference_let_go(world, &world->all[i]);
             }
 }
@@ -168,6 +211,7 @@ void sgl_reference_know_ids(const struct sgl_reference_setting *it,
             self->own_ids[self->id_count] = (uint64_t)(1000000 + 1000 * number + self->id_count);
             self->id_count++;
         }
+        self->named = self->id_count;
         self->ids = self->has_own_ids ? self->own_ids : NULL;
         return;
     }
@@ -175,4 +219,16 @@ void sgl_reference_know_ids(const struct sgl_reference_setting *it,
         request->prefix_block > 0 ? request->prefix_block : (self->prompt + count - 1) / count;
     while (self->id_count < count && self->id_count * self->block < self->prompt)
         self->id_count++;
+    self->named = self->id_count;
+    if (!it->keeps_answers || request->session == NULL || request->prefix_block == 0 ||
+        self->named == 0 || self->named != self->prompt / self->block)
+        return;
+    self->session = request->session[0];
+    memcpy(self->own_ids, self->ids, (size_t)self->named * sizeof *self->ids);
+    self->ids = self->own_ids;
+    while ((self->id_count + 1) * self->block < self->prompt + self->output) {
+        CU_ASSERT_FATAL(self->id_count < SGL_REFERENCE_OWN_MAX);
+        self->own_ids[self->id_count] = answer_id(self, self->id_count);
+        self->id_count++;
+    }
 }

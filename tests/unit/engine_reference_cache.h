@@ -53,6 +53,12 @@ int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_
  * one with ids of its own (the answer's, too), whole blocks. */
 void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self);
 
+/* It has ended: whole blocks of its answer can be shared, with who goes on from there. */
+void sgl_reference_keep_answer(struct sgl_reference_world *world, struct sgl_reference *self);
+
+/* What an answer of its session left behind blocks of its own is named by its ids. */
+void sgl_reference_name(struct sgl_reference_world *world, const struct sgl_reference *self);
+
 void sgl_reference_let_go(struct sgl_reference_world *world, struct sgl_reference *self);
 
 /* Those whose end the last plan did not know let go, in the order in which they ended. */

@@ -6,6 +6,7 @@
 
 #define REQUEST_MAX SGL_REFERENCE_REQUEST_MAX
 #define BLOCK_MAX SGL_REFERENCE_BLOCK_MAX
+#define OUTPUT_MOST 60 /* of sessions */
 
 int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32_t count)
 {
@@ -70,6 +71,7 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
     it.is_ahead = it.is_vllm && sgl_rng_below(draws, 2) == 0;
     it.is_mixed = !it.is_vllm && it.chunk > 0 && sgl_rng_below(draws, 3) == 0;
     draw_policy(draws, &it);
+    it.keeps_answers = it.has_cache;
     snprintf(it.text, sizeof it.text,
              "batching:scheduler=%s,c_step_prefill_us=%.6f,c_step_decode_us=%.6f,c_request_us=%.6f,"
              "c_prefill_token_us=%.6f,c_prefill_context_us=%.6f,c_kv_token_us=%.6f,kv_tokens=%lld,"
@@ -77,7 +79,7 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
              "max_batch_tokens=%lld,max_running_requests=%lld,prefix_cache=%s,schedule_policy=%s,"
              "mixed_chunk=%s,c_expert_us=%.6f,p_expert=0.5,c_token_us=%.6f,free_tokens=%lld,"
              "c_mixed_request_us=%.6f,c_mixed_kv_token_us=%.6f,async_scheduling=%s,"
-             "priority_preemption=%s,priority_threshold=%lld,retraction_policy=%s",
+             "priority_preemption=%s,priority_threshold=%lld,retraction_policy=%s,answer_cache=%s",
              it.is_vllm ? "vllm" : "sglang", (double)it.prefill_ps / 1e6,
              (double)it.decode_ps / 1e6, (double)it.request_ps / 1e6, (double)it.token_ps / 1e6,
              (double)it.half_pair_ps / 5e5, (double)it.kv_ps / 1e6, (long long)it.kv_tokens,
@@ -90,7 +92,7 @@ struct sgl_reference_setting sgl_reference_setting(struct sgl_rng *draws)
              (double)it.every_token_ps / 1e6, (long long)it.free_tokens,
              (double)it.mixed_request_ps / 1e6, (double)it.mixed_kv_ps / 1e6,
              it.is_ahead ? "on" : "off", it.is_preempting ? "on" : "off", (long long)it.threshold,
-             it.keeps_urgent ? "priority" : "length");
+             it.keeps_urgent ? "priority" : "length", it.keeps_answers ? "on" : "off");
     return it;
 }
 
@@ -135,4 +137,48 @@ size_t sgl_reference_rows(struct sgl_rng *draws, const struct sgl_reference_sett
             add_ids(draws, &rows[i], ids[i]);
     }
     return count;
+}
+
+/* The prompt of a turn: what came before and new tokens, unless that is too long or forgotten. */
+static void add_turn(struct sgl_rng *draws, struct sgl_trace_row *row,
+                     const struct sgl_trace_row *before, int64_t block, uint64_t ids[BLOCK_MAX])
+{
+    static const int64_t longest = 100;
+    int64_t prompt = DRAW(draws, 3, 9, 17, 30);
+    int64_t known = 0;
+
+    if (before != NULL && sgl_rng_below(draws, 5) > 0) {
+        const int64_t given = before->output_tokens < before->request.max_tokens
+                                  ? before->output_tokens
+                                  : before->request.max_tokens;
+        const int64_t went_on =
+            before->request.prompt_tokens + DRAW(draws, given, given, 3) + DRAW(draws, 0, 1, 5);
+        if (went_on <= longest && went_on / block <= BLOCK_MAX) {
+            prompt = went_on;
+            known = (int64_t)before->request.prefix_count;
+        }
+    }
+    for (int64_t b = 0; b < prompt / block && b < BLOCK_MAX; b++)
+        ids[b] = b < known ? before->request.prefix_ids[b] : 10 + sgl_rng_below(draws, 1000000);
+    row->request.prompt_tokens = prompt;
+    row->request.prefix_ids = ids;
+    row->request.prefix_count = (size_t)(prompt / block < BLOCK_MAX ? prompt / block : BLOCK_MAX);
+    row->request.prefix_block = (uint32_t)block;
+}
+
+void sgl_reference_sessions(struct sgl_rng *draws, struct sgl_trace_row *rows, size_t count,
+                            uint64_t ids[REQUEST_MAX][BLOCK_MAX])
+{
+    static const char *const names[] = {"a", "b"};
+    const int64_t block = DRAW(draws, 4, 4, 7, 16);
+    const struct sgl_trace_row *before[2] = {NULL, NULL};
+
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t session = sgl_rng_below(draws, 2);
+        if (rows[i].output_tokens > OUTPUT_MOST)
+            rows[i].output_tokens = OUTPUT_MOST;
+        add_turn(draws, &rows[i], before[session], block, ids[i]);
+        rows[i].request.session = names[session];
+        before[session] = &rows[i];
+    }
 }

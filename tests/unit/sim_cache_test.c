@@ -4,6 +4,7 @@
 #include "sim_support.h"
 #include "support.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define REQUESTS 60
@@ -97,6 +98,7 @@ static void accounts_balance_after_every_event(void)
                 row.request.prefix_ids = ids;
                 row.request.prefix_count = sgl_rng_below(&draws, BLOCK_MAX + 1);
                 row.request.prefix_block = sgl_rng_below(&draws, 12);
+                row.request.session = world % 2 == 0 ? "s" : NULL;
                 const struct sgl_job job = {.handle = arrived++,
                                             .arrival_ns = now_ns,
                                             .max_tokens = sgl_rng_below(&draws, 30),
@@ -159,10 +161,65 @@ static void only_what_is_new_is_prefilled(void)
     }
 }
 
+/*
+ * Blocks of 16 tokens. The first turn, 32 tokens and an answer of 33, leaves 64 of them: the last
+ * one was never fed back. The second repeats them and adds 5; then its ids are known to all. A
+ * prompt of 60 tokens does not hold the answer, one of another session need not.
+ */
+static void next_turn_finds_the_answer(void)
+{
+    static const uint64_t ids[] = {1, 2, 7, 8};
+    static const struct {
+        const char *model;
+        const char *session; /* of the second turn */
+        int64_t output, prompt, cached;
+    } cases[] = {{"", "s", 33, 70, 64},
+                 {",kv_tokens=200", "s", 33, 70, 64},
+                 {",scheduler=vllm,kv_tokens=200", "s", 33, 70, 64},
+                 {",scheduler=vllm,async_scheduling=on", "s", 33, 70, 64},
+                 {"", "s", 32, 69, 48},
+                 {"", "s", 33, 60, 32},
+                 {"", "t", 33, 70, 32},
+                 {"", NULL, 33, 70, 32},
+                 {",answer_cache=off", "s", 33, 70, 32},
+                 {",page_size=16,chunked_prefill_size=64", "s", 33, 70, 64}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const int64_t prompt = cases[i].prompt;
+        struct sgl_trace_row rows[] = {
+            sgl_row(0, 0, 32, cases[i].output, 40),
+            sgl_row(1, SGL_NANOSECONDS_PER_SECOND, prompt, 1, 1),
+            sgl_row(2, 2 * SGL_NANOSECONDS_PER_SECOND, prompt, 1, 1),
+        };
+        struct sgl_test_fleet fleet;
+        struct sgl_witness witness;
+        char model[200];
+        for (int turn = 0; turn < 3; turn++) {
+            rows[turn].request.session = turn == 0 ? "s" : turn == 1 ? cases[i].session : "u";
+            rows[turn].request.prefix_ids = ids;
+            rows[turn].request.prefix_count = (size_t)rows[turn].request.prompt_tokens / 16;
+            rows[turn].request.prefix_block = 16;
+        }
+        snprintf(model, sizeof model, "%s%s", PER_TOKEN, cases[i].model);
+        sgl_test_fleet_init(&fleet, "round_robin", model, 1);
+        sgl_witness_init(&witness, 3);
+        sgl_test_fleet_run(&fleet, rows, 3, &witness);
+        CU_ASSERT_EQUAL(witness.seen[0].outcome.cached_tokens, 0);
+        CU_ASSERT_EQUAL(witness.seen[1].outcome.cached_tokens, cases[i].cached);
+        CU_ASSERT_EQUAL(witness.seen[1].outcome.e2e_ns, (1 + prompt - cases[i].cached) * 1000);
+        /* whole blocks that the second has, less one where they are all there is */
+        CU_ASSERT_EQUAL(witness.seen[2].outcome.cached_tokens, prompt / 16 * 16);
+        sgl_witness_release(&witness);
+        sgl_test_fleet_release(&fleet);
+    }
+}
+
 SGL_SUITE(sim_cache) = {
     {"held, cached and free pages make up the memory after every event",
      accounts_balance_after_every_event},
     {"a prompt known in part is prefilled from there, in whole blocks, at least one token",
      only_what_is_new_is_prefilled},
+    {"the next turn of a session finds the answer, when it goes on from there",
+     next_turn_finds_the_answer},
     CU_TEST_INFO_NULL,
 };

@@ -148,6 +148,9 @@ static void equals_reference(void)
         uint64_t digest[2];
         uint64_t steps[2];
 
+        struct sgl_rng turns = sgl_rng_stream(11, SGL_PURPOSE_LENGTH, 2, world, 0);
+        if (i < worlds && it.kv_tokens < 1000 && sgl_rng_below(&turns, 3) == 0)
+            sgl_reference_sessions(&turns, rows, count, ids);
         it.patience_ns = i < worlds ? draw_patience(&it, rows, count, world) : 0;
         sgl_reference_run(&it, rows, count, all, &events, &gaps);
         gap_count += gaps.count;
@@ -187,6 +190,7 @@ static void equals_reference(void)
     CU_ASSERT_TRUE(events.departures > worlds / 2);
     CU_ASSERT_TRUE(events.places > worlds / 60);
     CU_ASSERT_TRUE(events.spared > worlds / 100);
+    CU_ASSERT_TRUE(events.answers > worlds / 30);
     CU_ASSERT_TRUE(events.kept > 0);
     CU_ASSERT_TRUE(events.shared > worlds / 60);
     CU_ASSERT_TRUE(events.left_waiting > worlds / 4);
