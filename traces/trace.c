@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AHEAD_ROWS 256
 #define WARNING_MAX 5
 #define WARNING_SIZE 160
 
@@ -20,6 +21,11 @@ struct sgl_trace {
     struct sgl_raw_row raw;
     struct sgl_packer packer;
     struct sgl_window window;
+    struct {
+        bool is_there; /* what read_row() gave before it was asked for ... */
+        int code;
+        const struct sgl_packed_row *row; /* ... the packer's */
+    } held;
     struct sgl_sort_file *sort_file; /* NULL: the window sorts */
     struct sgl_spread spread;
     struct sgl_id_guard *guard;           /* NULL: the trace has no ids */
@@ -71,12 +77,59 @@ static int fail_too_late(struct sgl_trace *self, const struct sgl_packed_row *ro
                     self->file.reader->place, (unsigned long long)row->position, SGL_WINDOW_ROWS);
 }
 
+static int push_into_window(struct sgl_trace *self, const struct sgl_packed_row *row)
+{
+    if (sgl_window_push(&self->window, row) < 0)
+        return sgl_fail(&self->failure, SGL_ENOMEM, "%s: no memory to sort its rows",
+                        self->file.name);
+    return SGL_OK;
+}
+
+/*
+ * Reads and pushes rows for which the window has no room yet:
+ *
+ *     [ 65,536 rows that wait for earlier ones | up to AHEAD_ROWS ]   held: what came behind them
+ *
+ * The code that reads and that which uses what was read do not fit into a processor's first cache
+ * together: in turns for each row, each has to be fetched anew. Rows that are not earlier than all
+ * before them change nothing by coming early. Whatever else comes, a late row, the end or a
+ * failure, is held until the window asks for it, so it meets what it would have met.
+ */
+static int read_ahead(struct sgl_trace *self)
+{
+    for (int i = 0; i < AHEAD_ROWS && self->window.byte_count < SGL_WINDOW_BYTES / 2; i++) {
+        const struct sgl_packed_row *row = NULL;
+        const int code = read_row(self, &row);
+        if (code <= 0 || row->arrival_ns < self->latest_ns) {
+            self->held.is_there = true;
+            self->held.code = code;
+            self->held.row = row;
+            return SGL_OK;
+        }
+        if (push_into_window(self, row) != SGL_OK)
+            return SGL_ENOMEM;
+    }
+    return SGL_OK;
+}
+
+/* The next row of the file, as read_row(): one that is held, if there is. */
+static int next_of_file(struct sgl_trace *self, const struct sgl_packed_row **row_out)
+{
+    if (!self->held.is_there)
+        return read_row(self, row_out);
+    self->held.is_there = false;
+    *row_out = self->held.row;
+    return self->held.code;
+}
+
 /* The next row in order, sorted in the window. 1, 0 at the end, or negative. */
 static int pop_from_window(struct sgl_trace *self, const struct sgl_packed_row **row_out)
 {
+    const bool was_full = sgl_window_is_full(&self->window);
+
     while (!self->is_read && !sgl_window_is_full(&self->window)) {
         const struct sgl_packed_row *row;
-        int code = read_row(self, &row);
+        int code = next_of_file(self, &row);
         if (code < 0)
             return code;
         if (code == 0) {
@@ -85,12 +138,13 @@ static int pop_from_window(struct sgl_trace *self, const struct sgl_packed_row *
         }
         if (self->popped_count > 0 && row->arrival_ns < self->popped_ns)
             code = fail_too_late(self, row);
-        else if (sgl_window_push(&self->window, row) < 0)
-            code = sgl_fail(&self->failure, SGL_ENOMEM, "%s: no memory to sort its rows",
-                            self->file.name);
+        else
+            code = push_into_window(self, row);
         if (code < 0)
             return code;
     }
+    if (!was_full && !self->is_read && read_ahead(self) != SGL_OK)
+        return SGL_ENOMEM;
     *row_out = sgl_window_pop(&self->window);
     return *row_out != NULL;
 }

@@ -151,6 +151,103 @@ static void a_row_may_be_65536_rows_late(void)
     free(text);
 }
 
+/* ---- reading ahead ----------------------------------------------------------------------- */
+
+#define BEHIND 1500 /* rows beyond those that wait */
+
+/* What the rows of a file come to that are read when the window has room, and not before. */
+struct plainly {
+    int64_t *order; /* arrivals of the rows read so far, in order, in ms */
+    uint32_t count;
+    uint32_t given;   /* before it failed, or all */
+    int64_t bad_line; /* 0: none */
+};
+
+/* How many rows have left when that one is read. */
+static uint32_t left_before(uint32_t row)
+{
+    return row > SGL_WINDOW_ROWS ? row - SGL_WINDOW_ROWS : 0;
+}
+
+static void read_plainly(struct plainly *plainly, int64_t arrival_ms, bool is_broken)
+{
+    const uint32_t left = left_before(plainly->count);
+    uint32_t at = plainly->count;
+
+    if (plainly->bad_line != 0)
+        return;
+    if (is_broken || (left > 0 && arrival_ms < plainly->order[left - 1])) {
+        plainly->bad_line = plainly->count + 2;
+        plainly->given = left;
+        return;
+    }
+    for (; at > 0 && plainly->order[at - 1] > arrival_ms; at--)
+        plainly->order[at] = plainly->order[at - 1];
+    plainly->order[at] = arrival_ms;
+    plainly->given = ++plainly->count;
+}
+
+/* Rows two ms apart and some that are about as late as they may be; one of the last is too late, or
+ * broken, or all are well. */
+static char *draw_late_rows(struct plainly *plainly, uint32_t fault, struct sgl_rng *draws)
+{
+    const uint32_t faulty = SGL_WINDOW_ROWS + 1 + sgl_rng_below(draws, BEHIND - 1);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (out == NULL)
+        abort();
+    fprintf(out, "arrival_time,prompt_tokens,output_tokens\n");
+    for (uint32_t i = 0; i < SGL_WINDOW_ROWS + BEHIND; i++) {
+        const uint32_t left = left_before(i);
+        const bool is_broken = fault == 1 && i == faulty;
+        int64_t arrival_ms = 2 * (int64_t)i;
+        if (left > 0 && plainly->bad_line == 0 && sgl_rng_below(draws, 30) == 0)
+            arrival_ms = plainly->order[left - 1] + sgl_rng_below(draws, 3);
+        if (fault == 2 && i == faulty)
+            arrival_ms = plainly->order[left - 1] - 1;
+        fprintf(out, "%lld.%03lld,%s,1\n", (long long)(arrival_ms / 1000),
+                (long long)(arrival_ms % 1000), is_broken ? "x" : "1");
+        read_plainly(plainly, arrival_ms, is_broken);
+    }
+    fclose(out);
+    return text;
+}
+
+static void rows_read_ahead_are_those_that_would_have_been_read(void)
+{
+    for (uint32_t i = 0; i < 5; i++) {
+        struct sgl_rng draws = sgl_rng_stream(5, SGL_PURPOSE_ARRIVAL, 1, i, 0);
+        struct plainly plainly = {.order = calloc(SGL_WINDOW_ROWS + BEHIND, sizeof *plainly.order)};
+        struct sgl_failure failure = {.text = ""};
+        struct sgl_trace *trace;
+        struct sgl_trace_row row;
+        char place[32];
+        uint32_t wrong = 0;
+        uint32_t given = 0;
+        int code;
+        CU_ASSERT_PTR_NOT_NULL_FATAL(plainly.order);
+        char *text = draw_late_rows(&plainly, i % 3, &draws);
+        const struct sgl_trace_options options = {
+            .path = "t.csv", .memory = text, .memory_size = strlen(text)};
+
+        CU_ASSERT_EQUAL_FATAL(sgl_trace_open(&trace, &options, &failure), 0);
+        for (; (code = sgl_trace_next(trace, &row, &failure)) > 0; given++)
+            wrong += given >= plainly.given ||
+                     row.request.arrival_ns != plainly.order[given] * INT64_C(1000000);
+        CU_ASSERT_EQUAL(wrong, 0);
+        CU_ASSERT_EQUAL(given, plainly.given);
+        CU_ASSERT_EQUAL(code, plainly.bad_line != 0 ? SGL_EINVAL : 0);
+        snprintf(place, sizeof place, "t.csv:%lld:", (long long)plainly.bad_line);
+        if (plainly.bad_line != 0)
+            SGL_ASSERT_CONTAINS(failure.text, place);
+        sgl_trace_close(trace);
+        free(plainly.order);
+        free(text);
+    }
+}
+
 /* 300 rows of 1 MiB do not wait for 65,536 others. */
 static void wide_rows_do_not_fill_the_memory(void)
 {
@@ -261,6 +358,8 @@ SGL_SUITE(trace_order) = {
     {"rows come in order of arrival, then of the file",
      rows_come_in_order_of_arrival_then_of_the_file},
     {"a row may be 65,536 rows late", a_row_may_be_65536_rows_late},
+    {"rows that are read ahead are those that would have been read",
+     rows_read_ahead_are_those_that_would_have_been_read},
     {"wide rows do not fill the memory", wide_rows_do_not_fill_the_memory},
     {"an id used twice names both lines", an_id_used_twice_names_both_lines},
     {"ids are free again after 65,536 rows", ids_are_free_again_after_65536_rows},
