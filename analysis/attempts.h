@@ -1,12 +1,14 @@
 /*
- * attempts.h - of every request of which an attempt failed or was repeated: how far it has come.
+ * attempts.h - of every request of which an attempt failed, and may be followed by another, or was
+ * repeated: how far it has come.
  *
  *     slots   [ - | 7: attempt 1, error 0 | - | 2: attempt 0, error 3 | - | - | - | - ]
  *              a power of two, at most half full; probe to the right until the request or an empty
  *
  * A failure is the request's own only if no attempt follows, which nobody knows when it is heard.
  * So it is counted at once and taken back when the next attempt is routed. Requests that succeed at
- * once, nearly all, are not kept. Never iterated: no hash order can leak into a result.
+ * once, nearly all, are not kept, nor those that were not let in or whose client left (of pairs
+ * they are). Never iterated: no hash order can leak into a result.
  * Memory: 24 bytes and as much air per such request, doubled as needed, released at the end.
  */
 #ifndef SGL_ANALYSIS_ATTEMPTS_H

@@ -293,12 +293,32 @@ static void count_success(struct sgl_summary *summary, const struct sgl_outcome_
     summary->good += !summary->has_objectives || meets_objectives(summary, outcome);
 }
 
+/* Can nothing more be heard of the request? Its first attempt ended with a word that is never tried
+ * again. (Of a pair whose legs were sent, the other may fail by itself; words that are not listed
+ * are somebody else's, who knows what follows.) */
+static bool is_last_word(const struct sgl_outcome_record *record)
+{
+    const char *error = record->outcome->error;
+
+    return record->attempt == 0 && sgl_error_meaning(error) != NULL &&
+           !sgl_error_is_retryable(error) &&
+           (record->pool == SGL_POOL_REGULAR || record->sent_ns == SGL_ABSENT);
+}
+
 static void count_failure(struct sgl_summary *summary, const struct sgl_outcome_record *record)
 {
-    struct sgl_attempts_entry *entry = entry_of(summary, record->request);
+    struct sgl_attempts_entry *entry = sgl_attempts_find(&summary->attempts, record->request);
 
     /* A later attempt is under way, or the other half of a pair failed first. */
-    if (entry == NULL || record->attempt < entry->attempt || entry->error != SGL_NO_ERROR)
+    if (entry != NULL && (record->attempt < entry->attempt || entry->error != SGL_NO_ERROR))
+        return;
+    if (entry == NULL && is_last_word(record)) {
+        summary->failed++;
+        count_error(summary, record->outcome->error);
+        return;
+    }
+    entry = entry_of(summary, record->request);
+    if (entry == NULL)
         return;
     summary->failed++;
     entry->attempt = record->attempt;
@@ -395,39 +415,6 @@ int sgl_summary_describe(struct sgl_summary *summary, uint32_t worker, const cha
     free(summary->workers[worker].kind);
     summary->workers[worker].kind = copy;
     return SGL_OK;
-}
-
-int sgl_distribution_of(const struct sgl_samples *samples, struct sgl_distribution *out)
-{
-    static const double probabilities[] = {0.5, 0.9, 0.95, 0.99, 1};
-    double values[sizeof probabilities / sizeof probabilities[0]];
-    const int status = sgl_samples_quantiles(
-        samples, probabilities, sizeof probabilities / sizeof probabilities[0], values);
-
-    if (status == SGL_OK)
-        *out = (struct sgl_distribution){.count = samples->count,
-                                         .mean = sgl_samples_mean(samples),
-                                         .p50 = values[0],
-                                         .p90 = values[1],
-                                         .p95 = values[2],
-                                         .p99 = values[3],
-                                         .max = values[4],
-                                         .resolution = sgl_samples_resolution(samples)};
-    return status;
-}
-
-struct sgl_distribution sgl_distribution_of_gaps(const struct sgl_gap_distribution *gaps)
-{
-    return (struct sgl_distribution){
-        .count = gaps->count,
-        .mean = sgl_gap_distribution_mean(gaps),
-        .p50 = sgl_gap_distribution_quantile(gaps, 0.5),
-        .p90 = sgl_gap_distribution_quantile(gaps, 0.9),
-        .p95 = sgl_gap_distribution_quantile(gaps, 0.95),
-        .p99 = sgl_gap_distribution_quantile(gaps, 0.99),
-        .max = sgl_gap_distribution_quantile(gaps, 1),
-        .resolution = SGL_GAP_RESOLUTION,
-    };
 }
 
 static double jain_index_of(const struct sgl_summary *summary, enum sgl_pool pool)

@@ -33,8 +33,7 @@
 #ifndef SGL_ANALYSIS_SUMMARY_H
 #define SGL_ANALYSIS_SUMMARY_H
 
-#include "analysis/gap_distribution.h"
-#include "analysis/samples.h"
+#include "analysis/distribution.h"
 #include "analysis/saturation.h"
 #include "core/failure.h"
 #include "core/sink.h"
@@ -66,21 +65,6 @@ int sgl_objectives_parse(struct sgl_objectives *objectives, const char *text,
                          struct sgl_failure *failure);
 
 bool sgl_objectives_any(const struct sgl_objectives *objectives);
-
-struct sgl_distribution {
-    uint64_t count;
-    double mean; /* ns, as the rest; NaN when count is 0 */
-    double p50;
-    double p90;
-    double p95;
-    double p99;
-    double max;
-    double resolution; /* what the percentiles may be off, as a share; 0: exact */
-};
-
-/* Of samples in any order. SGL_OK or SGL_ENOMEM. */
-int sgl_distribution_of(const struct sgl_samples *samples, struct sgl_distribution *out);
-struct sgl_distribution sgl_distribution_of_gaps(const struct sgl_gap_distribution *gaps);
 
 #define SGL_ERROR_WORDS_MAX 8 /* more kinds of error are counted together, as "other" */
 

@@ -379,12 +379,8 @@ static void tell_attempt(struct sgl_sink *sink, int64_t number, uint32_t attempt
                                     .pool = pool,
                                     .route = {.request = &request}};
     struct sgl_outcome outcome = sgl_outcome_absent();
-    const struct sgl_outcome_record record = {.now_ns = SECOND,
-                                              .sent_ns = SGL_ABSENT,
-                                              .request = number,
-                                              .attempt = attempt,
-                                              .pool = pool,
-                                              .outcome = &outcome};
+    const struct sgl_outcome_record record = {
+        .now_ns = SECOND, .request = number, .attempt = attempt, .pool = pool, .outcome = &outcome};
 
     sink->ops->input(sink, 1, &input);
     if (how == NULL)
@@ -443,7 +439,7 @@ static void only_the_last_attempt_of_a_request_counts(void)
 static void requests_are_conserved_over_any_retries(void)
 {
     enum { REQUESTS = 3000, STEPS = 12000 };
-    static const char *const ways[] = {"success", "busy", "refused", NULL};
+    static const char *const ways[] = {"success", "worker_lost", "refused", NULL};
     const struct sgl_objectives objectives = {{NAN, NAN, NAN, NAN}};
     static uint32_t attempts[REQUESTS];
     static const char *states[REQUESTS];
@@ -476,7 +472,7 @@ static void requests_are_conserved_over_any_retries(void)
     CU_ASSERT_EQUAL(result.unfinished, counts[3]);
     for (uint32_t i = 0; i < result.error_count; i++)
         CU_ASSERT_EQUAL(result.errors[i].count,
-                        counts[strcmp(result.errors[i].word, "busy") == 0 ? 1 : 2]);
+                        counts[strcmp(result.errors[i].word, "worker_lost") == 0 ? 1 : 2]);
     sgl_summary_destroy(summary);
 }
 
