@@ -28,7 +28,8 @@ static const char description[] =
     "output_tokens\n"
     "(SGLang client CSV, Azure, Mooncake, BurstGPT and AIBrix traces are read as they are, and "
     ".gz\n"
-    "of each), or a decision log.\n";
+    "of each), or a decision log; - is standard input, whose workers must be stated "
+    "(--workers).\n";
 
 static const char examples[] =
     "  sglsim replay trace.csv --policy marginal_utility\n"
@@ -38,6 +39,7 @@ static const char examples[] =
     "  sglsim replay trace.csv --policy random --service exponential:mean_s=0.5,servers=8 --seed "
     "7\n"
     "  sglsim replay trace.csv --policy least_outstanding --fleet two-gpus.fleet\n"
+    "  xzcat trace.csv.xz | sglsim replay - --policy round_robin --workers 16 --log none\n"
     "  sglsim replay sglsim-run.db --policy least_outstanding --log other.db\n";
 
 static void set_standards(struct sgl_replay_options *options)
@@ -148,7 +150,7 @@ static int parse_options(struct sgl_replay *replay, int argument_count, char **a
 
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
-    replay->path = arguments[1];
+    replay->path = sgl_trace_path(arguments[1]);
     o->trace.path = replay->path;
     o->trace.prefix_block = (uint32_t)o->prefix_block;
     o->trace.tracks_flights = true;

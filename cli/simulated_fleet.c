@@ -64,12 +64,19 @@ static int make_from_flags(struct sgl_simulated_fleet *fleet,
                            const struct sgl_simulation_flags *flags,
                            const struct sgl_trace_options *trace, struct sgl_failure *failure)
 {
-    const int status = sgl_trace_workers(&fleet->urls, &fleet->url_count, trace, failure);
-
-    if (status != SGL_OK)
-        return status;
     const uint32_t prefill_count = flags->prefill_count;
     const bool is_paired = flags->pairs != NULL;
+    const bool is_read_once = sgl_trace_is_read_once(trace);
+
+    if (is_read_once && !is_paired && flags->workers == 0)
+        return sgl_fail(failure, SGL_EINVAL,
+                        "%.200s: can be read only once, so its workers cannot be counted first "
+                        "(give --workers, --pairs or --fleet)",
+                        trace->path);
+    const int status =
+        is_read_once ? SGL_OK : sgl_trace_workers(&fleet->urls, &fleet->url_count, trace, failure);
+    if (status != SGL_OK)
+        return status;
     fleet->worker_count = is_paired              ? prefill_count + flags->decode_count
                           : flags->workers > 0   ? (uint32_t)flags->workers
                           : fleet->url_count > 0 ? fleet->url_count

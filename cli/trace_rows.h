@@ -16,6 +16,14 @@
 
 #include "traces/open.h"
 
+#include <string.h>
+
+/* The path of an operand: "-" is standard input. */
+static inline const char *sgl_trace_path(const char *operand)
+{
+    return strcmp(operand, "-") == 0 ? "/dev/stdin" : operand;
+}
+
 /* clang-format off */
 #define SGL_TRACE_ROWS(operand, trace, prefix_block)                                               \
     {"format", 0, SGL_OPTION_CHOICE, sgl_trace_format_words, &(trace).format,                      \

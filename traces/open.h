@@ -64,6 +64,9 @@ int sgl_trace_next(struct sgl_trace *trace, struct sgl_trace_row *row_out,
 
 const struct sgl_trace_facts *sgl_trace_facts(const struct sgl_trace *trace);
 
+/* Is it a pipe or the like, whose bytes come once? */
+bool sgl_trace_is_read_once(const struct sgl_trace_options *options);
+
 /* The distinct worker_url of a trace, sorted by strcmp, by reading it once: none at all without
  * such a column. Needs a regular file, for it will be read again. More than 1,024 is a failure. The
  * caller frees the array, which holds the strings too. */

@@ -88,16 +88,22 @@ static char **pack_names(const struct names *names)
     return urls;
 }
 
+bool sgl_trace_is_read_once(const struct sgl_trace_options *options)
+{
+    struct stat info;
+
+    return options->memory == NULL && stat(options->path, &info) == 0 && !S_ISREG(info.st_mode) &&
+           !S_ISDIR(info.st_mode);
+}
+
 int sgl_trace_workers(char ***urls_out, uint32_t *count_out,
                       const struct sgl_trace_options *options, struct sgl_failure *failure)
 {
     struct names names = {.count = 0};
     struct sgl_trace_file file = {0};
-    struct stat info;
 
     /* To be asked before the first byte is taken. */
-    if (options->memory == NULL && stat(options->path, &info) == 0 && !S_ISREG(info.st_mode) &&
-        !S_ISDIR(info.st_mode))
+    if (sgl_trace_is_read_once(options))
         return sgl_fail(
             failure, SGL_EINVAL,
             "%s: cannot be read a second time, expected a regular file (write it to one "
