@@ -59,6 +59,7 @@ void sgl_recording_release(struct sgl_recording *recording)
     }
     free(recording->requests);
     free(recording->urls);
+    free(recording->cut);
     *recording = (struct sgl_recording){0};
 }
 
@@ -151,6 +152,11 @@ static int load_trace(struct sgl_recording *recording, const struct sgl_trace_op
     }
     if (status == SGL_OK)
         recording->format = sgl_trace_facts(trace)->format;
+    if (status == SGL_OK && sgl_trace_facts(trace)->cut != NULL) {
+        recording->cut = strdup(sgl_trace_facts(trace)->cut);
+        if (recording->cut == NULL)
+            status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", options->path);
+    }
     if (status == SGL_OK)
         travel(recording);
     sgl_trace_close(trace);

@@ -52,6 +52,7 @@ struct sgl_recording {
     size_t failed_count;
     const char *format;    /* as messages call it */
     const char *time_note; /* what was done to align clocks; NULL: nothing */
+    char *cut;             /* owned: what the log that it is of has not; NULL: nothing missing */
 };
 
 /* Failure texts begin with the path. A recording without any request is a failure. Rows without

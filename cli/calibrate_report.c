@@ -2,6 +2,7 @@
 #include "calibrate.h"
 
 #include "analysis/accuracy_text.h"
+#include "analysis/report_format.h"
 #include "core/text.h"
 #include "core/version.h"
 #include "traces/json.h"
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #define JSON_SCHEMA_VERSION 1
+#define NOTE_MAX 256
 #define SPREAD_SUSPECT 0.15 /* of residuals: models that fit stay below a third of that */
 
 static const char *const state_names[] = {
@@ -111,32 +113,41 @@ void sgl_calibrate_print_fit(FILE *out, const struct sgl_calibrate_command *comm
 static void print_plan(const struct sgl_calibration *calibration)
 {
     const double distance = fabs(calibration->async_distance);
+    char text[NOTE_MAX];
 
-    printf("note: async_scheduling=%s%s\n      (mean loss of the best fit %.3g off, %.3g on; they "
-           "differ "
-           "by %.1f standard errors)\n",
-           calibration->is_async ? "on" : "off",
-           distance > SGL_CALIBRATION_TELLING ? " fits better"
-                                              : ", vLLM's default: the requests cannot tell",
-           calibration->async_loss[0], calibration->async_loss[1], distance);
+    snprintf(text, sizeof text,
+             "async_scheduling=%s%s (mean loss of the best fit %.3g off, %.3g on; they differ by "
+             "%.1f standard errors)",
+             calibration->is_async ? "on" : "off",
+             distance > SGL_CALIBRATION_TELLING ? " fits better"
+                                                : ", vLLM's default: the requests cannot tell",
+             calibration->async_loss[0], calibration->async_loss[1], distance);
+    sgl_text_print_wrapped(stdout, "note", text);
 }
 
 static void print_requests(const struct sgl_calibrate_command *command)
 {
+    char text[NOTE_MAX];
+
     printf("sglsim " SGL_VERSION " calibrate: %zu request%s recorded (%s), rows %zu to %zu scored, "
            "seed %llu\n",
            command->recording.count, sgl_plural(command->recording.count),
            command->recording.format, command->range.from, command->range.to - 1,
            (unsigned long long)command->seed);
+    if (command->recording.cut != NULL)
+        sgl_text_print_wrapped(stdout, "note", command->recording.cut);
     if (command->recording.time_note != NULL)
-        printf("note: %s\n", command->recording.time_note);
+        sgl_text_print_wrapped(stdout, "note", command->recording.time_note);
     if (command->calibration.has_found_async)
         print_plan(&command->calibration);
-    if (command->calibration.robust_spread > SPREAD_SUSPECT)
-        printf("note: half of the residuals are off by more than %.0f %%: this is not the worker "
-               "that was measured\n      (are scheduler, kv_tokens, max_running_requests and "
-               "--first-token-is right?)\n",
-               100 * command->calibration.robust_spread / 1.4826);
+    if (command->calibration.robust_spread > SPREAD_SUSPECT) {
+        snprintf(text, sizeof text,
+                 "half of the residuals are off by more than %.0f %%: this is not the worker that "
+                 "was measured (are scheduler, kv_tokens, max_running_requests and "
+                 "--first-token-is right?)",
+                 100 * command->calibration.robust_spread / 1.4826);
+        sgl_text_print_wrapped(stdout, "note", text);
+    }
     putchar('\n');
     sgl_calibrate_print_fit(stdout, command);
     printf("\nin the fit itself (judge by rows left out of it: sglsim validate):\n\n");
@@ -213,9 +224,10 @@ static json_t *requests_json(const struct sgl_calibrate_command *command)
     const struct sgl_calibration *calibration = &command->calibration;
 
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:f, s:o, s:o, s:f, s:I, s:I, s:o}", "requests",
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:f, s:o, s:o, s:f, s:I, s:I, s:o}", "requests",
         (json_int_t)command->recording.count, "rows_from", (json_int_t)command->range.from,
-        "rows_to", (json_int_t)command->range.to, "seed", (json_int_t)command->seed,
+        "rows_to", (json_int_t)command->range.to, "seed", (json_int_t)command->seed, "cut",
+        command->recording.cut != NULL ? sgl_json_text(command->recording.cut) : json_null(),
         "async_scheduling", async_json(calibration), "scale", calibration->scale, "scale_error",
         real_or_null(calibration->scale_error), "condition", real_or_null(calibration->condition),
         "robust_spread", calibration->robust_spread, "residuals",

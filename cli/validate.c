@@ -1,6 +1,7 @@
 /* sglsim validate: a recorded run against a simulation of it. */
 #include "analysis/accuracy_html.h"
 #include "analysis/accuracy_text.h"
+#include "analysis/report_format.h"
 #include "program.h"
 #include "traces/json.h"
 #include "analysis/policy_run.h"
@@ -21,6 +22,7 @@
 #define JSON_SCHEMA_VERSION 1
 #define NOTE_MAX 512
 #define LINE_MAX_BYTES 1024
+#define LABEL_MAX 16
 #define LINES_MAX 64 /* on the page */
 
 static const char description[] =
@@ -181,6 +183,10 @@ static const char *note(const struct validation *validation, uint32_t index, cha
 {
     uint32_t own = 0;
 
+    if (validation->recording.cut != NULL && own++ == index) {
+        snprintf(out, size, "%s", validation->recording.cut);
+        return out;
+    }
     if (validation->recording.time_note != NULL && own++ == index) {
         snprintf(out, size, "%s", validation->recording.time_note);
         return out;
@@ -207,44 +213,45 @@ static const char *note(const struct validation *validation, uint32_t index, cha
     return NULL;
 }
 
-/* The index-th line above the figures: what was compared, then notes; NULL past the last. */
-static const char *heading(const struct validation *validation, uint32_t index, char *out,
-                           size_t size)
+/* The index-th row above the figures, and its label: what was compared, then notes; NULL past the
+ * last. */
+static const char *heading(const struct validation *validation, uint32_t index,
+                           const char **label_out, char *out, size_t size)
 {
     const struct sgl_recording *recording = &validation->recording;
 
+    *label_out = index == 0 ? "recorded" : index <= validation->spec_count ? "profile" : "note";
     if (index == 0 && validation->policy != NULL)
         snprintf(out, size,
-                 "%zu request%s recorded (%s), rows %zu to %zu scored, routed anew by %.200s, seed "
-                 "%llu",
+                 "%zu request%s (%s), rows %zu to %zu scored, routed anew by %.200s, seed %llu",
                  recording->count, sgl_plural(recording->count), recording->format,
                  validation->range.from, validation->range.to - 1, validation->policy,
                  (unsigned long long)validation->seed);
     else if (index == 0)
-        snprintf(out, size,
-                 "%zu request%s recorded (%s), rows %zu to %zu scored, routed as recorded",
+        snprintf(out, size, "%zu request%s (%s), rows %zu to %zu scored, routed as recorded",
                  recording->count, sgl_plural(recording->count), recording->format,
                  validation->range.from, validation->range.to - 1);
     else if (index <= validation->spec_count) {
         const struct sgl_profile_identity *profile = &validation->specs[index - 1].profile;
-        snprintf(out, size, "profile %s: %s on %s, TP %s%s%s", profile->name, profile->model,
-                 profile->gpu, profile->tp,
-                 profile->calibrated[0] != '\0' ? "; calibrated on " : "", profile->calibrated);
+        snprintf(out, size, "%s: %s on %s, TP %s%s%s", profile->name, profile->model, profile->gpu,
+                 profile->tp, profile->calibrated[0] != '\0' ? "; calibrated on " : "",
+                 profile->calibrated);
     } else {
-        char text[NOTE_MAX];
-        if (note(validation, index - 1 - validation->spec_count, text, sizeof text) == NULL)
-            return NULL;
-        snprintf(out, size, "note: %s", text);
+        return note(validation, index - 1 - validation->spec_count, out, size);
     }
     return out;
 }
 
 static void print_text(const struct validation *validation)
 {
+    const char *label;
     char text[LINE_MAX_BYTES];
 
-    for (uint32_t i = 0; heading(validation, i, text, sizeof text) != NULL; i++)
-        printf("%s%s\n", i == 0 ? "sglsim " SGL_VERSION " validate: " : "", text);
+    printf("sglsim " SGL_VERSION " validate: simulated against recorded\n\n");
+    for (uint32_t i = 0; heading(validation, i, &label, text, sizeof text) != NULL; i++) {
+        sgl_text_tame(text); /* names in it are from files */
+        sgl_text_print_wrapped(stdout, label, text);
+    }
     putchar('\n');
     sgl_accuracy_print(stdout, &validation->accuracy, &validation->recording);
     if (validation->html != NULL)
@@ -256,10 +263,13 @@ static int write_page(FILE *out, const void *context)
     const struct validation *validation = context;
     static char texts[LINES_MAX][LINE_MAX_BYTES];
     const char *lines[LINES_MAX];
+    const char *label;
+    char text[LINE_MAX_BYTES - LABEL_MAX];
     size_t count = 0;
 
     while (count < LINES_MAX &&
-           heading(validation, (uint32_t)count, texts[count], sizeof texts[count]) != NULL) {
+           heading(validation, (uint32_t)count, &label, text, sizeof text) != NULL) {
+        snprintf(texts[count], sizeof texts[count], "%s: %s", label, text);
         lines[count] = texts[count];
         count++;
     }
