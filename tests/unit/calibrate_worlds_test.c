@@ -45,7 +45,7 @@ static void finds_plan(const char *name, const char *fit, size_t requests)
 static void finds_plans_that_scale_hides(void)
 {
     finds_plan("dense, 512 tokens a step", "auto", 90);
-    finds_plan("memory", "scale,c_step_decode_us", 90);
+    finds_plan("memory", "scale,c_step_decode_us", 60); /* each run of it costs as thirty others */
 }
 
 static void finds_that_nothing_is_planned(void)
