@@ -23,7 +23,7 @@ static int compare_reals(const void *left, const void *right)
 static double scale_of(const struct sgl_comparison *comparison, uint32_t load, uint32_t arm)
 {
     static const double steps[] = {0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5};
-    double sizes[SGL_FIGURE_COUNT];
+    double sizes[SGL_FIGURE_COUNT] = {0};
     size_t count = 0;
 
     for (int figure = 0; figure < SGL_FIGURE_COUNT; figure++) {

@@ -197,7 +197,9 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     /* Steps follow each other without a gap; after a pause the engine wakes with the instant. */
     const bool has_paused = sgl_moment_ns(engine->end) != now_ns;
-    const struct sgl_moment start = has_paused ? (struct sgl_moment){.ns = now_ns} : engine->end;
+    struct sgl_moment start = engine->end;
+    if (has_paused)
+        start = (struct sgl_moment){.ns = now_ns};
     engine->planned = engine->is_ahead && !has_paused ? start_of_last_step(engine) : start;
     engine->start = start;
     if (has_paused)

@@ -125,9 +125,10 @@ static void *meter_resize(void *context, void *memory, size_t size)
     if (meter->left == 0)
         return NULL;
     meter->left--;
-    block = realloc(block, size + 2 * sizeof *block);
-    if (block == NULL)
+    size_t *const grown = realloc(block, size + 2 * sizeof *block);
+    if (grown == NULL)
         return NULL;
+    block = grown;
     block[0] = size;
     meter->bytes += size - before;
     meter->most = meter->bytes > meter->most ? meter->bytes : meter->most;

@@ -185,7 +185,9 @@ static char *hear(int fd)
         size += (size_t)got;
         if (size == capacity) {
             capacity *= 2;
-            text = realloc(text, capacity + 1);
+            char *grown = realloc(text, capacity + 1);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(grown);
+            text = grown;
         }
     }
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
