@@ -3,7 +3,6 @@
 #include "analysis/html/plot.h"
 #include "analysis/report_format.h"
 
-#include <assert.h>
 #include <math.h>
 
 #define KNEE_SHARE 0.9 /* DistServe (OSDI 2024) asks that 90 % of requests meet their objectives */
@@ -114,7 +113,6 @@ static void draw_against_load(struct sgl_page *page, const char *title, bool is_
     sgl_plot_begin(&plot, page, title, "One point per load, the mean over runs; lines join them.");
     if (is_percent)
         sgl_plot_level(&plot, KNEE_SHARE, "rule", SGL_PLOT_NEUTRAL, "90 %");
-    assert(loads > 0);
     for (uint32_t arm = 0; arm < comparison->arm_count; arm++) {
         for (uint32_t load = 0; load < loads; load++) {
             x[load] = mean_of(sgl_comparison_arm(comparison, load, arm), offered);
@@ -131,7 +129,8 @@ static void draw_against_load(struct sgl_page *page, const char *title, bool is_
                 y[k - 1] = swapped[1];
             }
         sgl_plot_line(&plot, x, y, loads, "line", arm);
-        sgl_plot_label(&plot, y[loads - 1], arm);
+        if (loads > 0)
+            sgl_plot_label(&plot, y[loads - 1], arm);
     }
     sgl_plot_end(&plot);
 }
