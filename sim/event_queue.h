@@ -25,7 +25,6 @@
 
 #include "sim/heap_places.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,22 +64,6 @@ void sgl_event_queue_remove(struct sgl_event_queue *queue, uint32_t item);
 static inline const struct sgl_queued *sgl_event_queue_top(const struct sgl_event_queue *queue)
 {
     return queue->count > 0 ? &queue->heap[SGL_HEAP_ROOT] : NULL;
-}
-
-/* Are all others later than the top, which there is? */
-static inline bool sgl_event_queue_is_top_alone(const struct sgl_event_queue *queue)
-{
-    const struct sgl_queued *top = &queue->heap[SGL_HEAP_ROOT];
-
-    return queue->count < 2 || (top[1].time != top->time && top[2].time != top->time &&
-                                top[3].time != top->time && top[4].time != top->time);
-}
-
-/* Sets the kind of the top, of which others are later: it stays where it is. */
-static inline void sgl_event_queue_set_kind_of_top(struct sgl_event_queue *queue, uint32_t kind)
-{
-    assert(sgl_event_queue_is_top_alone(queue));
-    queue->heap[SGL_HEAP_ROOT].kind = kind;
 }
 
 void sgl_event_queue_release(struct sgl_event_queue *queue);

@@ -9,40 +9,15 @@
 
 /* ---- items of the queue ----------------------------------------------------------------- */
 
-uint32_t sgl_simulation_poll_item(const struct sgl_simulation *self)
+uint32_t sgl_simulation_fault_item(uint32_t worker)
 {
-    return self->options->worker_count;
-}
-
-uint32_t sgl_simulation_report_item(const struct sgl_simulation *self)
-{
-    return self->options->worker_count + 1;
-}
-
-uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self)
-{
-    return self->options->worker_count + 2;
-}
-
-uint32_t sgl_simulation_admission_item(const struct sgl_simulation *self)
-{
-    return self->options->worker_count + 3;
-}
-
-uint32_t sgl_simulation_deadline_item(const struct sgl_simulation *self)
-{
-    return self->options->worker_count + 4;
-}
-
-uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker)
-{
-    return self->options->worker_count + 5 + worker;
+    return SGL_ITEM_FAULT + worker;
 }
 
 uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t progress,
                                     bool is_last)
 {
-    return 2 * self->options->worker_count + 5 + 2 * progress + (is_last ? 1 : 0);
+    return SGL_ITEM_FAULT + self->options->worker_count + 2 * progress + (is_last ? 1 : 0);
 }
 
 /* ---- workers ---------------------------------------------------------------------------- */
@@ -98,17 +73,9 @@ static int schedule_worker(struct sgl_simulation *self, uint32_t index)
     const int status = worker->ops->schedule(worker->state, self->now_ns, self->failure);
     if (status != SGL_OK)
         return worker_failure(self, index, status, NULL);
-    const struct sgl_event event = {
-        .time = worker->ops->next_event_ns(worker->state),
-        .index = index,
-        .kind = SGL_EVENT_WORKER,
-        .item = index,
-    };
-    assert(event.time >= self->now_ns);
-    if (event.time == SGL_NEVER)
-        sgl_event_queue_remove(&self->events, index);
-    else
-        sgl_event_queue_set(&self->events, &event);
+    const int64_t next_ns = worker->ops->next_event_ns(worker->state);
+    assert(next_ns >= self->now_ns);
+    sgl_tournament_set(&self->turns, index, next_ns);
     return SGL_OK;
 }
 
@@ -166,14 +133,15 @@ int sgl_simulation_route(struct sgl_simulation *self, const struct sgl_route *ro
                          enum sgl_pool pool, uint32_t attempt,
                          struct sgl_simulated_dispatch *dispatch_out)
 {
-    struct sgl_input input = {
-        .kind = SGL_INPUT_ROUTE,
-        .pool = pool,
-        .request = route->request->request,
-        .attempt = attempt,
-        .route = *route,
-    };
+    struct sgl_input input; /* most of which no route has, and which need not be cleared */
     struct sgl_result result;
+
+    input.kind = SGL_INPUT_ROUTE;
+    input.pool = pool;
+    input.request = route->request->request;
+    input.attempt = attempt;
+    input.worker = 0; /* not asked for */
+    input.route = *route;
 
     dispatch_out->worker = SGL_NO_WORKER;
     const int status = sgl_simulation_feed(self, &input, &result);
@@ -249,49 +217,50 @@ static int arrive(struct sgl_simulation *self)
 
 /* ---- the run ---------------------------------------------------------------------------- */
 
-/* The event on top of the queue, a worker's. Often nothing else happens in the instant: then the
- * worker goes on at once. Else it waits in the queue, out of the way of the others, until the end
- * of the instant; where it is, when they are all later. */
+/* Is nothing else to happen in this instant? */
+static bool is_last_of_instant(const struct sgl_simulation *self)
+{
+    const struct sgl_queued *top = sgl_event_queue_top(&self->events);
+
+    return self->due_count == 0 && sgl_tournament_first(&self->turns)->time > self->now_ns &&
+           (top == NULL || top->time > self->now_ns) &&
+           !(self->has_row && self->arrival_ns == self->now_ns);
+}
+
+/* The turn of a worker. Often nothing else happens in the instant: then it goes on at once. */
 static int advance_worker(struct sgl_simulation *self, uint32_t index)
 {
-    struct sgl_simulated_worker *worker = &self->workers[index];
+    const struct sgl_simulated_worker *worker = &self->workers[index];
 
     self->totals->segments++;
+    sgl_tournament_set(&self->turns, index, SGL_TOURNAMENT_NEVER);
     sgl_simulation_fetch_next(self, index);
     worker->ops->advance(worker->state, self->now_ns);
-    const bool is_alone = sgl_event_queue_is_top_alone(&self->events);
-    if (is_alone && self->due_count == 0 && !(self->has_row && self->arrival_ns == self->now_ns))
+    if (is_last_of_instant(self))
         return schedule_worker(self, index);
     sgl_simulation_touch(self, index);
-    if (is_alone) {
-        sgl_event_queue_set_kind_of_top(&self->events, SGL_EVENT_SCHEDULE);
-    } else {
-        const struct sgl_event later = {
-            .time = self->now_ns, .index = index, .kind = SGL_EVENT_SCHEDULE, .item = index};
-        sgl_event_queue_set(&self->events, &later);
-    }
     return SGL_OK;
 }
 
-static int handle(struct sgl_simulation *self, const struct sgl_queued *event)
+/* The event on top of the queue. */
+static int handle(struct sgl_simulation *self, uint32_t item)
 {
-    const uint32_t item = event->item;
-    const uint32_t worker_count = self->options->worker_count;
-
-    if (item < worker_count)
-        return advance_worker(self, item);
-    if (item == sgl_simulation_poll_item(self))
+    switch (item) {
+    case SGL_ITEM_POLL:
         return sgl_simulation_poll_workers(self);
-    if (item == sgl_simulation_report_item(self))
+    case SGL_ITEM_REPORT:
         return sgl_simulation_deliver_report(self);
-    if (item == sgl_simulation_probe_item(self))
+    case SGL_ITEM_PROBE:
         return sgl_simulation_probe(self);
-    if (item == sgl_simulation_admission_item(self))
+    case SGL_ITEM_ADMISSION:
         return sgl_simulation_let_in(self);
-    if (item == sgl_simulation_deadline_item(self))
+    case SGL_ITEM_DEADLINE:
         return sgl_simulation_pass_deadlines(self);
+    default:
+        break;
+    }
     if (item < sgl_simulation_answer_item(self, 0, false))
-        return sgl_simulation_change(self, item - sgl_simulation_fault_item(self, 0));
+        return sgl_simulation_change(self, item - sgl_simulation_fault_item(0));
     sgl_event_queue_remove(&self->events, item);
     return sgl_simulation_deliver(self, item);
 }
@@ -311,11 +280,14 @@ static int run_instant(struct sgl_simulation *self)
     int status = SGL_OK;
 
     while (status == SGL_OK) {
+        const struct sgl_contender *turn = sgl_tournament_first(&self->turns);
         const struct sgl_queued *top = sgl_event_queue_top(&self->events);
         const uint32_t kind =
-            top != NULL && top->time == self->now_ns ? top->kind : SGL_EVENT_SCHEDULE;
-        if (kind <= SGL_EVENT_ANSWER || (kind < SGL_EVENT_SCHEDULE && self->due_count == 0))
-            status = handle(self, top);
+            top != NULL && top->time == self->now_ns ? top->kind : SGL_EVENT_KIND_COUNT;
+        if (turn->time == self->now_ns)
+            status = advance_worker(self, turn->player);
+        else if (kind <= SGL_EVENT_ANSWER || (kind < SGL_EVENT_KIND_COUNT && self->due_count == 0))
+            status = handle(self, top->item);
         else if (self->due_count > 0)
             status = deliver_due(self);
         else if (self->is_row_stale)
@@ -372,11 +344,13 @@ static int run(struct sgl_simulation *self)
     sgl_simulation_set_poll(self, self->now_ns);
     while (self->has_row || self->flights.used > 0) {
         const struct sgl_queued *top = sgl_event_queue_top(&self->events);
-        if (top == NULL && !self->has_row && self->due_count == 0)
+        int64_t next_ns = sgl_tournament_first(&self->turns)->time;
+        if (next_ns == SGL_NEVER && top == NULL && !self->has_row && self->due_count == 0)
             return sgl_fail(self->failure, SGL_EINVAL,
                             "simulation: %u requests are in flight and nothing will happen",
                             self->flights.used);
-        int64_t next_ns = self->has_row ? self->arrival_ns : SGL_NEVER;
+        if (self->has_row && self->arrival_ns < next_ns)
+            next_ns = self->arrival_ns;
         if (top != NULL && top->time < next_ns)
             next_ns = top->time;
         /* A decode leg tells its first token when it starts: the instant is not over. */
@@ -448,6 +422,7 @@ static int create_workers(struct sgl_simulation *self)
     self->workers = calloc(worker_count + 1, sizeof *self->workers);
     self->touched = calloc(worker_count + 1, sizeof *self->touched);
     if (self->workers == NULL || self->touched == NULL ||
+        sgl_tournament_open(&self->turns, worker_count) != SGL_OK ||
         sgl_event_queue_reserve(&self->events, sgl_simulation_answer_item(self, 0, false)) !=
             SGL_OK)
         return sgl_simulation_no_memory(self);
@@ -488,6 +463,7 @@ static void release(struct sgl_simulation *self)
     sgl_records_release(&self->answers, NULL);
     sgl_reports_release(&self->reports);
     sgl_transfers_release(&self->transfers);
+    sgl_tournament_release(&self->turns);
     sgl_event_queue_release(&self->events);
     sgl_event_queue_release(&self->deadlines);
     sgl_router_destroy(self->router);

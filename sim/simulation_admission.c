@@ -31,7 +31,7 @@ static void set_wake(struct sgl_simulation *self)
     const struct sgl_event event = {
         .time = sgl_admission_wake_ns(self->admission, self->now_ns),
         .kind = SGL_EVENT_ADMISSION,
-        .item = sgl_simulation_admission_item(self),
+        .item = SGL_ITEM_ADMISSION,
     };
 
     if (event.time == SGL_ABSENT)

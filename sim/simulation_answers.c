@@ -186,14 +186,13 @@ void sgl_simulation_count(struct sgl_simulation *self, int64_t request, bool suc
 static int deliver_first_token(struct sgl_simulation *self, uint32_t number)
 {
     const struct sgl_flight *flight = sgl_router_flight(self->router, number);
-    struct sgl_input input = {
-        .kind = SGL_INPUT_FIRST_TOKEN,
-        .pool = (enum sgl_pool)flight->pool,
-        .request = flight->request,
-        .attempt = flight->attempt,
-        .flight = number,
-    };
+    struct sgl_input input; /* most of which no first token has, and which need not be cleared */
 
+    input.kind = SGL_INPUT_FIRST_TOKEN;
+    input.pool = (enum sgl_pool)flight->pool;
+    input.request = flight->request;
+    input.attempt = flight->attempt;
+    input.flight = number;
     return sgl_simulation_feed(self, &input, NULL);
 }
 
@@ -231,6 +230,7 @@ static int deliver_answer(struct sgl_simulation *self,
     struct sgl_input input = {
         .kind = SGL_INPUT_COMPLETE,
         .pool = (enum sgl_pool)flight.pool,
+        .now_ns = self->now_ns,
         .request = flight.request,
         .attempt = flight.attempt,
         .flight = number,

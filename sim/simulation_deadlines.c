@@ -40,7 +40,7 @@ int64_t sgl_simulation_deadline_ns(const struct sgl_simulation *self, int64_t be
 static void set_next(struct sgl_simulation *self)
 {
     const struct sgl_queued *top = sgl_event_queue_top(&self->deadlines);
-    const uint32_t item = sgl_simulation_deadline_item(self);
+    const uint32_t item = SGL_ITEM_DEADLINE;
 
     if (top == NULL) {
         sgl_event_queue_remove(&self->events, item);

@@ -25,7 +25,7 @@ static void set_change(struct sgl_simulation *self, uint32_t index, int64_t time
         .time = time_ns,
         .index = index,
         .kind = SGL_EVENT_FAULT,
-        .item = sgl_simulation_fault_item(self, index),
+        .item = sgl_simulation_fault_item(index),
     };
 
     if (time_ns >= SGL_SIMULATION_NS_MAX)
@@ -123,14 +123,14 @@ static void set_probe(struct sgl_simulation *self, int64_t from_ns)
     for (uint32_t i = 0; i < self->options->worker_count && !is_wanted; i++)
         is_wanted = interval_ns > 0 && is_telling(self, i);
     if (!is_wanted) {
-        sgl_event_queue_remove(&self->events, sgl_simulation_probe_item(self));
+        sgl_event_queue_remove(&self->events, SGL_ITEM_PROBE);
         return;
     }
     const int64_t turn = (from_ns + interval_ns - 1) / interval_ns;
     const struct sgl_event event = {
         .time = (turn > 0 ? turn : 1) * interval_ns,
         .kind = SGL_EVENT_PROBE,
-        .item = sgl_simulation_probe_item(self),
+        .item = SGL_ITEM_PROBE,
     };
     sgl_event_queue_set(&self->events, &event);
 }

@@ -2,7 +2,7 @@
  * What the next events will read is fetched into the processor's cache, while it is worked on
  * something else.
  *
- *     turn      of c, third      of b, second        of a, on top of the queue
+ *     turn      of c, third      of b, second        of a, now
  *     fetched   its state        the job that ends   the flight of that job, and what the router
  *                                                    knows of it
  *
@@ -67,25 +67,16 @@ static void fetch_jobs(const struct sgl_simulation *self, uint32_t index)
 
 void sgl_simulation_fetch_next(const struct sgl_simulation *self, uint32_t index)
 {
-    const struct sgl_queued *below = sgl_event_queue_top(&self->events) + 1;
-    const uint32_t worker_count = self->options->worker_count;
-    uint32_t least[2] = {0, 1};
+    const struct sgl_contender *next = sgl_tournament_first(&self->turns);
 
-    if ((worker_count < FETCHED_FROM && self->flights.fresh < FETCHED_FLIGHTS) ||
-        self->events.count < 3)
+    if (self->options->worker_count < FETCHED_FROM && self->flights.fresh < FETCHED_FLIGHTS)
         return;
     fetch_flight(self, next_flight(self, index));
-    /* The turns of two of those below the top come next, most likely. */
-    for (uint32_t i = 1; i < 4 && i + 1 < self->events.count; i++) {
-        if (below[i].time < below[least[0]].time) {
-            least[1] = least[0];
-            least[0] = i;
-        } else if (i > 1 && below[i].time < below[least[1]].time) {
-            least[1] = i;
-        }
-    }
-    if (below[least[0]].item < worker_count)
-        fetch_jobs(self, below[least[0]].item);
-    if (below[least[1]].item < worker_count)
-        sgl_simulation_fetch_worker(self, below[least[1]].item);
+    if (next->time != SGL_NEVER)
+        fetch_jobs(self, next->player);
+    if (self->options->worker_count < FETCHED_FROM)
+        return;
+    const struct sgl_contender second = sgl_tournament_second(&self->turns);
+    if (second.time != SGL_NEVER)
+        sgl_simulation_fetch_worker(self, second.player);
 }

@@ -15,7 +15,7 @@ void sgl_simulation_set_poll(struct sgl_simulation *self, int64_t now_ns)
         .time =
             sgl_reports_next_poll_ns(&self->reports, now_ns, self->flights.used == 0, watched_ns),
         .kind = SGL_EVENT_POLL,
-        .item = sgl_simulation_poll_item(self),
+        .item = SGL_ITEM_POLL,
     };
 
     if (event.time == SGL_ABSENT)
@@ -29,11 +29,11 @@ static void set_report(struct sgl_simulation *self)
     const struct sgl_pending_report *top = sgl_reports_top(&self->reports);
 
     if (top == NULL) {
-        sgl_event_queue_remove(&self->events, sgl_simulation_report_item(self));
+        sgl_event_queue_remove(&self->events, SGL_ITEM_REPORT);
         return;
     }
     const struct sgl_event event = {
-        .time = top->due_ns, .kind = SGL_EVENT_REPORT, .item = sgl_simulation_report_item(self)};
+        .time = top->due_ns, .kind = SGL_EVENT_REPORT, .item = SGL_ITEM_REPORT};
     sgl_event_queue_set(&self->events, &event);
 }
 

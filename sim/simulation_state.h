@@ -17,10 +17,11 @@
 #include "sim/event_queue.h"
 #include "sim/reports.h"
 #include "sim/simulation.h"
+#include "sim/tournament.h"
 
-/* Order of events within one instant. */
+/* Order of events within one instant. Those of workers come before all of these, arrivals and what
+ * workers then start behind them. */
 enum {
-    SGL_EVENT_WORKER,
     SGL_EVENT_FAULT,
     SGL_EVENT_TRANSFER,
     SGL_EVENT_ANSWER,
@@ -30,7 +31,7 @@ enum {
     SGL_EVENT_DEADLINE,
     SGL_EVENT_RETRY,
     SGL_EVENT_ADMISSION,
-    SGL_EVENT_SCHEDULE /* arrivals come before it: a worker that had its event waits here, on top */
+    SGL_EVENT_KIND_COUNT
 };
 
 #define SGL_NO_SLOT UINT32_MAX
@@ -129,17 +130,18 @@ struct sgl_simulated_worker {
 };
 
 /*
- *   items of the queue    0 .. W-1   workers: their next event
- *                         W          the next poll of all workers
- *                         W+1        the next report to reach the router
- *                         W+2        the next probe of all workers
- *                         W+3        somebody who waits may be let in, or has waited too long
- *                         W+4        somebody has waited too long for an answer
- *                         W+5+w      worker w: its next change of condition
- *                         2W+5+2p    flight of progress p: its first token on its way to the
+ *   players               0 .. W-1   workers: their next event
+ *
+ *   items of the queue    0          the next poll of all workers
+ *                         1          the next report to reach the router
+ *                         2          the next probe of all workers
+ *                         3          somebody who waits may be let in, or has waited too long
+ *                         4          somebody has waited too long for an answer
+ *                         5+w        worker w: its next change of condition
+ *                         W+5+2p     flight of progress p: its first token on its way to the
  *                                    router; of a prefill leg: its memory on its way to the decode
  *                                    worker; of one that waits to be tried again: when it is
- *                         2W+6+2p    its answer
+ *                         W+6+2p     its answer
  */
 struct sgl_simulation {
     const struct sgl_simulation_options *options;
@@ -147,6 +149,7 @@ struct sgl_simulation {
     struct sgl_simulation_totals *totals;
     struct sgl_failure *failure;
     struct sgl_router *router;
+    struct sgl_tournament turns; /* of workers */
     struct sgl_event_queue events;
     struct sgl_reports reports;
     bool has_pairs;
@@ -191,12 +194,15 @@ struct sgl_simulation {
     int64_t origin_ns;  /* when the source's time 0 is: after a pause, not 0 */
 };
 
-uint32_t sgl_simulation_poll_item(const struct sgl_simulation *self);
-uint32_t sgl_simulation_report_item(const struct sgl_simulation *self);
-uint32_t sgl_simulation_probe_item(const struct sgl_simulation *self);
-uint32_t sgl_simulation_admission_item(const struct sgl_simulation *self);
-uint32_t sgl_simulation_deadline_item(const struct sgl_simulation *self);
-uint32_t sgl_simulation_fault_item(const struct sgl_simulation *self, uint32_t worker);
+enum {
+    SGL_ITEM_POLL,
+    SGL_ITEM_REPORT,
+    SGL_ITEM_PROBE,
+    SGL_ITEM_ADMISSION,
+    SGL_ITEM_DEADLINE,
+    SGL_ITEM_FAULT /* the first of them */
+};
+uint32_t sgl_simulation_fault_item(uint32_t worker);
 uint32_t sgl_simulation_answer_item(const struct sgl_simulation *self, uint32_t progress,
                                     bool is_last);
 
@@ -372,7 +378,8 @@ int sgl_simulation_probe(struct sgl_simulation *self);
 /* That worker will be looked at soon. */
 void sgl_simulation_fetch_worker(const struct sgl_simulation *self, uint32_t index);
 
-/* The event on top of the queue is this worker's: fetches what that and the next ones will read. */
+/* It is this worker's turn, which is no longer among those of the others: fetches what its event
+ * and the next ones will read. */
 void sgl_simulation_fetch_next(const struct sgl_simulation *self, uint32_t index);
 
 /* ---- retries (simulation_retries.c) ----------------------------------------------------- */

@@ -1,6 +1,7 @@
 #include "core/rng.h"
 #include "sim/event_queue.h"
 #include "sim/slots.h"
+#include "sim/tournament.h"
 
 #include "support.h"
 
@@ -72,43 +73,52 @@ static void leaves_sorted(void)
     }
 }
 
-/* The top may get another kind where it is, if it is alone in its time. */
-static void top_waits_where_it_is(void)
+/* Is player `one` before `other` of those times? */
+static bool comes_first(const int64_t *times, uint32_t one, uint32_t other)
 {
-    int alone = 0;
+    return times[one] != times[other] ? times[one] < times[other] : one < other;
+}
 
-    for (int64_t world = 0; world < 2000; world++) {
+static void tournaments_are_won_by_the_first(void)
+{
+    int ties = 0;
+
+    for (int64_t world = 0; world < 300; world++) {
         struct sgl_rng draws = sgl_rng_stream(8, SGL_PURPOSE_ARRIVAL, 0, world, 0);
-        struct sgl_event_queue queue = {0};
-        struct sgl_event events[12];
-        const uint32_t count = 1 + sgl_rng_below(&draws, 12);
-        uint32_t first = 0;
-        bool is_alone = true;
+        const uint32_t count = 1 + sgl_rng_below(&draws, world % 2 == 0 ? 6 : 70);
+        struct sgl_tournament tournament = {0};
+        int64_t times[70];
 
-        const int status = sgl_event_queue_reserve(&queue, count);
+        const int status = sgl_tournament_open(&tournament, count);
         CU_ASSERT_EQUAL_FATAL(status, 0);
-        for (uint32_t i = 0; i < count; i++) {
-            events[i] = (struct sgl_event){
-                .time = sgl_rng_below(&draws, 8), .kind = 1, .index = i, .item = i};
-            sgl_event_queue_set(&queue, &events[i]);
-            first = events[i].time < events[first].time ? i : first;
+        CU_ASSERT_EQUAL(sgl_tournament_first(&tournament)->time, SGL_TOURNAMENT_NEVER);
+        for (uint32_t player = 0; player < count; player++)
+            times[player] = SGL_TOURNAMENT_NEVER;
+        for (uint32_t i = 0; i < 5 * count; i++) {
+            const uint32_t player = sgl_rng_below(&draws, count);
+            times[player] = sgl_rng_below(&draws, 4) == 0 ? SGL_TOURNAMENT_NEVER
+                                                          : (int64_t)sgl_rng_below(&draws, 40);
+            sgl_tournament_set(&tournament, player, times[player]);
+            uint32_t first = 0;
+            for (uint32_t p = 1; p < count; p++)
+                first = comes_first(times, p, first) ? p : first;
+            const struct sgl_contender *winner = sgl_tournament_first(&tournament);
+            CU_ASSERT_EQUAL(winner->time, times[first]);
+            if (times[first] == SGL_TOURNAMENT_NEVER)
+                continue;
+            CU_ASSERT_EQUAL(winner->player, first);
+            uint32_t second = first == 0 ? 1 : 0;
+            for (uint32_t p = 0; p < count; p++)
+                second = p != first && comes_first(times, p, second) ? p : second;
+            const struct sgl_contender found = sgl_tournament_second(&tournament);
+            const int64_t expected = count > 1 ? times[second] : SGL_TOURNAMENT_NEVER;
+            CU_ASSERT_EQUAL(found.time, expected);
+            CU_ASSERT(expected == SGL_TOURNAMENT_NEVER || found.player == second);
+            ties += expected == times[first];
         }
-        for (uint32_t i = 0; i < count; i++)
-            is_alone = is_alone && (i == first || events[i].time != events[first].time);
-        CU_ASSERT_EQUAL(sgl_event_queue_is_top_alone(&queue), is_alone);
-        alone += is_alone;
-        if (is_alone) {
-            sgl_event_queue_set_kind_of_top(&queue, 2);
-            CU_ASSERT_EQUAL(sgl_event_queue_top(&queue)->item, first);
-            /* Another of that time and the kind it had goes before it. */
-            struct sgl_event sooner = events[(first + 1) % count];
-            sooner.time = events[first].time;
-            sgl_event_queue_set(&queue, &sooner);
-            CU_ASSERT_EQUAL(sgl_event_queue_top(&queue)->item, sooner.item);
-        }
-        sgl_event_queue_release(&queue);
+        sgl_tournament_release(&tournament);
     }
-    CU_ASSERT(alone > 200 && alone < 1800);
+    CU_ASSERT(ties > 1000);
 }
 
 static void grows_with_contents(void)
@@ -166,7 +176,8 @@ static void slots_are_reused_and_listed_in_order(void)
 SGL_SUITE(event_queue) = {
     {"events leave in the order of time, kind, index, whatever was re-keyed or removed",
      leaves_sorted},
-    {"a top that is alone in its time may be put behind others of it", top_waits_where_it_is},
+    {"a tournament is won by the first, of equals by the lesser number",
+     tournaments_are_won_by_the_first},
     {"the queue grows with what is in it", grows_with_contents},
     {"slots in a list leave in order, are reused, and never given twice",
      slots_are_reused_and_listed_in_order},
