@@ -15,6 +15,17 @@ static void set_states(struct sgl_calibration_problem *problem, enum sgl_coeffic
         problem->state[c] = state;
 }
 
+const char *sgl_freedom_text(enum sgl_freedom freedom)
+{
+    static const char *const texts[] = {
+#define TEXT(upper, text) text,
+        SGL_FREEDOM_MAP(TEXT)
+#undef TEXT
+    };
+
+    return texts[freedom];
+}
+
 static const char *free_name(int free)
 {
     return free == SGL_COEFFICIENT_COUNT ? "scale"
@@ -71,7 +82,7 @@ static int read_fit(struct sgl_calibration_problem *problem, struct sgl_failure 
     set_states(problem, SGL_COEFFICIENT_TIED);
     problem->fits_scale = false;
     if (strcmp(text, "auto") == 0) {
-        sgl_calibration_believe(problem);
+        sgl_calibration_believe(problem, sgl_calibration_usual(problem));
         return SGL_OK;
     }
     while (*text != '\0') {
@@ -97,7 +108,7 @@ struct lengths {
 
 static struct lengths measure_lengths(const struct sgl_calibration_problem *problem)
 {
-    const struct sgl_row_range range = problem->options->range;
+    const struct sgl_row_range range = problem->range;
     const struct sgl_recorded_request *requests = problem->recording->requests;
     struct lengths lengths = {.prompt = requests[range.from].row.request.prompt_tokens,
                               .output = requests[range.from].row.output_tokens,
@@ -164,8 +175,8 @@ static int check_certain(struct sgl_calibration *calibration,
         return sgl_fail(failure, SGL_EINVAL,
                         "the %zu requests cannot identify %s: %s (record more load, or other "
                         "lengths)",
-                        problem->options->range.to - problem->options->range.from,
-                        free_name(problem->free[worst]), text);
+                        problem->range.to - problem->range.from, free_name(problem->free[worst]),
+                        text);
     return sgl_fail(failure, SGL_EINVAL,
                     "the requests cannot identify %s beside the other %zu: %s (--fit auto frees "
                     "what they can tell)",
@@ -247,8 +258,6 @@ static int fit_plans(struct sgl_calibration *calibration, struct sgl_calibration
     struct sgl_fitted plans[2] = {0};
     double distance = 0;
 
-    if (!problem->options->finds_async)
-        return fit_plan(problem, false, best, failure);
     int status = fit_plan(problem, false, &plans[0], failure);
     if (status == SGL_OK)
         status = fit_plan(problem, true, &plans[1], failure);
@@ -268,6 +277,25 @@ static int fit_plans(struct sgl_calibration *calibration, struct sgl_calibration
     return status;
 }
 
+/* All that `fit` asks for. */
+static int fit_all(struct sgl_calibration *calibration, struct sgl_calibration_problem *problem,
+                   struct sgl_fitted *best, struct sgl_failure *failure)
+{
+    const bool finds_async = problem->options->finds_async;
+    int status = SGL_OK;
+
+    calibration->has_chosen = problem->has_prior;
+    if (finds_async)
+        status = fit_plans(calibration, problem, best, failure);
+    if (status == SGL_OK && calibration->has_chosen)
+        status = sgl_calibration_choose(problem, &calibration->choice, failure);
+    const bool is_done =
+        finds_async &&
+        (!calibration->has_chosen || calibration->choice.chosen == sgl_calibration_usual(problem));
+    return status != SGL_OK || is_done ? status
+                                       : fit_plan(problem, calibration->is_async, best, failure);
+}
+
 static int run(struct sgl_calibration *calibration, struct sgl_calibration_problem *problem,
                double *residuals, struct sgl_failure *failure)
 {
@@ -278,7 +306,7 @@ static int run(struct sgl_calibration *calibration, struct sgl_calibration_probl
     if (status == SGL_OK && !problem->has_prior)
         status = check_lengths(calibration, problem, failure);
     if (status == SGL_OK)
-        status = fit_plans(calibration, problem, &best, failure);
+        status = fit_all(calibration, problem, &best, failure);
     if (status == SGL_OK && problem->residual_count == 0) {
         calibration->is_not_identifiable = true;
         status = sgl_fail(failure, SGL_EINVAL,
@@ -289,7 +317,7 @@ static int run(struct sgl_calibration *calibration, struct sgl_calibration_probl
         memcpy(problem->spreads, best.spreads, sizeof problem->spreads);
         status = sgl_calibration_certainty(problem, &best.fit, failure);
     }
-    if (status == SGL_OK && !problem->has_prior)
+    if (status == SGL_OK && !calibration->has_chosen)
         status = check_certain(calibration, problem, &best.fit, failure);
     if (status == SGL_OK) /* once more at the very end: the times that are compared */
         status = sgl_calibration_residuals(problem, best.fit.x, residuals, failure);

@@ -16,12 +16,16 @@
  * where f, 2 % of the mean time at the worker and at least 10 ms, keeps short waits from counting:
  * which step a request just missed is luck.
  *
- * Each kind is counted in units of its own spread, 1.4826 x median |r| and at least 0.5 %: first
- * tokens scatter by a step, whole answers hardly. Huber's loss (k = 1.345 of those units: 95 %
- * efficient under normal errors; Huber, Robust Statistics, 1981), so that a stalled request does
- * not bend the fit; the units are measured anew as the fit gets better. Coefficients are
- * fitted as logarithms: they stay positive, and standard errors are relative. Those that are not
- * fitted keep their ratios to one another: `scale` multiplies them all.
+ * Each kind is counted in units of its own luck: 1.4826 x median |difference of neighbours| / root
+ * of 2 (Rice, Bandwidth choice for nonparametric regression, 1984) and at least 0.5 %, for first
+ * tokens scatter by a step and whole answers hardly. What a kind is off by on average is no luck:
+ * in units of that, a fit could settle for being wrong in one kind and right in another. All units
+ * are then widened alike to what is left over, or what is believed would not count beside it.
+ * Huber's loss (k = 1.345 of those units: 95 % efficient under normal errors; Huber, Robust
+ * Statistics, 1981), so that a stalled request does not bend the fit; the units are measured anew
+ * as the fit gets better. Coefficients are fitted as logarithms: they stay positive, and standard
+ * errors are relative. Those that are not fitted keep their ratios to one another: `scale`
+ * multiplies them all.
  *
  *     fitted   free              tied   start value x scale      held   free, and little was learnt
  *     none     0 at the start, from where no fit leads away; free_tokens stays the start's
@@ -31,12 +35,15 @@
  * are then sandwich estimates over blocks of consecutive requests, for neighbours in a queue share
  * their luck (White, 1980; Liang and Zeger, 1986).
  *
- * "auto" frees all coefficients at once, and says beforehand what is believed of their logarithms:
+ * "auto" says beforehand what is believed of the coefficients' logarithms, and frees them all:
  * each is normal around the start's, apart from one scale for all of which nothing is believed. So
  * what the requests tell moves, and what they do not tell stays near the start's ratio (a ridge;
  * Hoerl and Kennard, 1970) instead of being dropped or standing in for another. Terms that a start
- * may lack, the roofline and mixed steps, both of engines whose steps mix prompts and decoding,
- * begin at parts of the terms it has (calibrate_anneal.c), and less is believed of them. Residuals
+ * may lack, those of the roofline, of experts and of mixed steps, begin at parts of the terms it has
+ * (calibrate_anneal.c), and less is believed of them. How much is freed (SGL_FREEDOM_MAP) is found
+ * with the rows: each way is fitted to the first two thirds, the last third judges. Usually it is
+ * all ratios and the roofline; less when that foretells plainly more, the experts when the loss is
+ * less by a quarter. The same holds for every engine (calibrate_choose.c). Residuals
  * count as a fifth beside the belief, for requests share their steps. Standard errors are those of
  * both together; where one is more than half of what was believed the coefficient is `held`.
  *
@@ -87,6 +94,30 @@ enum sgl_coefficient_state {
     SGL_COEFFICIENT_NONE /* not looked for: 0 at the start, or no step that could show it */
 };
 
+/* What "auto" chooses from, the simplest first (calibrate_choose.c). */
+#define SGL_FREEDOM_MAP(X)                                                                         \
+    X(SCALE, "one scale for all")                                                                  \
+    X(LOOSE, "ratios within about 17 % of the start's")                                            \
+    X(PLAIN, "ratios within about a factor of 1.65")                                               \
+    X(ROOFLINE, "the same, with a roofline")                                                       \
+    X(EXPERTS, "the same, with a roofline and experts")
+
+enum sgl_freedom {
+#define SGL_FREEDOM_ENUM(upper, text) SGL_FREEDOM_##upper,
+    SGL_FREEDOM_MAP(SGL_FREEDOM_ENUM)
+#undef SGL_FREEDOM_ENUM
+        SGL_FREEDOM_COUNT
+};
+
+const char *sgl_freedom_text(enum sgl_freedom freedom);
+
+struct sgl_calibration_choice {
+    bool has_judged;             /* else there are too few rows to judge by */
+    struct sgl_row_range judged; /* the rows that did, not seen by those fits */
+    enum sgl_freedom chosen;
+    double loss_ratio[SGL_FREEDOM_COUNT]; /* over the usual one's, on those rows; NaN: not tried */
+};
+
 #define SGL_CALIBRATION_SE_MAX 0.5  /* of a logarithm: 95 % of the time within a factor of 2.7 */
 #define SGL_CALIBRATION_TELLING 2.0 /* standard errors between two that the requests tell apart */
 
@@ -123,6 +154,8 @@ struct sgl_calibration {
     bool is_async;
     double async_loss[2];  /* mean loss of the best fit, off and on, in the same units */
     double async_distance; /* off less on, in standard errors */
+    bool has_chosen;       /* fit was "auto" */
+    struct sgl_calibration_choice choice;
     uint64_t residual_count;
     uint64_t evaluations;  /* simulations of the whole recording */
     uint32_t fitted_count; /* told by the requests; a scale that was asked for included */

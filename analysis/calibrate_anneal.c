@@ -32,6 +32,10 @@
  * and 0.64 of its slope in c_prefill_token, 0.61 and 0.53 in c_token. */
 #define PREFILL_TOKEN_SHARE 0.6
 #define TOKEN_SHARE 0.57
+/* Of a step's constant, in the reading of the experts' weights: in the built-in mixtures c_expert
+ * is 3.4 to 4.6 times c_step_decode. p_expert is that of 8 experts of 128. */
+#define EXPERT_SHARE 0.8
+#define P_EXPERT_ADDED 0.0625
 
 /* The fit gets colder: units shrink with what is left over, and what is believed counts more. */
 static const struct turn {
@@ -47,27 +51,81 @@ static void add_term(struct sgl_calibration_problem *problem, enum sgl_coefficie
     problem->prior_spread[c] = BELIEF_ADDED;
 }
 
-void sgl_calibration_believe(struct sgl_calibration_problem *problem)
+/* From the least to the most. A loose fit has ratios within 17 % of the start's. */
+static const struct freedom {
+    double belief; /* INFINITY: one scale for all, and nothing added */
+    bool adds_roofline;
+    bool adds_experts;
+} freedoms[SGL_FREEDOM_COUNT] = {
+    [SGL_FREEDOM_SCALE] = {INFINITY, false, false}, [SGL_FREEDOM_LOOSE] = {10, false, false},
+    [SGL_FREEDOM_PLAIN] = {1, false, false},        [SGL_FREEDOM_ROOFLINE] = {1, true, false},
+    [SGL_FREEDOM_EXPERTS] = {1, true, true},
+};
+
+static void add_roofline(struct sgl_calibration_problem *problem)
 {
     double *base_us = problem->base_us;
 
-    problem->has_prior = true;
+    problem->free_tokens = llround(base_us[SGL_C_STEP_PREFILL] / base_us[SGL_C_PREFILL_TOKEN]);
+    add_term(problem, SGL_C_TOKEN, TOKEN_SHARE * base_us[SGL_C_PREFILL_TOKEN]);
+    base_us[SGL_C_PREFILL_TOKEN] *= PREFILL_TOKEN_SHARE;
+}
+
+static void add_experts(struct sgl_calibration_problem *problem)
+{
+    double *base_us = problem->base_us;
+
+    problem->p_expert = P_EXPERT_ADDED;
+    add_term(problem, SGL_C_EXPERT, EXPERT_SHARE * base_us[SGL_C_STEP_DECODE]);
+    base_us[SGL_C_STEP_DECODE] *= 1 - EXPERT_SHARE;
+    base_us[SGL_C_STEP_PREFILL] *= 1 - EXPERT_SHARE;
+}
+
+static bool lacks_roofline(const struct sgl_calibration_problem *problem)
+{
+    return problem->start_us[SGL_C_TOKEN] <= 0 && problem->start_us[SGL_C_PREFILL_TOKEN] > 0;
+}
+
+bool sgl_calibration_has_freedom(const struct sgl_calibration_problem *problem,
+                                 enum sgl_freedom freedom)
+{
+    if (freedoms[freedom].adds_experts)
+        return problem->start_us[SGL_C_EXPERT] <= 0 && problem->start_us[SGL_C_STEP_DECODE] > 0;
+    return !freedoms[freedom].adds_roofline || lacks_roofline(problem);
+}
+
+enum sgl_freedom sgl_calibration_usual(const struct sgl_calibration_problem *problem)
+{
+    return lacks_roofline(problem) ? SGL_FREEDOM_ROOFLINE : SGL_FREEDOM_PLAIN;
+}
+
+void sgl_calibration_believe(struct sgl_calibration_problem *problem, enum sgl_freedom freedom)
+{
+    const struct freedom *row = &freedoms[freedom];
+    double *base_us = problem->base_us;
+
+    memcpy(base_us, problem->start_us, sizeof problem->start_us);
+    problem->free_tokens = problem->start_free_tokens;
+    problem->p_expert = problem->start_p_expert;
+    problem->has_prior = isfinite(row->belief);
+    problem->fits_scale = !problem->has_prior;
+    problem->belief = row->belief;
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
         problem->prior_spread[c] = BELIEF;
-    /* Where prompts have steps of their own, steps of few tokens are rare: the term is not added,
-     * for nothing would hold it. Chosen with sglang_custom in view (analysis/README.md). */
-    const bool takes_roofline = problem->has_mixed_steps && base_us[SGL_C_PREFILL_TOKEN] > 0;
-    if (base_us[SGL_C_TOKEN] <= 0 && takes_roofline) {
-        problem->free_tokens = llround(base_us[SGL_C_STEP_PREFILL] / base_us[SGL_C_PREFILL_TOKEN]);
-        add_term(problem, SGL_C_TOKEN, TOKEN_SHARE * base_us[SGL_C_PREFILL_TOKEN]);
-        base_us[SGL_C_PREFILL_TOKEN] *= PREFILL_TOKEN_SHARE;
+    if (row->adds_roofline && lacks_roofline(problem))
+        add_roofline(problem);
+    if (row->adds_experts)
+        add_experts(problem);
+    if (problem->has_prior && problem->has_mixed_steps) {
+        if (base_us[SGL_C_MIXED_KV_TOKEN] <= 0)
+            add_term(problem, SGL_C_MIXED_KV_TOKEN, MIXED_KV_SHARE * base_us[SGL_C_KV_TOKEN]);
+        if (base_us[SGL_C_MIXED_REQUEST] <= 0)
+            add_term(problem, SGL_C_MIXED_REQUEST, MIXED_REQUEST_SHARE * base_us[SGL_C_REQUEST]);
     }
-    if (base_us[SGL_C_MIXED_KV_TOKEN] <= 0 && problem->has_mixed_steps)
-        add_term(problem, SGL_C_MIXED_KV_TOKEN, MIXED_KV_SHARE * base_us[SGL_C_KV_TOKEN]);
-    if (base_us[SGL_C_MIXED_REQUEST] <= 0 && problem->has_mixed_steps)
-        add_term(problem, SGL_C_MIXED_REQUEST, MIXED_REQUEST_SHARE * base_us[SGL_C_REQUEST]);
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
-        problem->state[c] = base_us[c] > 0 ? SGL_COEFFICIENT_FITTED : SGL_COEFFICIENT_ZERO;
+        problem->state[c] = !problem->has_prior ? SGL_COEFFICIENT_TIED
+                            : base_us[c] > 0    ? SGL_COEFFICIENT_FITTED
+                                                : SGL_COEFFICIENT_ZERO;
     sgl_calibration_count_free(problem);
 }
 
@@ -121,21 +179,24 @@ static int shrink_spreads(struct sgl_calibration_problem *problem, const double 
     return status;
 }
 
-static int cool_down(struct sgl_calibration_problem *problem, uint32_t start, struct sgl_fit *fit,
-                     double *residuals, struct sgl_failure *failure)
+const struct sgl_cooling sgl_cooling_whole = {0, GENERATIONS};
+
+int sgl_calibration_cool_down(struct sgl_calibration_problem *problem, uint32_t start,
+                              const struct sgl_cooling *cooling, struct sgl_fit *fit,
+                              double *residuals, struct sgl_failure *failure)
 {
     const size_t each = POPULATION_EACH * problem->free_count;
     const size_t population = each < POPULATION_MAX ? each : POPULATION_MAX;
     int status = SGL_OK;
 
     sgl_calibration_set_spreads(problem, SPREAD_FIRST);
-    for (uint32_t turn = 0; turn < TURNS && status == SGL_OK; turn++) {
+    for (size_t turn = cooling->turn_first; turn < TURNS && status == SGL_OK; turn++) {
         problem->prior_weight = turns[turn].weight;
         status = sgl_calibration_descend(problem, fit, failure);
         const struct sgl_search search = {.size = turns[turn].size,
                                           .population = population,
-                                          .evaluations = GENERATIONS * population,
-                                          .turn = TURNS * start + turn};
+                                          .evaluations = cooling->generations * population,
+                                          .turn = TURNS * start + (uint32_t)turn};
         if (status == SGL_OK)
             status = sgl_calibration_search(problem, fit, &search, failure);
         if (status == SGL_OK && turn + 1 < TURNS)
@@ -162,7 +223,8 @@ int sgl_calibration_anneal(struct sgl_calibration_problem *problem, uint32_t sta
     for (size_t i = 0; start > 0 && i < problem->free_count; i++)
         fitted->fit.x[i] += START_SPAN * (2 * sgl_rng_uniform(&draws) - 1);
     if (status == SGL_OK)
-        status = cool_down(problem, start, &fitted->fit, residuals, failure);
+        status = sgl_calibration_cool_down(problem, start, &sgl_cooling_whole, &fitted->fit,
+                                           residuals, failure);
     memcpy(fitted->spreads, problem->spreads, sizeof fitted->spreads);
     sgl_calibration_set_spreads(problem, 1); /* plain logarithms, to be compared */
     if (status == SGL_OK)
@@ -181,24 +243,25 @@ static void add_blocks(const struct sgl_calibration_problem *problem,
                        const struct sgl_fitted *fitted, const double *units, double sign,
                        double *blocks)
 {
-    const struct sgl_row_range range = problem->options->range;
-    const double believed = sgl_calibration_prior_loss(problem, fitted->fit.x) / SGL_BLOCKS;
+    const struct sgl_row_range range = problem->range;
+    const double believed =
+        sgl_calibration_prior_loss(problem, fitted->fit.x) / (double)problem->block_count;
 
     for (size_t r = 0; r < problem->residual_count; r++) {
         const double residual = fitted->residuals[r] / units[problem->residual_metric[r]];
-        const size_t block =
-            (problem->residual_request[r] - range.from) * SGL_BLOCKS / (range.to - range.from);
+        const size_t block = (problem->residual_request[r] - range.from) * problem->block_count /
+                             (range.to - range.from);
         blocks[block] += sign * sgl_huber_loss(residual);
     }
-    for (size_t b = 0; b < SGL_BLOCKS; b++)
+    for (size_t b = 0; b < problem->block_count; b++)
         blocks[b] += sign * believed;
 }
 
-static double sum_of(const double *blocks)
+static double sum_of(const struct sgl_calibration_problem *problem, const double *blocks)
 {
     double sum = 0;
 
-    for (size_t b = 0; b < SGL_BLOCKS; b++)
+    for (size_t b = 0; b < problem->block_count; b++)
         sum += blocks[b];
     return sum;
 }
@@ -209,6 +272,7 @@ double sgl_fitted_compare(const struct sgl_calibration_problem *problem, struct 
     struct sgl_fitted *const both[] = {left, right};
     double units[SGL_METRIC_COUNT];
     double differences[SGL_BLOCKS] = {0};
+    const double count = (double)problem->block_count;
     double squares = 0;
 
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
@@ -216,17 +280,18 @@ double sgl_fitted_compare(const struct sgl_calibration_problem *problem, struct 
     for (int i = 0; i < 2; i++) {
         double blocks[SGL_BLOCKS] = {0};
         add_blocks(problem, both[i], units, 1, blocks);
-        both[i]->common_loss =
-            problem->residual_count > 0 ? sum_of(blocks) / (double)problem->residual_count : 0;
+        both[i]->common_loss = problem->residual_count > 0
+                                   ? sum_of(problem, blocks) / (double)problem->residual_count
+                                   : 0;
     }
     add_blocks(problem, left, units, 1, differences);
     add_blocks(problem, right, units, -1, differences);
-    const double sum = sum_of(differences);
-    for (size_t b = 0; b < SGL_BLOCKS; b++) {
-        const double off = differences[b] - sum / SGL_BLOCKS;
+    const double sum = sum_of(problem, differences);
+    for (size_t b = 0; b < problem->block_count; b++) {
+        const double off = differences[b] - sum / count;
         squares += off * off;
     }
     if (distance_out != NULL)
-        *distance_out = squares > 0 ? sum / sqrt(squares * SGL_BLOCKS / (SGL_BLOCKS - 1.0)) : 0;
+        *distance_out = squares > 0 ? sum / sqrt(squares * count / (count - 1)) : 0;
     return sum;
 }

@@ -76,7 +76,7 @@ static double strength(const struct sgl_calibration_problem *problem, size_t i)
 {
     const double spread = problem->prior_spread[problem->free[i]];
 
-    return problem->prior_weight * SHARING / (spread * spread);
+    return problem->prior_weight * problem->belief * SHARING / (spread * spread);
 }
 
 /* How far each logarithm is from the start's, all of which are moved by what suits them best. */
@@ -397,11 +397,12 @@ static void gather_scores(const struct jacobian halves[2],
                           const struct sgl_calibration_problem *problem,
                           double scores[SGL_BLOCKS][SGL_FREE_MAX])
 {
-    const struct sgl_row_range range = problem->options->range;
+    const struct sgl_row_range range = problem->range;
     const size_t rows = range.to - range.from;
 
     for (size_t r = 0; r < halves[0].count; r++) {
-        const size_t block = (problem->residual_request[r] - range.from) * SGL_BLOCKS / rows;
+        const size_t block =
+            (problem->residual_request[r] - range.from) * problem->block_count / rows;
         const double weighted = weight(halves[0].residuals[r]) * halves[0].residuals[r];
         for (size_t i = 0; i < problem->free_count; i++)
             scores[block][i] += weighted * (halves[0].columns[i][r] + halves[1].columns[i][r]) / 2;
@@ -412,12 +413,13 @@ static void spread_errors(struct sgl_fit *fit, const struct jacobian halves[2],
                           const struct sgl_calibration_problem *problem, const double *inverse)
 {
     const size_t n = problem->free_count;
+    const double blocks = (double)problem->block_count;
     double scores[SGL_BLOCKS][SGL_FREE_MAX] = {{0}};
 
     gather_scores(halves, problem, scores);
     for (size_t i = 0; i < n; i++) {
         double variance = 0;
-        for (size_t b = 0; b < SGL_BLOCKS; b++) {
+        for (size_t b = 0; b < problem->block_count; b++) {
             double along = 0;
             for (size_t j = 0; j < n; j++)
                 along += inverse[i * n + j] * scores[b][j];
@@ -426,9 +428,8 @@ static void spread_errors(struct sgl_fit *fit, const struct jacobian halves[2],
         /* A parameter without any effect has no score either: its spread under unit errors says
          * that nothing is known. */
         const double plain = sqrt(inverse[i * n + i]);
-        fit->error[i] = problem->has_prior
-                            ? sqrt(SHARING) * plain
-                            : fmax(sqrt(variance * SGL_BLOCKS / (SGL_BLOCKS - 1)), plain);
+        fit->error[i] = problem->has_prior ? sqrt(SHARING) * plain
+                                           : fmax(sqrt(variance * blocks / (blocks - 1)), plain);
     }
 }
 

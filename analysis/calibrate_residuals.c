@@ -52,8 +52,12 @@ int sgl_calibration_problem_make(struct sgl_calibration_problem *problem,
                                  const struct sgl_calibration_options *options,
                                  struct sgl_failure *failure)
 {
-    *problem = (struct sgl_calibration_problem){
-        .options = options, .recording = recording, .spec = *options->start, .fits_scale = true};
+    *problem = (struct sgl_calibration_problem){.options = options,
+                                                .range = options->range,
+                                                .block_count = SGL_BLOCKS,
+                                                .recording = recording,
+                                                .spec = *options->start,
+                                                .fits_scale = true};
     const struct sgl_parameter *table = problem->spec.parameters.table;
     const double *values = problem->spec.parameters.value;
 
@@ -61,13 +65,17 @@ int sgl_calibration_problem_make(struct sgl_calibration_problem *problem,
     problem->scale_row = row_of(table, "scale");
     problem->async_row = row_of(table, "async_scheduling");
     problem->free_tokens_row = row_of(table, "free_tokens");
-    problem->free_tokens = (int64_t)values[problem->free_tokens_row];
+    problem->p_expert_row = row_of(table, "p_expert");
+    problem->start_free_tokens = (int64_t)values[problem->free_tokens_row];
+    problem->start_p_expert = values[problem->p_expert_row];
+    problem->free_tokens = problem->start_free_tokens;
+    problem->p_expert = problem->start_p_expert;
     problem->has_mixed_steps =
         values[row_of(table, "scheduler")] != 0 || values[row_of(table, "mixed_chunk")] != 0;
-    problem->p_expert = values[row_of(table, "p_expert")];
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
         problem->rows[c] = row_of(table, sgl_coefficient_name((enum sgl_coefficient)c));
-        problem->base_us[c] = values[problem->rows[c]] * values[problem->scale_row];
+        problem->start_us[c] = values[problem->rows[c]] * values[problem->scale_row];
+        problem->base_us[c] = problem->start_us[c];
     }
     problem->queue_floor_ns = queue_floor(recording, options->range);
     problem->residual_max = PER_REQUEST * (options->range.to - options->range.from);
@@ -179,6 +187,7 @@ int sgl_calibration_residuals(struct sgl_calibration_problem *problem, const dou
     }
     problem->spec.parameters.value[problem->scale_row] = 1;
     problem->spec.parameters.value[problem->free_tokens_row] = (double)problem->free_tokens;
+    problem->spec.parameters.value[problem->p_expert_row] = problem->p_expert;
     problem->evaluations++;
     if (options->progress != NULL)
         options->progress(options->progress_context, problem->evaluations);
@@ -187,7 +196,7 @@ int sgl_calibration_residuals(struct sgl_calibration_problem *problem, const dou
     if (status != SGL_OK)
         return status;
     problem->residual_count = 0;
-    for (size_t i = options->range.from; i < options->range.to; i++) {
+    for (size_t i = problem->range.from; i < problem->range.to; i++) {
         if (problem->recording->requests[i].failed)
             continue;
         if (problem->times[i].finish_ns == SGL_ABSENT)
@@ -222,6 +231,25 @@ static double robust_spread(double *sizes, size_t count, double otherwise)
     return fmax(1.4826 * sizes[count / 2], SPREAD_MIN);
 }
 
+/* How far each residual of a metric is from the one before it, over the root of two: what is luck,
+ * for what the coefficients have wrong is about the same for neighbours (Rice, Bandwidth choice for
+ * nonparametric regression, 1984). Their number. */
+static size_t list_luck(const struct sgl_calibration_problem *problem, const double *residuals,
+                        enum sgl_metric metric, double *sizes)
+{
+    double before = (double)NAN;
+    size_t count = 0;
+
+    for (size_t i = 0; i < problem->residual_count; i++) {
+        if (problem->residual_metric[i] != metric)
+            continue;
+        if (!isnan(before))
+            sizes[count++] = fabs(residuals[i] - before) * problem->spreads[metric] / sqrt(2);
+        before = residuals[i];
+    }
+    return count;
+}
+
 int sgl_calibration_measure_spreads(struct sgl_calibration_problem *problem,
                                     const double *residuals, double *all_out,
                                     struct sgl_failure *failure)
@@ -233,17 +261,20 @@ int sgl_calibration_measure_spreads(struct sgl_calibration_problem *problem,
     if (sizes == NULL)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     for (int m = 0; m < SGL_METRIC_COUNT; m++) {
-        size_t own = 0;
-        for (size_t i = 0; i < count; i++)
-            if (problem->residual_metric[i] == m)
-                sizes[own++] = fabs(residuals[i]) * problem->spreads[m];
+        const size_t own = list_luck(problem, residuals, (enum sgl_metric)m, sizes);
         spreads[m] = robust_spread(sizes, own, problem->spreads[m]);
     }
     for (size_t i = 0; i < count; i++)
         sizes[i] = fabs(residuals[i]) * problem->spreads[problem->residual_metric[i]];
     if (all_out != NULL)
         *all_out = robust_spread(sizes, count, 0);
-    memcpy(problem->spreads, spreads, sizeof spreads);
+    for (size_t i = 0; i < count; i++) {
+        const int m = problem->residual_metric[i];
+        sizes[i] = fabs(residuals[i]) * problem->spreads[m] / spreads[m];
+    }
+    const double misfit = fmax(robust_spread(sizes, count, 1), 1);
+    for (int m = 0; m < SGL_METRIC_COUNT; m++)
+        problem->spreads[m] = misfit * spreads[m];
     free(sizes);
     return SGL_OK;
 }

@@ -21,6 +21,8 @@
 struct sgl_calibration_problem {
     const struct sgl_calibration_options *options;
     const struct sgl_recording *recording;
+    struct sgl_row_range range; /* the rows scored */
+    size_t block_count;         /* of consecutive requests among them, which share their luck */
     struct sgl_worker_plan plan;
     struct sgl_worker_model_spec spec;          /* the one being tried */
     const struct sgl_worker_model_spec **specs; /* of each worker: that one */
@@ -28,17 +30,22 @@ struct sgl_calibration_problem {
     uint32_t scale_row;
     uint32_t async_row;
     uint32_t free_tokens_row;
-    bool has_mixed_steps; /* the worker may decode beside a prefill */
-    int64_t free_tokens;
+    uint32_t p_expert_row;
+    bool has_mixed_steps;      /* the worker may decode beside a prefill */
+    int64_t start_free_tokens; /* what the user gave: */
+    double start_p_expert;
+    double start_us[SGL_COEFFICIENT_COUNT]; /* scale included */
+    int64_t free_tokens;                    /* where the fit starts: */
     double p_expert;
-    double base_us[SGL_COEFFICIENT_COUNT]; /* where the fit starts, scale included */
+    double base_us[SGL_COEFFICIENT_COUNT];
     enum sgl_coefficient_state state[SGL_COEFFICIENT_COUNT];
     bool fits_scale;        /* else what is tied stays at its start */
     int free[SGL_FREE_MAX]; /* coefficients; COEFFICIENT_COUNT: scale */
     size_t free_count;
 
     bool has_prior;
-    double prior_weight;
+    double belief;       /* how firm: 1 / variance of the ratios, of what is usual */
+    double prior_weight; /* of that, in this turn */
     double prior_spread[SGL_COEFFICIENT_COUNT]; /* of logarithms, apart from one scale for all */
 
     double queue_floor_ns;
@@ -72,13 +79,14 @@ int sgl_calibration_residuals(struct sgl_calibration_problem *problem, const dou
 /* Sets all spreads to one value. */
 void sgl_calibration_set_spreads(struct sgl_calibration_problem *problem, double spread);
 
-/* Sets each metric's spread to 1.4826 x median of |r| of its residuals, at least 0.5 %. *all_out:
- * that of all residuals together, or NULL. */
+/* Sets each metric's spread to its luck, that of residuals which are neighbours, at least 0.5 %,
+ * times what all residuals are more than that: 1.4826 x median of |r|. *all_out: that of all
+ * residuals together as plain logarithms, or NULL. */
 int sgl_calibration_measure_spreads(struct sgl_calibration_problem *problem,
                                     const double *residuals, double *all_out,
                                     struct sgl_failure *failure);
 
-#define SGL_BLOCKS 30 /* of consecutive requests, which share their luck */
+#define SGL_BLOCKS 30 /* the most of block_count */
 
 double sgl_huber_loss(double residual);
 
@@ -113,8 +121,20 @@ int sgl_calibration_search(struct sgl_calibration_problem *problem, struct sgl_f
 int sgl_calibration_descend(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
                             struct sgl_failure *failure);
 
-/* Frees all that the start has or may lack, and sets what is believed of it ("auto"). */
-void sgl_calibration_believe(struct sgl_calibration_problem *problem);
+/* Frees what that kind of fit frees, and sets what is believed of it ("auto"). */
+void sgl_calibration_believe(struct sgl_calibration_problem *problem, enum sgl_freedom freedom);
+
+/* What is taken unless another foretells more: with a roofline, which every GPU has. */
+enum sgl_freedom sgl_calibration_usual(const struct sgl_calibration_problem *problem);
+
+/* Would it differ from a simpler one, for this start and scheduler? */
+bool sgl_calibration_has_freedom(const struct sgl_calibration_problem *problem,
+                                 enum sgl_freedom freedom);
+
+/* Fits two thirds of the rows with each freedom, the last third judges: the one that foretells it
+ * best. The problem then is of that freedom. */
+int sgl_calibration_choose(struct sgl_calibration_problem *problem,
+                           struct sgl_calibration_choice *choice_out, struct sgl_failure *failure);
 
 /* Where a fit ended. */
 struct sgl_fitted {
@@ -123,6 +143,19 @@ struct sgl_fitted {
     double *residuals;  /* plain logarithms */
     double common_loss; /* mean, in the units of the last comparison */
 };
+
+/* How thoroughly a fit looks. */
+struct sgl_cooling {
+    size_t turn_first; /* leaves out those before */
+    size_t generations;
+};
+
+extern const struct sgl_cooling sgl_cooling_whole;
+
+/* The way from fit->x, in units that only shrink. */
+int sgl_calibration_cool_down(struct sgl_calibration_problem *problem, uint32_t start,
+                              const struct sgl_cooling *cooling, struct sgl_fit *fit,
+                              double *residuals, struct sgl_failure *failure);
 
 /* The whole way from a start, 0 the given one. *fitted is empty, or gets another content. */
 int sgl_calibration_anneal(struct sgl_calibration_problem *problem, uint32_t start,

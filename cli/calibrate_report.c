@@ -125,6 +125,22 @@ static void print_plan(const struct sgl_calibration *calibration)
     sgl_text_print_wrapped(stdout, "note", text);
 }
 
+/* How much was freed, and why. */
+static void print_choice(const struct sgl_calibration_choice *choice)
+{
+    if (!choice->has_judged) {
+        printf("freed: %s (too few rows to judge by)\n", sgl_freedom_text(choice->chosen));
+        return;
+    }
+    printf("freed: what foretells rows %zu to %zu best, of fits to the rows before; loss, in parts "
+           "of the usual one's:\n",
+           choice->judged.from, choice->judged.to - 1);
+    for (int f = 0; f < SGL_FREEDOM_COUNT; f++)
+        if (isfinite(choice->loss_ratio[f]))
+            printf("  %c %7.2f  %s\n", f == (int)choice->chosen ? '*' : ' ', choice->loss_ratio[f],
+                   sgl_freedom_text((enum sgl_freedom)f));
+}
+
 static void print_requests(const struct sgl_calibrate_command *command)
 {
     char text[NOTE_MAX];
@@ -140,6 +156,8 @@ static void print_requests(const struct sgl_calibrate_command *command)
         sgl_text_print_wrapped(stdout, "note", command->recording.time_note);
     if (command->calibration.has_found_async)
         print_plan(&command->calibration);
+    if (command->calibration.has_chosen)
+        print_choice(&command->calibration.choice);
     if (command->calibration.robust_spread > SPREAD_SUSPECT) {
         snprintf(text, sizeof text,
                  "half of the residuals are off by more than %.0f %%: this is not the worker that "
@@ -219,20 +237,40 @@ static json_t *async_json(const struct sgl_calibration *calibration)
                : json_null();
 }
 
+/* What "auto" freed; null: the user said. */
+static json_t *choice_json(const struct sgl_calibration *calibration)
+{
+    const struct sgl_calibration_choice *choice = &calibration->choice;
+    json_t *losses = json_object();
+
+    if (!calibration->has_chosen) {
+        json_decref(losses);
+        return json_null();
+    }
+    for (int f = 0; f < SGL_FREEDOM_COUNT; f++)
+        if (!sgl_json_set(losses, sgl_freedom_text((enum sgl_freedom)f),
+                          real_or_null(choice->loss_ratio[f])))
+            return NULL;
+    return json_pack("{s:s, s:b, s:I, s:I, s:o}", "chosen", sgl_freedom_text(choice->chosen),
+                     "judged", choice->has_judged, "judged_from", (json_int_t)choice->judged.from,
+                     "judged_to", (json_int_t)choice->judged.to, "loss_ratio", losses);
+}
+
 static json_t *requests_json(const struct sgl_calibrate_command *command)
 {
     const struct sgl_calibration *calibration = &command->calibration;
 
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:f, s:o, s:o, s:f, s:I, s:I, s:o}", "requests",
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:f, s:o, s:o, s:f, s:I, s:I, s:o}", "requests",
         (json_int_t)command->recording.count, "rows_from", (json_int_t)command->range.from,
         "rows_to", (json_int_t)command->range.to, "seed", (json_int_t)command->seed, "cut",
         command->recording.cut != NULL ? sgl_json_text(command->recording.cut) : json_null(),
-        "async_scheduling", async_json(calibration), "scale", calibration->scale, "scale_error",
-        real_or_null(calibration->scale_error), "condition", real_or_null(calibration->condition),
-        "robust_spread", calibration->robust_spread, "residuals",
-        (json_int_t)calibration->residual_count, "runs", (json_int_t)calibration->evaluations,
-        "accuracy_in_fit", sgl_accuracy_json(&calibration->fit_accuracy, &command->recording));
+        "async_scheduling", async_json(calibration), "freed", choice_json(calibration), "scale",
+        calibration->scale, "scale_error", real_or_null(calibration->scale_error), "condition",
+        real_or_null(calibration->condition), "robust_spread", calibration->robust_spread,
+        "residuals", (json_int_t)calibration->residual_count, "runs",
+        (json_int_t)calibration->evaluations, "accuracy_in_fit",
+        sgl_accuracy_json(&calibration->fit_accuracy, &command->recording));
 }
 
 int sgl_calibrate_print_json(const struct sgl_calibrate_command *command)

@@ -2,6 +2,7 @@
  * Runs that had no part in making calibrate, small ones: engines of unlike shape, fitted on some
  * requests, judged on the others. The long form is tests/validity/calibrate_worlds.c.
  */
+#include "analysis/calibrate_state.h"
 #include "calibration_worlds.h"
 #include "support.h"
 
@@ -67,7 +68,57 @@ static void foretells_others(void)
     sgl_calibration_release(&result.calibration);
 }
 
+/* First tokens and answers that scatter by as much; the answers are off by 4 % besides. Their unit
+ * is not to grow by that, or the fit could settle there. */
+static void counts_in_units_of_luck(void)
+{
+    enum { REQUESTS = 60 };
+    double residuals[2 * REQUESTS];
+    uint8_t metrics[2 * REQUESTS];
+    struct sgl_failure failure = {.text = ""};
+    struct sgl_calibration_problem problem = {.residual_count = 2 * REQUESTS,
+                                              .residual_metric = metrics};
+    double all;
+
+    for (size_t i = 0; i < REQUESTS; i++) {
+        const double luck = i % 3 == 0 ? 0.01 : i % 3 == 1 ? -0.01 : 0;
+        metrics[2 * i] = SGL_METRIC_TTFT;
+        residuals[2 * i] = luck;
+        metrics[2 * i + 1] = SGL_METRIC_E2E;
+        residuals[2 * i + 1] = 0.04 + luck;
+    }
+    sgl_calibration_set_spreads(&problem, 1);
+    CU_ASSERT_EQUAL(sgl_calibration_measure_spreads(&problem, residuals, &all, &failure), SGL_OK);
+    CU_ASSERT_DOUBLE_EQUAL(problem.spreads[SGL_METRIC_E2E], problem.spreads[SGL_METRIC_TTFT],
+                           1e-12);
+    /* Half of all residuals are 0.03 and more. */
+    CU_ASSERT_DOUBLE_EQUAL(all, 1.4826 * 0.03, 1e-12);
+    CU_ASSERT_DOUBLE_EQUAL(problem.spreads[SGL_METRIC_E2E], all, 1e-12);
+}
+
+/* A start without the term of experts, for an engine that has them. */
+static void finds_experts(void)
+{
+    const struct sgl_calibration_world world = find("sglang, short");
+    struct sgl_world_result result;
+    struct sgl_failure failure = {.text = ""};
+
+    CU_ASSERT_EQUAL_FATAL(sgl_calibration_world_run(&result, &world, 1, 0, &failure), SGL_OK);
+    const struct sgl_calibration_choice *choice = &result.calibration.choice;
+    CU_ASSERT_TRUE(result.calibration.has_chosen && choice->has_judged);
+    CU_ASSERT_EQUAL(choice->judged.from, 66);
+    CU_ASSERT_EQUAL(choice->judged.to, 100);
+    if (choice->chosen != SGL_FREEDOM_EXPERTS)
+        printf("\n  chosen: %s\n", sgl_freedom_text(choice->chosen));
+    CU_ASSERT_EQUAL(choice->chosen, SGL_FREEDOM_EXPERTS);
+    CU_ASSERT(choice->loss_ratio[SGL_FREEDOM_EXPERTS] < 0.75);
+    CU_ASSERT(result.calibration.coefficients[SGL_C_EXPERT].value_us > 0);
+    sgl_calibration_release(&result.calibration);
+}
+
 SGL_SUITE(calibrate_worlds) = {
+    {"a kind of time that is off keeps the unit of its luck", counts_in_units_of_luck},
+    {"experts that the start does not know are found", finds_experts},
     {"planning ahead is found where one scale hides it", finds_plans_that_scale_hides},
     {"steps without mixed ones foretell a run that has them", foretells_others},
     {"that nothing is planned ahead is found, too", finds_that_nothing_is_planned},

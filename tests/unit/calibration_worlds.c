@@ -202,6 +202,9 @@ int sgl_calibration_world_run(struct sgl_world_result *result,
     check(sgl_worker_model_parse(&start, world->start, failure), failure);
     sgl_make_recording(&recording, &run, &truth);
     result->is_async = parameter(&truth, "async_scheduling") != 0;
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
+        result->truth_us[c] = parameter(&truth, "scale") *
+                              parameter(&truth, sgl_coefficient_name((enum sgl_coefficient)c));
     const struct sgl_calibration_options options = {
         .start = &start,
         .range = {0, recording.count / 3},

@@ -45,6 +45,7 @@ struct sgl_world_result {
     double mean[SGL_METRIC_COUNT];      /* errors on the rows not fitted, parts of one */
     double p99[SGL_METRIC_COUNT];
     double wape; /* of e2e */
+    double truth_us[SGL_COEFFICIENT_COUNT];
     bool is_missed;
 };
 

@@ -8,6 +8,7 @@
  */
 #include "calibration_worlds.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,25 @@
 #define SEEDS 3
 #define STARTS 0 /* the command's */
 #define MISSED_MAX 0.25
+#define NORMAL_95 1.96
+
+/* How often the interval of a fitted coefficient holds the truth (of `held` ones it is belief). */
+struct coverage {
+    unsigned within;
+    unsigned count;
+};
+
+static void cover(struct coverage *coverage, const struct sgl_world_result *result)
+{
+    for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
+        const struct sgl_coefficient_fit *fit = &result->calibration.coefficients[c];
+        if (fit->state != SGL_COEFFICIENT_FITTED || !(result->truth_us[c] > 0))
+            continue;
+        coverage->count++;
+        coverage->within +=
+            fabs(log(fit->value_us / result->truth_us[c])) <= NORMAL_95 * fit->relative_error;
+    }
+}
 
 static void print(const struct sgl_world_result *result, const char *name, uint64_t seed)
 {
@@ -35,6 +55,7 @@ int main(int argument_count, char **arguments)
     const char *word = argument_count > 2 ? arguments[2] : "";
     size_t runs = 0;
     size_t missed = 0;
+    struct coverage coverage = {0};
 
     printf("%-27s %4s %2s %6s %8s %13s %13s %13s %6s\n", "world", "seed", "k", "runs", "loss",
            "ttft mean p99", "tpot mean p99", "e2e mean p99", "WAPE");
@@ -45,15 +66,19 @@ int main(int argument_count, char **arguments)
             struct sgl_failure failure = {.text = ""};
             const int status = sgl_calibration_world_run(&result, &sgl_calibration_worlds[i], seed,
                                                          STARTS, &failure);
-            if (status == SGL_OK)
+            if (status == SGL_OK) {
+                cover(&coverage, &result);
                 print(&result, sgl_calibration_worlds[i].name, seed);
-            else
+            } else {
                 printf("%-27s %4llu refused: %s\n", sgl_calibration_worlds[i].name,
                        (unsigned long long)seed, failure.text);
+            }
             runs++;
             missed += status != SGL_OK || result.is_missed;
             sgl_calibration_release(&result.calibration);
         }
     printf("%zu of %zu missed\n", missed, runs);
+    printf("+-1.96 standard errors hold the truth of %u of %u fitted coefficients\n",
+           coverage.within, coverage.count);
     return (double)missed > MISSED_MAX * (double)runs;
 }
