@@ -89,7 +89,7 @@ static bool is_better(struct sgl_calibration_problem *problem, struct choice *ch
            choice->fitted[freedom].common_loss < (1 - gain_min) * choice->fitted[other].common_loss;
 }
 
-/* From the usual one to more, then to less. */
+/* From the usual one to more; then, if that is misled, to the best of those with less. */
 static void judge(struct sgl_calibration_problem *problem, struct choice *choice,
                   struct sgl_calibration_choice *out)
 {
@@ -102,9 +102,17 @@ static void judge(struct sgl_calibration_problem *problem, struct choice *choice
     for (int f = usual + 1; f < SGL_FREEDOM_COUNT; f++)
         if (is_better(problem, choice, f, chosen))
             chosen = f;
-    for (int f = usual - 1; f >= 0; f--)
-        if (is_better(problem, choice, f, chosen))
+    const int most = chosen;
+    double least = 1;
+    for (int f = usual - 1; f >= 0; f--) {
+        if (!is_better(problem, choice, f, most))
+            continue;
+        const double ratio = choice->fitted[f].common_loss / choice->fitted[most].common_loss;
+        if (ratio < least) {
+            least = ratio;
             chosen = f;
+        }
+    }
     out->chosen = (enum sgl_freedom)chosen;
     for (int f = 0; f < SGL_FREEDOM_COUNT; f++) {
         if (!choice->is_tried[f])
