@@ -39,7 +39,7 @@
  * each is normal around the start's, apart from one scale for all of which nothing is believed. So
  * what the requests tell moves, and what they do not tell stays near the start's ratio (a ridge;
  * Hoerl and Kennard, 1970) instead of being dropped or standing in for another. Terms that a start
- * may lack, those of the roofline, of experts and of mixed steps, begin at parts of the terms it has
+ * may lack, those of the roofline, experts and mixed steps, begin at parts of the terms it has
  * (calibrate_anneal.c), and less is believed of them. How much is freed (SGL_FREEDOM_MAP) is found
  * with the rows: each way is fitted to the first two thirds, the last third judges. Usually it is
  * all ratios and the roofline; less when that foretells plainly more, the experts when the loss is

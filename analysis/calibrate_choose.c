@@ -75,7 +75,7 @@ static int try_freedom(struct sgl_calibration_problem *problem, enum sgl_freedom
 }
 
 /* Does it foretell more than the other? Less freedom is taken when the other is plainly misled,
- * more when it pays: a term that bends the step time makes up for many a thing, by a few percent. */
+ * more when it pays: a term that bends the step time makes up for much, by a few percent. */
 static bool is_better(struct sgl_calibration_problem *problem, struct choice *choice, int freedom,
                       int other)
 {
