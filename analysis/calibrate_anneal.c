@@ -179,7 +179,7 @@ static int shrink_spreads(struct sgl_calibration_problem *problem, const double 
     return status;
 }
 
-const struct sgl_cooling sgl_cooling_whole = {0, GENERATIONS};
+static const struct sgl_cooling whole = {0, GENERATIONS};
 
 int sgl_calibration_cool_down(struct sgl_calibration_problem *problem, uint32_t start,
                               const struct sgl_cooling *cooling, struct sgl_fit *fit,
@@ -223,8 +223,8 @@ int sgl_calibration_anneal(struct sgl_calibration_problem *problem, uint32_t sta
     for (size_t i = 0; start > 0 && i < problem->free_count; i++)
         fitted->fit.x[i] += START_SPAN * (2 * sgl_rng_uniform(&draws) - 1);
     if (status == SGL_OK)
-        status = sgl_calibration_cool_down(problem, start, &sgl_cooling_whole, &fitted->fit,
-                                           residuals, failure);
+        status =
+            sgl_calibration_cool_down(problem, start, &whole, &fitted->fit, residuals, failure);
     memcpy(fitted->spreads, problem->spreads, sizeof fitted->spreads);
     sgl_calibration_set_spreads(problem, 1); /* plain logarithms, to be compared */
     if (status == SGL_OK)

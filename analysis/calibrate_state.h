@@ -150,8 +150,6 @@ struct sgl_cooling {
     size_t generations;
 };
 
-extern const struct sgl_cooling sgl_cooling_whole;
-
 /* The way from fit->x, in units that only shrink. */
 int sgl_calibration_cool_down(struct sgl_calibration_problem *problem, uint32_t start,
                               const struct sgl_cooling *cooling, struct sgl_fit *fit,

@@ -246,12 +246,10 @@ static json_t *async_json(const struct sgl_calibration *calibration)
 static json_t *choice_json(const struct sgl_calibration *calibration)
 {
     const struct sgl_calibration_choice *choice = &calibration->choice;
-    json_t *losses = json_object();
 
-    if (!calibration->has_chosen) {
-        json_decref(losses);
+    if (!calibration->has_chosen)
         return json_null();
-    }
+    json_t *losses = json_object();
     for (int f = 0; f < SGL_FREEDOM_COUNT; f++)
         if (!sgl_json_set(losses, sgl_freedom_text((enum sgl_freedom)f),
                           real_or_null(choice->loss_ratio[f])))

@@ -1,7 +1,8 @@
 #include "records.h"
 
+#include "prefetch.h"
+
 #define DIRECTORY_FIRST 8
-#define LINE 64 /* bytes */
 
 /* The directory of chunks is full when their number is a power of two from DIRECTORY_FIRST on. */
 static int grow_directory(struct sgl_records *records, const struct sgl_allocator *allocator)
@@ -23,11 +24,11 @@ static int grow_directory(struct sgl_records *records, const struct sgl_allocato
  */
 static void *allocate_chunk(size_t size, const struct sgl_allocator *allocator)
 {
-    unsigned char *start = sgl_resize(allocator, NULL, SGL_RECORDS_CHUNK * size + LINE);
+    unsigned char *start = sgl_resize(allocator, NULL, SGL_RECORDS_CHUNK * size + SGL_CACHE_LINE);
 
     if (start == NULL)
         return NULL;
-    unsigned char *chunk = start + (LINE - (uintptr_t)start % LINE);
+    unsigned char *chunk = start + (SGL_CACHE_LINE - (uintptr_t)start % SGL_CACHE_LINE);
     memcpy(chunk - sizeof start, &start, sizeof start);
     return chunk;
 }

@@ -70,7 +70,7 @@ int sgl_event_queue_reserve(struct sgl_event_queue *queue, uint32_t item_count)
     if (index == NULL)
         return SGL_ENOMEM;
     queue->index = index;
-    struct sgl_queued *heap = aligned_alloc(SGL_HEAP_LINE, sgl_heap_bytes(item_count));
+    struct sgl_queued *heap = aligned_alloc(SGL_CACHE_LINE, sgl_heap_bytes(item_count));
     if (heap == NULL)
         return SGL_ENOMEM;
     if (queue->count > 0)

@@ -10,11 +10,12 @@
 #ifndef SGL_SIM_HEAP_PLACES_H
 #define SGL_SIM_HEAP_PLACES_H
 
+#include "core/prefetch.h"
+
 #include <stddef.h>
 
 #define SGL_HEAP_ROOT 3 /* the place of the least */
 #define SGL_HEAP_CHILDREN 4
-#define SGL_HEAP_LINE 64 /* bytes */
 
 static inline size_t sgl_heap_first_child(size_t place)
 {
@@ -36,7 +37,7 @@ static inline size_t sgl_heap_places(size_t entries)
 /* The bytes of these, as aligned_alloc wants them. */
 static inline size_t sgl_heap_bytes(size_t entries)
 {
-    return sgl_heap_places(entries) / SGL_HEAP_CHILDREN * SGL_HEAP_LINE;
+    return sgl_heap_places(entries) / SGL_HEAP_CHILDREN * SGL_CACHE_LINE;
 }
 
 #endif

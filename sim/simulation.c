@@ -1,11 +1,11 @@
 #include "sim/simulation_state.h"
 
+#include "core/prefetch.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LINE_BYTES 64
 
 /* ---- items of the queue ----------------------------------------------------------------- */
 
@@ -409,8 +409,8 @@ int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t index)
 /* Zeroed, from the beginning of a line of the processor's cache on. */
 static void *empty_state(size_t size)
 {
-    const size_t whole = (size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
-    void *state = aligned_alloc(LINE_BYTES, whole);
+    const size_t whole = (size + SGL_CACHE_LINE - 1) / SGL_CACHE_LINE * SGL_CACHE_LINE;
+    void *state = aligned_alloc(SGL_CACHE_LINE, whole);
 
     return state != NULL ? memset(state, 0, whole) : NULL;
 }

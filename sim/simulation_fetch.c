@@ -15,7 +15,6 @@
 
 #define FETCHED_FROM 64      /* workers: the states of fewer stay in the cache */
 #define FETCHED_FLIGHTS 4096 /* so with the flights of fewer requests */
-#define LINE_BYTES 64
 
 void sgl_simulation_fetch_worker(const struct sgl_simulation *self, uint32_t index)
 {
@@ -24,7 +23,7 @@ void sgl_simulation_fetch_worker(const struct sgl_simulation *self, uint32_t ind
 
     if (self->options->worker_count < FETCHED_FROM)
         return;
-    for (size_t at = 0; at < worker->ops->busy_size; at += LINE_BYTES)
+    for (size_t at = 0; at < worker->ops->busy_size; at += SGL_CACHE_LINE)
         sgl_prefetch(state + at);
 }
 
@@ -48,7 +47,7 @@ static void fetch_flight(const struct sgl_simulation *self,
         return;
     sgl_prefetch(sgl_router_flight(self->router, flight->number));
     if (flight->has_progress)
-        sgl_prefetch(sgl_records_at(&self->progress, self->progress_size, flight->value));
+        sgl_prefetch(sgl_simulation_progress_of(self, flight));
 }
 
 /* The worker's turn is next. Of few workers states and jobs are there. */

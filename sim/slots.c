@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define CAPACITY_MAX (UINT32_C(1) << 30)
-#define LINE 64 /* bytes */
 
 uint32_t sgl_slots_next(const struct sgl_slots *slots, uint32_t slot)
 {
@@ -44,12 +43,13 @@ static int grow_directory(struct sgl_slots *slots)
 int sgl_slots_grow(struct sgl_slots *slots)
 {
     /* Whole lines, as aligned_alloc wants them. */
-    const size_t lines = ((size_t)SGL_SLOTS_CHUNK * slots->size + LINE - 1) / LINE;
+    const size_t lines =
+        ((size_t)SGL_SLOTS_CHUNK * slots->size + SGL_CACHE_LINE - 1) / SGL_CACHE_LINE;
 
     assert(slots->size >= sizeof(uint32_t));
     if (slots->capacity == CAPACITY_MAX || grow_directory(slots) != SGL_OK)
         return SGL_ENOMEM;
-    void *chunk = aligned_alloc(LINE, lines * LINE);
+    void *chunk = aligned_alloc(SGL_CACHE_LINE, lines * SGL_CACHE_LINE);
     if (chunk == NULL)
         return SGL_ENOMEM;
     slots->chunks[slots->capacity / SGL_SLOTS_CHUNK] = chunk;

@@ -1,20 +1,20 @@
 #include "sim/tournament.h"
 
 #include "core/failure.h"
+#include "core/prefetch.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define LINE 64 /* bytes of the processor's cache: a node and its neighbour share one */
-
 int sgl_tournament_open(struct sgl_tournament *tournament, uint32_t player_count)
 {
-    uint32_t leaf_count = LINE / sizeof *tournament->nodes / 2; /* whole lines at least */
+    /* Whole lines at least. A node and its neighbour share one. */
+    uint32_t leaf_count = SGL_CACHE_LINE / sizeof *tournament->nodes / 2;
 
     assert(player_count <= UINT32_C(1) << 30);
     while (leaf_count < player_count)
         leaf_count *= 2;
-    struct sgl_contender *nodes = aligned_alloc(LINE, 2 * leaf_count * sizeof *nodes);
+    struct sgl_contender *nodes = aligned_alloc(SGL_CACHE_LINE, 2 * leaf_count * sizeof *nodes);
     if (nodes == NULL)
         return SGL_ENOMEM;
     for (uint32_t i = 0; i < 2 * leaf_count; i++)

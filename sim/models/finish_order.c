@@ -17,7 +17,7 @@ int sgl_finish_order_reserve(struct sgl_finish_order *order, uint32_t capacity)
 {
     if (capacity <= order->capacity)
         return SGL_OK;
-    struct sgl_finish *entries = aligned_alloc(SGL_HEAP_LINE, sgl_heap_bytes(capacity));
+    struct sgl_finish *entries = aligned_alloc(SGL_CACHE_LINE, sgl_heap_bytes(capacity));
     if (entries == NULL)
         return SGL_ENOMEM;
     if (order->count > 0)

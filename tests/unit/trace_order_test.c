@@ -30,19 +30,27 @@ static int by_arrival_then_line(const void *left, const void *right)
     return a->line < b->line ? -1 : 1;
 }
 
+/* A trace to be written into *text, which is owned when the stream is closed. */
+static FILE *open_rows(char **text)
+{
+    static size_t size; /* nobody asks for it */
+    FILE *out = open_memstream(text, &size);
+
+    if (out == NULL)
+        abort();
+    fprintf(out, "arrival_time,prompt_tokens,output_tokens\n");
+    return out;
+}
+
 /* Rows that come in mostly rising order, with many equal times; prompt_tokens is the line. */
 static char *draw_trace(struct drawn *rows, uint32_t count, struct sgl_rng *draws, uint64_t *late)
 {
     const uint32_t jitter = 1 + sgl_rng_below(draws, 200);
     char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = open_rows(&text);
     int64_t latest = INT64_MIN;
 
-    if (out == NULL)
-        abort();
     *late = 0;
-    fprintf(out, "arrival_time,prompt_tokens,output_tokens\n");
     for (uint32_t i = 0; i < count; i++) {
         rows[i].line = i + 2;
         rows[i].arrival_ms = i / 3 + sgl_rng_below(draws, jitter);
@@ -103,12 +111,8 @@ static void rows_come_in_order_of_arrival_then_of_the_file(void)
 static char *write_late(int64_t before)
 {
     char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = open_rows(&text);
 
-    if (out == NULL)
-        abort();
-    fprintf(out, "arrival_time,prompt_tokens,output_tokens\n");
     for (int64_t i = 1; i <= before; i++)
         fprintf(out, "%lld,1,1\n", (long long)i);
     fprintf(out, "0,7,1\n%lld,1,1\n", (long long)before + 1);
@@ -193,12 +197,8 @@ static char *draw_late_rows(struct plainly *plainly, uint32_t fault, struct sgl_
 {
     const uint32_t faulty = SGL_WINDOW_ROWS + 1 + sgl_rng_below(draws, BEHIND - 1);
     char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = open_rows(&text);
 
-    if (out == NULL)
-        abort();
-    fprintf(out, "arrival_time,prompt_tokens,output_tokens\n");
     for (uint32_t i = 0; i < SGL_WINDOW_ROWS + BEHIND; i++) {
         const uint32_t left = left_before(i);
         const bool is_broken = fault == 1 && i == faulty;
