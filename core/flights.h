@@ -1,29 +1,32 @@
 /*
  * flights.h - the requests that are out at a worker: (request, attempt, pool) -> flight.
  *
+ *     records   [ packed: key, worker, times, the next one of its bucket ]        records.h
  *     buckets   [ - | 3 | - | 8 || 5 | - | - | - || ... ]      a power of two; number + 1, or 0
  *                     |       |    '-> (4) -> (9)              16 to a line: requests 16 i to
  *                     |       '-> (7)                          16 i + 15 have those of one line
  *                     '-> (2)
- *     records   [ packed: key, worker, times, the next one of its bucket ]        records.h
  *
- * A flight is a record of 32 bytes, which stays where it is, so it has a number; it is found by its
- * key through a chain. Requests that follow each other are neighbours in the buckets, for drivers
- * count them up: who routes or completes them in about that order stays within a few lines of the
- * processor's cache. Who remembers the number of a flight need not search for it: the record says
- * whether it is still that of the key. The table is never iterated: no order of chains can leak
- * into a result.
+ * A flight is a record of 32 bytes, which stays where it is, so it has a number. Who remembers that
+ * number need not search: the record says whether it is still that of the key. And no flight is of
+ * a request beyond all that were ever added, as that of a driver who counts them up is when it
+ * comes. A driver of which both holds, as of the simulator, never searches; so the buckets are made
+ * when a key is first searched for, and kept from then on. Without memory for them every record is
+ * looked at instead.
+ *
+ * Requests that follow each other are neighbours in the buckets: who routes or completes them in
+ * about that order stays within a few lines of the processor's cache. The table is never iterated
+ * for what it has: no order of chains can leak into a result.
  *
  * Memory: the caller's allocator; 32 bytes a flight, 64 for each 256 of them, and 2 to 8 of the
  * buckets, which double in place. It grows to the most flights that were ever out together and
- * never shrinks. Only reserve allocates. What is looked at for every input is inline: three times a
- * request.
+ * never shrinks. Only reserve allocates, and the first search. What is looked at for every input is
+ * inline: three times a request.
  */
 #ifndef SGL_CORE_FLIGHTS_H
 #define SGL_CORE_FLIGHTS_H
 
 #include "allocator.h"
-#include "prefetch.h"
 #include "records.h"
 #include "request.h"
 
@@ -31,7 +34,6 @@
 
 #define SGL_NO_FLIGHT UINT32_MAX
 #define SGL_ATTEMPT_MAX 255 /* what a record has room for; retries stop long before (retry.h) */
-#define SGL_FLIGHTS_LINE 16 /* buckets: 64 bytes */
 #define SGL_FLIGHT_WORKER_MAX 0xfffff /* likewise: routers have at most 2^20 workers (limits.h) */
 
 struct sgl_flight {
@@ -48,7 +50,8 @@ struct sgl_flight {
 
 struct sgl_flights {
     struct sgl_records records;
-    uint32_t *buckets;
+    uint64_t end;        /* requests from here on were never added */
+    uint32_t *buckets;   /* NULL until something is searched for */
     uint32_t line_count; /* of 16 buckets; a power of two, or 0 */
     uint32_t line_bits;
     const struct sgl_allocator *allocator;
@@ -58,8 +61,16 @@ struct sgl_flights {
 int sgl_flights_reserve(struct sgl_flights *flights);
 
 /* The number of the flight with that key, or SGL_NO_FLIGHT. */
-uint32_t sgl_flights_find(const struct sgl_flights *flights, int64_t request, uint32_t attempt,
-                          enum sgl_pool pool);
+uint32_t sgl_flights_search(struct sgl_flights *flights, int64_t request, uint32_t attempt,
+                            enum sgl_pool pool);
+
+/* The same. Requests are at least 0, so others are beyond all. */
+static inline uint32_t sgl_flights_find(struct sgl_flights *flights, int64_t request,
+                                        uint32_t attempt, enum sgl_pool pool)
+{
+    return (uint64_t)request < flights->end ? sgl_flights_search(flights, request, attempt, pool)
+                                            : SGL_NO_FLIGHT;
+}
 
 /* A flight that is out, by its number: borrowed until it is removed. */
 static inline struct sgl_flight *sgl_flights_at(const struct sgl_flights *flights, uint32_t number)
@@ -74,29 +85,14 @@ static inline bool sgl_flight_is(const struct sgl_flight *flight, int64_t reques
            flight->pool == (unsigned)pool;
 }
 
-/* Where chains of that request begin. Fibonacci hashing spreads the lines of requests that follow
- * each other as evenly as can be; the high bits are the mixed ones. Attempts of a request, of which
- * one is out at a time, share a bucket. */
-static inline uint32_t *sgl_flights_bucket(const struct sgl_flights *flights, int64_t request,
-                                           enum sgl_pool pool)
-{
-    const uint64_t line = ((uint64_t)request / SGL_FLIGHTS_LINE * SGL_POOL_COUNT + (uint64_t)pool) *
-                          UINT64_C(0x9e3779b97f4a7c15);
-
-    return &flights->buckets[(line >> (64 - flights->line_bits)) * SGL_FLIGHTS_LINE +
-                             (uint64_t)request % SGL_FLIGHTS_LINE];
-}
-
 /* As sgl_flights_find, for a driver that may know it: `hint` is looked at first. Any number will
  * do: one that is not that of the flight costs a search. */
-static inline uint32_t sgl_flights_find_at(const struct sgl_flights *flights, uint32_t hint,
+static inline uint32_t sgl_flights_find_at(struct sgl_flights *flights, uint32_t hint,
                                            int64_t request, uint32_t attempt, enum sgl_pool pool)
 {
     if (hint < flights->records.fresh &&
-        sgl_flight_is(sgl_flights_at(flights, hint), request, attempt, pool)) {
-        sgl_prefetch(sgl_flights_bucket(flights, request, pool)); /* for when it is removed */
+        sgl_flight_is(sgl_flights_at(flights, hint), request, attempt, pool))
         return hint;
-    }
     return sgl_flights_find(flights, request, attempt, pool);
 }
 

@@ -114,7 +114,7 @@ static void explain(const struct sgl_router *router, enum sgl_pool pool,
         ops->explain(router->policy[pool].state, view, first, count, rows);
 }
 
-static int check_route(const struct sgl_router *router, const struct sgl_input *input,
+static int check_route(struct sgl_router *router, const struct sgl_input *input,
                        struct sgl_failure *failure)
 {
     const struct sgl_route *route = &input->route;
@@ -227,7 +227,7 @@ static int route(struct sgl_router *router, const struct sgl_input *input,
     return SGL_OK;
 }
 
-static int find_flight(const struct sgl_router *router, const struct sgl_input *input,
+static int find_flight(struct sgl_router *router, const struct sgl_input *input,
                        uint32_t *number_out, struct sgl_failure *failure)
 {
     *number_out = sgl_flights_find_at(&router->flights, input->flight, input->request,

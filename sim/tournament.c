@@ -1,25 +1,34 @@
 #include "sim/tournament.h"
 
 #include "core/failure.h"
-#include "core/prefetch.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
+
+static_assert(sizeof(struct sgl_contender) == 16, "four are a line of the processor's cache");
 
 int sgl_tournament_open(struct sgl_tournament *tournament, uint32_t player_count)
 {
-    /* Whole lines at least. A node and its neighbour share one. */
-    uint32_t leaf_count = SGL_CACHE_LINE / sizeof *tournament->nodes / 2;
+    uint32_t leaf_count = SGL_HEAP_CHILDREN;
+    uint32_t above = 1; /* nodes that are no leaves */
 
-    assert(player_count <= UINT32_C(1) << 30);
-    while (leaf_count < player_count)
-        leaf_count *= 2;
-    struct sgl_contender *nodes = aligned_alloc(SGL_CACHE_LINE, 2 * leaf_count * sizeof *nodes);
+    assert(player_count <= UINT32_C(1) << 28);
+    while (leaf_count < player_count) {
+        above += leaf_count;
+        leaf_count *= SGL_HEAP_CHILDREN;
+    }
+    /* Of players who are not there nobody is looked at but those of the last four. */
+    const uint32_t groups = player_count / SGL_HEAP_CHILDREN + 1;
+    const uint32_t count = above + groups * SGL_HEAP_CHILDREN;
+    struct sgl_contender *nodes = aligned_alloc(SGL_CACHE_LINE, sgl_heap_bytes(count));
     if (nodes == NULL)
         return SGL_ENOMEM;
-    for (uint32_t i = 0; i < 2 * leaf_count; i++)
-        nodes[i] = (struct sgl_contender){.time = SGL_TOURNAMENT_NEVER, .player = i % leaf_count};
-    *tournament = (struct sgl_tournament){.nodes = nodes, .leaf_count = leaf_count};
+    const uint32_t first_leaf = SGL_HEAP_ROOT + above;
+    for (uint32_t i = 0; i < sgl_heap_places(count); i++)
+        nodes[i] = (struct sgl_contender){.time = SGL_TOURNAMENT_NEVER,
+                                          .player = i >= first_leaf ? i - first_leaf : 0};
+    *tournament = (struct sgl_tournament){.nodes = nodes, .first_leaf = first_leaf};
     return SGL_OK;
 }
 
@@ -29,37 +38,46 @@ void sgl_tournament_release(struct sgl_tournament *tournament)
     *tournament = (struct sgl_tournament){0};
 }
 
+/* The first of the four that stand from `group` on. Which it is cannot be guessed, so nothing is
+ * made to depend on it but numbers. */
+static inline const struct sgl_contender *winner_of(const struct sgl_contender *group)
+{
+    const size_t left = group[1].time < group[0].time;
+    const size_t right = 2 + (size_t)(group[3].time < group[2].time);
+    const size_t mask = -(size_t)(group[right].time < group[left].time);
+
+    return &group[left ^ ((left ^ right) & mask)];
+}
+
 void sgl_tournament_set(struct sgl_tournament *tournament, uint32_t player, int64_t time)
 {
-    struct sgl_contender *nodes = tournament->nodes;
-    struct sgl_contender winner = {.time = time, .player = player};
-    uint32_t at = tournament->leaf_count + player;
+    struct sgl_contender *const nodes = tournament->nodes;
+    size_t place = tournament->first_leaf + (size_t)player;
 
-    assert(player < tournament->leaf_count && time >= 0);
-    nodes[at] = winner;
-    for (; at > 1; at /= 2) {
-        const struct sgl_contender *neighbour = &nodes[at ^ 1];
-        /* A neighbour on the left, of a node with an odd number, need not be earlier. Which of the
-         * two it is cannot be guessed, so nothing is made to depend on it but a mask. */
-        const int64_t mask = -(int64_t)(neighbour->time - (int64_t)(at & 1) < winner.time);
-        winner.time ^= (winner.time ^ neighbour->time) & mask;
-        winner.player ^= (winner.player ^ neighbour->player) & (uint32_t)mask;
-        struct sgl_contender *above = &nodes[at / 2];
-        if (above->player == winner.player && above->time == winner.time)
+    assert(time >= 0);
+    nodes[place].time = time;
+    while (place > SGL_HEAP_ROOT) {
+        const struct sgl_contender *winner = winner_of(&nodes[place - place % SGL_HEAP_CHILDREN]);
+        place = sgl_heap_parent(place);
+        if (nodes[place].player == winner->player && nodes[place].time == winner->time)
             break; /* nor does anything change further up */
-        *above = winner;
+        nodes[place].time = winner->time;
+        nodes[place].player = winner->player;
     }
 }
 
 struct sgl_contender sgl_tournament_second(const struct sgl_tournament *tournament)
 {
-    const struct sgl_contender *nodes = tournament->nodes;
-    uint32_t at = tournament->leaf_count + nodes[1].player;
-    struct sgl_contender second = nodes[at ^ 1];
+    const struct sgl_contender *const nodes = tournament->nodes;
+    struct sgl_contender second = {.time = SGL_TOURNAMENT_NEVER, .player = UINT32_MAX};
+    size_t place = tournament->first_leaf + (size_t)nodes[SGL_HEAP_ROOT].player;
 
     /* It lost to the first one, on that one's way up. */
-    for (at /= 2; at > 1; at /= 2) {
-        const struct sgl_contender *loser = &nodes[at ^ 1];
+    for (; place > SGL_HEAP_ROOT; place = sgl_heap_parent(place)) {
+        struct sgl_contender group[SGL_HEAP_CHILDREN];
+        memcpy(group, &nodes[place - place % SGL_HEAP_CHILDREN], sizeof group);
+        group[place % SGL_HEAP_CHILDREN].time = SGL_TOURNAMENT_NEVER;
+        const struct sgl_contender *loser = winner_of(group);
         if (loser->time < second.time ||
             (loser->time == second.time && loser->player < second.player))
             second = *loser;

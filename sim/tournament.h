@@ -1,23 +1,24 @@
 /*
- * tournament.h - which of a fixed number of players comes first: a tree of winners.
+ * tournament.h - which of a fixed number of players comes first: a tree of winners, of four a node.
  *
- *     nodes[]                1: player 2, 30                  of two, the earlier one goes up; of
- *                          /                 \                equals that of the lesser number
- *             2: player 1, 40                 3: player 2, 30
- *              /           \                   /           \
- *     4: player 0, 50   5: player 1, 40   6: player 2, 30   7: player 3, never
+ *     nodes[]     -  -  -  1,20                place 3: player 1, of all the first
+ *                 |-- 64 bytes -|
+ *     place 4    0,50  1,20  2,40  3,30        players 0 .. 3, or, in a larger tree, the winner of
+ *                |----- 64 bytes -----|        four each; children stand as in heap_places.h
  *
- * When the time of a player changes, so may the nodes above its leaf, and no others: one comparison
- * for each doubling of the players, with a neighbour that does not depend on those before. None is
- * a branch that a processor has to guess. For players who change all the time, as workers do who
- * have one event after the other, that is cheaper than a heap (event_queue.h), which pays for
- * knowing who is there with moving them about.
+ * The earliest of four goes up, of equals that of the least number. When the time of a player
+ * changes, so may the nodes above its leaf, and no others: a line of the processor's cache for each
+ * fourfold of the players. None is a branch that a processor has to guess. For players who change
+ * all the time, as workers do who have one event after the other, that is cheaper than a heap
+ * (event_queue.h), which pays for knowing who is there with moving them about.
  *
  * Times are at least 0; SGL_TOURNAMENT_NEVER is that of players who do not take part. Memory: only
  * open allocates. A zeroed struct may be released.
  */
 #ifndef SGL_SIM_TOURNAMENT_H
 #define SGL_SIM_TOURNAMENT_H
+
+#include "sim/heap_places.h"
 
 #include <stdint.h>
 
@@ -29,8 +30,8 @@ struct sgl_contender {
 };
 
 struct sgl_tournament {
-    struct sgl_contender *nodes; /* 1: the first of all; leaf_count + p: player p */
-    uint32_t leaf_count;         /* a power of two, not less than the players */
+    struct sgl_contender *nodes;
+    uint32_t first_leaf; /* the place of player 0; the others follow */
 };
 
 /* Players 0 .. player_count - 1, of whom nobody takes part yet. SGL_ENOMEM, or 0. */
@@ -45,7 +46,7 @@ void sgl_tournament_set(struct sgl_tournament *tournament, uint32_t player, int6
 static inline const struct sgl_contender *
 sgl_tournament_first(const struct sgl_tournament *tournament)
 {
-    return &tournament->nodes[1];
+    return &tournament->nodes[SGL_HEAP_ROOT];
 }
 
 /* The same but for that one. */

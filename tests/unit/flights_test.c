@@ -145,6 +145,8 @@ static void grows_by_little_more_than_forty_bytes(void)
     for (uint32_t i = 0; i < MANY; i++) {
         CU_ASSERT_EQUAL_FATAL(sgl_flights_reserve(&flights), SGL_OK);
         sgl_flights_add(&flights, &(struct sgl_flight){.request = i});
+        /* From the first search on there are buckets. */
+        CU_ASSERT_FATAL(i > 9 || sgl_flights_find(&flights, i, 0, SGL_POOL_REGULAR) == i);
         /* A chunk, its share of the directory, and the first buckets come before their flights. */
         CU_ASSERT_FATAL(meter.bytes <= (i + UINT64_C(1)) * 40 + (i / 256 + 1) * 64 + 256 * 40);
     }
@@ -182,10 +184,45 @@ static void without_memory_nothing_changes(void)
     CU_ASSERT_EQUAL(meter.bytes, 0);
 }
 
+/* Some have landed when the first key is searched for, and their places are free or taken again. */
+static void who_knows_numbers_pays_for_no_search(void)
+{
+    struct meter meter = {.left = SIZE_MAX};
+    const struct sgl_allocator allocator = {.resize = meter_resize, .context = &meter};
+    struct sgl_flights flights = {.allocator = &allocator};
+    uint32_t number[5000];
+
+    for (uint32_t i = 0; i < 5000; i++) {
+        CU_ASSERT_EQUAL(sgl_flights_find(&flights, i, 0, SGL_POOL_REGULAR), SGL_NO_FLIGHT);
+        CU_ASSERT_EQUAL_FATAL(sgl_flights_reserve(&flights), SGL_OK);
+        number[i] = sgl_flights_add(&flights, &(struct sgl_flight){.request = i});
+        CU_ASSERT_EQUAL(sgl_flights_find_at(&flights, number[i], i, 0, SGL_POOL_REGULAR),
+                        number[i]);
+        if (i % 3 == 2)
+            sgl_flights_remove(&flights, number[i - i % 9 / 3]);
+    }
+    CU_ASSERT_PTR_NULL(flights.buckets);
+    meter.left = 0;
+    CU_ASSERT_EQUAL(sgl_flights_find(&flights, 4999, 0, SGL_POOL_REGULAR), number[4999]);
+    CU_ASSERT_PTR_NULL(flights.buckets);
+    meter.left = SIZE_MAX;
+    for (uint32_t i = 0; i < 5000; i++) {
+        const uint32_t group = i / 3 * 3;
+        const bool is_gone = group + 2 < 5000 && i == group + 2 - (group + 2) % 9 / 3;
+        CU_ASSERT_EQUAL(sgl_flights_find(&flights, i, 0, SGL_POOL_REGULAR),
+                        is_gone ? SGL_NO_FLIGHT : number[i]);
+        CU_ASSERT_EQUAL(sgl_flights_find(&flights, i, 0, SGL_POOL_DECODE), SGL_NO_FLIGHT);
+    }
+    CU_ASSERT_PTR_NOT_NULL(flights.buckets);
+    sgl_flights_release(&flights);
+    CU_ASSERT_EQUAL(meter.bytes, 0);
+}
+
 SGL_SUITE(flights) = {
     {"the table agrees with a list over random scripts", agrees_with_a_list},
     {"a million flights take 40.25 bytes each at the most, at any time",
      grows_by_little_more_than_forty_bytes},
     {"without memory nothing changes", without_memory_nothing_changes},
+    {"who knows numbers pays for no search", who_knows_numbers_pays_for_no_search},
     CU_TEST_INFO_NULL,
 };
