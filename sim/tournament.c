@@ -3,6 +3,7 @@
 #include "core/failure.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,18 +53,26 @@ static inline const struct sgl_contender *winner_of(const struct sgl_contender *
 void sgl_tournament_set(struct sgl_tournament *tournament, uint32_t player, int64_t time)
 {
     struct sgl_contender *const nodes = tournament->nodes;
+    struct sgl_contender *const first = &nodes[SGL_HEAP_ROOT];
+    const bool was_first = first->player == player;
     size_t place = tournament->first_leaf + (size_t)player;
 
     assert(time >= 0);
     nodes[place].time = time;
-    while (place > SGL_HEAP_ROOT) {
+    /* Who was not the first has only that one to beat: known at once, for it is asked for next. */
+    if (!was_first) {
+        const int64_t mask = -(int64_t)(time - (player < first->player) < first->time);
+        first->time ^= (first->time ^ time) & mask;
+        first->player ^= (first->player ^ player) & (uint32_t)mask;
+    }
+    while (place >= SGL_HEAP_ROOT + 1 + SGL_HEAP_CHILDREN) {
         const struct sgl_contender *winner = winner_of(&nodes[place - place % SGL_HEAP_CHILDREN]);
         place = sgl_heap_parent(place);
-        if (nodes[place].player == winner->player && nodes[place].time == winner->time)
-            break; /* nor does anything change further up */
         nodes[place].time = winner->time;
         nodes[place].player = winner->player;
     }
+    if (was_first)
+        *first = *winner_of(&nodes[SGL_HEAP_ROOT + 1]);
 }
 
 struct sgl_contender sgl_tournament_second(const struct sgl_tournament *tournament)
