@@ -1,6 +1,6 @@
 #include "distribution.h"
 
-int sgl_distribution_of(const struct sgl_samples *samples, struct sgl_distribution *out)
+int sgl_distribution_of(struct sgl_samples *samples, struct sgl_distribution *out)
 {
     static const double probabilities[] = {0.5, 0.9, 0.95, 0.99, 1};
     double values[sizeof probabilities / sizeof probabilities[0]];

@@ -23,8 +23,8 @@ struct sgl_distribution {
     double resolution; /* what the percentiles may be off, as a share; 0: exact */
 };
 
-/* Of samples in any order. SGL_OK or SGL_ENOMEM. */
-int sgl_distribution_of(const struct sgl_samples *samples, struct sgl_distribution *out);
+/* Of samples in any order, which it may change. SGL_OK or SGL_ENOMEM. */
+int sgl_distribution_of(struct sgl_samples *samples, struct sgl_distribution *out);
 struct sgl_distribution sgl_distribution_of_gaps(const struct sgl_gap_distribution *gaps);
 
 #endif

@@ -2,8 +2,11 @@
  * samples.h - many measurements of one thing, and their quantiles.
  *
  *     added   1 ......... 131,072 | ....... 10,000,000 .......
- *     kept    each, 8 bytes       | its class (sample_classes.h)
+ *     kept    each, 8 bytes       | its class (sample_classes.h), but for the last few
  *     a quantile is exact         | within 0.05 % (2^-11) of the exact one
+ *
+ * Classes are many and seldom in the processor's cache: so values are put into theirs 512 at a
+ * time, and a class need not be there before the next one is looked for.
  *
  * Values are finite, at least 0, in one unit. Up to SGL_SAMPLES_EXACT_MAX of them all are kept; one
  * more, and from there on memory does not grow with n. (Of so many draws from a normal law the
@@ -43,9 +46,10 @@
 
 /* All zero: none. */
 struct sgl_samples {
-    double *values; /* owned; NULL when there are none, or too many to keep */
+    double *values; /* owned; those that are in no class; NULL when there never was one */
     size_t count;
-    size_t capacity; /* of `values` */
+    size_t classified; /* of them, in classes */
+    size_t capacity;   /* of `values` */
     double sum;
     struct sgl_sample_classes *classes; /* owned; NULL as long as all values are kept */
     bool is_sorted;
@@ -54,14 +58,14 @@ struct sgl_samples {
 /* Adds one for which `values` has no place. SGL_OK or SGL_ENOMEM. */
 int sgl_samples_add_beyond(struct sgl_samples *samples, double value);
 
-/* SGL_OK, or SGL_ENOMEM and nothing was added. */
+/* SGL_OK, or SGL_ENOMEM and it was not added. */
 static inline int sgl_samples_add(struct sgl_samples *samples, double value)
 {
     assert(value >= 0 && value <= DBL_MAX);
     value += 0.0; /* -0 would be the greatest of all */
-    if (samples->count >= samples->capacity)
+    if (samples->count - samples->classified >= samples->capacity)
         return sgl_samples_add_beyond(samples, value);
-    samples->values[samples->count++] = value;
+    samples->values[samples->count++ - samples->classified] = value;
     samples->sum += value;
     samples->is_sorted = false;
     return SGL_OK;
@@ -70,7 +74,7 @@ static inline int sgl_samples_add(struct sgl_samples *samples, double value)
 /* What a quantile may be off, as a share of it: 0 as long as all values are kept. */
 double sgl_samples_resolution(const struct sgl_samples *samples);
 
-/* SGL_OK or SGL_ENOMEM (the order is then as it was). */
+/* SGL_OK or SGL_ENOMEM (they are then in no order). */
 int sgl_samples_sort(struct sgl_samples *samples);
 
 /* Of sorted samples, q from 0 to 1; NaN when there are none. */
@@ -78,8 +82,7 @@ double sgl_samples_quantile(const struct sgl_samples *samples, double q);
 
 /* The same of samples in any order, for `count` probabilities: out[i] is that of q[i]. SGL_OK or
  * SGL_ENOMEM. */
-int sgl_samples_quantiles(const struct sgl_samples *samples, const double *q, size_t count,
-                          double *out);
+int sgl_samples_quantiles(struct sgl_samples *samples, const double *q, size_t count, double *out);
 
 double sgl_samples_mean(const struct sgl_samples *samples);
 

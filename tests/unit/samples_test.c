@@ -204,7 +204,23 @@ static void one_too_many_is_where_classes_begin(void)
     CU_ASSERT_EQUAL(sgl_samples_mean(&samples), sum / (double)(KEPT + 1));
     values[KEPT] = last;
     qsort(values, KEPT + 1, sizeof *values, compare_doubles);
+    CU_ASSERT_EQUAL(sgl_samples_sort(&samples), SGL_OK);
     CU_ASSERT_TRUE(is_close(&samples, values, KEPT + 1, BOUND));
+
+    /* Asked again when a few, and many, have come since. */
+    draw_all(&laws[0], values, MANY);
+    for (size_t i = KEPT + 1, asked = KEPT + 100; i < MANY; i++) {
+        CU_ASSERT_EQUAL_FATAL(sgl_samples_add(&samples, values[i]), SGL_OK);
+        if (i != asked && i + 1 < MANY)
+            continue;
+        double *sorted = malloc((i + 1) * sizeof *sorted);
+        memcpy(sorted, values, (i + 1) * sizeof *sorted);
+        qsort(sorted, i + 1, sizeof *sorted, compare_doubles);
+        CU_ASSERT_EQUAL(sgl_samples_sort(&samples), SGL_OK);
+        CU_ASSERT_TRUE(is_close(&samples, sorted, i + 1, BOUND));
+        free(sorted);
+        asked += 7777;
+    }
     sgl_samples_release(&samples);
     CU_ASSERT_TRUE(isnan(sgl_samples_quantile(&samples, 0.5)));
     free(values);
