@@ -9,16 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void ask_end(struct sgl_ask *ask)
+static void ask_end(struct sgl_proxy_thread *thread, struct sgl_ask *ask)
 {
-    struct sgl_proxy_thread *thread = ask->thread;
-
     if (ask->next != NULL)
         ask->next->previous = ask->previous;
-    if (ask->previous != NULL)
-        ask->previous->next = ask->next;
-    else
+    if (ask == thread->asks)
         thread->asks = ask->next;
+    else
+        ask->previous->next = ask->next;
     ask->answered(ask);
     sgl_call_release(&ask->call);
     sgl_buffer_release(&ask->text);
@@ -47,7 +45,7 @@ static void on_done(struct sgl_call *call)
     ask->status = call->error == NULL && !ask->text.has_failed ? call->status : 0;
     ask->body = ask->text.size > 0 ? ask->text.bytes : "";
     ask->body_size = ask->text.size;
-    ask_end(ask);
+    ask_end(ask->thread, ask);
 }
 
 int sgl_ask(struct sgl_proxy_thread *thread, const struct sgl_ask *question)
@@ -93,7 +91,7 @@ void sgl_ask_sweep(struct sgl_proxy_thread *thread)
             continue;
         sgl_call_cancel(&ask->call);
         ask->status = 0;
-        ask_end(ask);
+        ask_end(thread, ask);
     }
 }
 
@@ -103,7 +101,7 @@ void sgl_ask_cancel_all(struct sgl_proxy_thread *thread)
         struct sgl_ask *ask = thread->asks;
         sgl_call_cancel(&ask->call);
         ask->status = 0;
-        ask_end(ask);
+        ask_end(thread, ask);
     }
 }
 

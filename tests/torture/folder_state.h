@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* name NUL size bytes, for each file in order of name; a folder's name ends in '/' and has no
- * bytes. */
+ * bytes. What is in a folder comes behind all that is beside it. */
 struct folder_state {
     char *bytes;
     size_t size;

@@ -335,9 +335,8 @@ static void repeats(void)
     CU_ASSERT_EQUAL_FATAL(calibrate(&first, &busy, TRUTH, ASTRAY, "auto", &failure), SGL_OK);
     CU_ASSERT_EQUAL_FATAL(calibrate(&second, &busy, TRUTH, ASTRAY, "auto", &failure), SGL_OK);
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++)
-        CU_ASSERT_EQUAL(memcmp(&first.coefficients[c].value_us, &second.coefficients[c].value_us,
-                               sizeof(double)),
-                        0);
+        CU_ASSERT(
+            sgl_same_bits(&first.coefficients[c].value_us, &second.coefficients[c].value_us, 1));
     CU_ASSERT_EQUAL(first.evaluations, second.evaluations);
     sgl_calibration_release(&first);
     sgl_calibration_release(&second);

@@ -121,6 +121,7 @@ static void write_table(struct table *table, struct sgl_rng *draws)
     table->cell_count = 1 + sgl_rng_below(draws, CELLS_MOST);
     table->row_count = 1 + sgl_rng_below(draws, ROWS_MOST);
     table->bytes = calloc(table->row_count + 1, CELLS_MOST * (2 * CELL_SIZE + 16) + 16);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(table->bytes);
     table->line = 1;
     table->column = 1;
     if (sgl_rng_below(draws, 2) == 0) {

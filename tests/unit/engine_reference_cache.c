@@ -12,8 +12,8 @@ int64_t sgl_reference_pages_of(const struct sgl_reference_world *world, int64_t 
 
 /* ---- the cache, by searching lists ------------------------------------------------------ */
 
-static struct sgl_reference_entry *entry_of(struct sgl_reference_world *world, const uint64_t *ids,
-                                            int64_t length)
+static const struct sgl_reference_entry *entry_of(const struct sgl_reference_world *world,
+                                                  const uint64_t *ids, int64_t length)
 {
     for (size_t i = 0; i < world->entry_count; i++)
         if (world->entries[i].length == length &&
@@ -22,7 +22,18 @@ static struct sgl_reference_entry *entry_of(struct sgl_reference_world *world, c
     return NULL;
 }
 
-int64_t sgl_reference_end_of(struct sgl_reference_world *world, const uint64_t *ids, int64_t length)
+/* One that is there, to be changed. */
+static struct sgl_reference_entry *present_entry(struct sgl_reference_world *world,
+                                                 const uint64_t *ids, int64_t length)
+{
+    const struct sgl_reference_entry *entry = entry_of(world, ids, length);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(entry);
+    return &world->entries[entry - world->entries];
+}
+
+int64_t sgl_reference_end_of(const struct sgl_reference_world *world, const uint64_t *ids,
+                             int64_t length)
 {
     return length > 0 ? entry_of(world, ids, length)->end : 0;
 }
@@ -45,7 +56,7 @@ static bool is_pinned(const struct sgl_reference_world *world,
 }
 
 /* Pages in use: by running requests, or (everything) with what could be evicted. */
-static int64_t pages_in_use(struct sgl_reference_world *world, bool everything)
+static int64_t pages_in_use(const struct sgl_reference_world *world, bool everything)
 {
     int64_t pages = 0;
 
@@ -63,7 +74,7 @@ static int64_t pages_in_use(struct sgl_reference_world *world, bool everything)
     return pages;
 }
 
-int64_t sgl_reference_free_pages(struct sgl_reference_world *world)
+int64_t sgl_reference_free_pages(const struct sgl_reference_world *world)
 {
     return world->it->kv_tokens / world->it->page - pages_in_use(world, false);
 }
@@ -167,7 +178,7 @@ void sgl_reference_name(struct sgl_reference_world *world, const struct sgl_refe
     if (end > self->named)
         return; /* it was longer: another prompt came after it */
     for (int64_t length = first + 1; length <= end; length++) {
-        entry_of(world, path, length)->ids = self->ids;
+        present_entry(world, path, length)->ids = self->ids;
         world->events->answers++;
     }
 }
@@ -177,7 +188,7 @@ void sgl_reference_let_go(struct sgl_reference_world *world, struct sgl_referenc
     if (self->has_own_ids)
         sgl_reference_share(world, self);
     for (int64_t b = self->path; b > 0; b--)
-        entry_of(world, self->ids, b)->stamp = ++world->clock;
+        present_entry(world, self->ids, b)->stamp = ++world->clock;
     self->path = 0;
     self->stored = 0;
 }
@@ -223,7 +234,7 @@ void sgl_reference_know_ids(const struct sgl_reference_setting *it,
     if (!it->keeps_answers || request->session == NULL || request->prefix_block == 0 ||
         self->named == 0 || self->named != self->prompt / self->block)
         return;
-    self->session = request->session[0];
+    self->session = (unsigned char)request->session[0];
     memcpy(self->own_ids, self->ids, (size_t)self->named * sizeof *self->ids);
     self->ids = self->own_ids;
     while ((self->id_count + 1) * self->block < self->prompt + self->output) {

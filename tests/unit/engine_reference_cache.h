@@ -37,11 +37,11 @@ struct sgl_reference_world {
 int64_t sgl_reference_pages_of(const struct sgl_reference_world *world, int64_t tokens);
 
 /* Whole pages up to the end of the first `length` blocks, which the cache must have. */
-int64_t sgl_reference_end_of(struct sgl_reference_world *world, const uint64_t *ids,
+int64_t sgl_reference_end_of(const struct sgl_reference_world *world, const uint64_t *ids,
                              int64_t length);
 
 /* Pages that nobody holds; prompts left behind count as free. */
-int64_t sgl_reference_free_pages(struct sgl_reference_world *world);
+int64_t sgl_reference_free_pages(const struct sgl_reference_world *world);
 
 /* Evicts until that many pages are free, as far as there is something to evict. */
 void sgl_reference_make_room(struct sgl_reference_world *world, int64_t pages);

@@ -9,16 +9,6 @@
 
 /* ---- who is where ----------------------------------------------------------------------- */
 
-bool sgl_reference_is_running(const struct sgl_reference *one)
-{
-    return one->is_admitted && !one->is_finished;
-}
-
-bool sgl_reference_is_decoding(const struct sgl_reference *one)
-{
-    return sgl_reference_is_running(one) && one->done == one->goal;
-}
-
 int64_t sgl_reference_count_decoding(const struct sgl_reference_world *world)
 {
     int64_t decoding = 0;
@@ -86,7 +76,7 @@ void sgl_reference_leave(struct sgl_reference_world *world, int64_t until_ns)
 
 /* ---- who is taken back ------------------------------------------------------------------ */
 
-int64_t sgl_reference_decode_need(struct sgl_reference_world *world)
+int64_t sgl_reference_decode_need(const struct sgl_reference_world *world)
 {
     int64_t pages = 0;
 

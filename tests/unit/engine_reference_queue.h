@@ -7,8 +7,17 @@
 
 #include "engine_reference_cache.h"
 
-bool sgl_reference_is_running(const struct sgl_reference *one); /* in prefill or decode */
-bool sgl_reference_is_decoding(const struct sgl_reference *one);
+/* In prefill or decode. */
+static inline bool sgl_reference_is_running(const struct sgl_reference *one)
+{
+    return one->is_admitted && !one->is_finished;
+}
+
+static inline bool sgl_reference_is_decoding(const struct sgl_reference *one)
+{
+    return sgl_reference_is_running(one) && one->done == one->goal;
+}
+
 int64_t sgl_reference_count_decoding(const struct sgl_reference_world *world);
 
 /* At the end of the queue, or of its class. */
@@ -19,7 +28,7 @@ void sgl_reference_put_last(struct sgl_reference_world *world, size_t request);
 void sgl_reference_leave(struct sgl_reference_world *world, int64_t until_ns);
 
 /* Pages that one token for each of those that decode takes. */
-int64_t sgl_reference_decode_need(struct sgl_reference_world *world);
+int64_t sgl_reference_decode_need(const struct sgl_reference_world *world);
 
 /* sglang: takes back until a decode step fits, with some room. Says whether anybody was. */
 bool sgl_reference_retract(struct sgl_reference_world *world);

@@ -256,11 +256,13 @@ static void percentiles_are_close(void)
         CU_ASSERT_EQUAL(sgl_gap_distribution_quantile(&distribution, 1),
                         (double)lengths_ns[COUNT - 1]);
         for (int p = 0; p < 1000; p++) {
-            const double exact = (double)lengths_ns[p * (COUNT - 1) / 1000];
+            const int rank = p * (COUNT - 1) / 1000; /* the rank below */
+            const double exact = (double)lengths_ns[rank];
             const double is = sgl_gap_distribution_quantile(&distribution, p / 1000.0);
             CU_ASSERT_TRUE(fabs(is - exact) <= exact * SGL_GAP_RESOLUTION);
         }
-        const double limit = (double)lengths_ns[COUNT / 2] * (1 + SGL_GAP_RESOLUTION);
+        const int middle = COUNT / 2;
+        const double limit = (double)lengths_ns[middle] * (1 + SGL_GAP_RESOLUTION);
         CU_ASSERT_TRUE(sgl_gap_distribution_within(&distribution, limit) >= 0.5);
         sgl_gap_distribution_release(&distribution);
     }

@@ -147,8 +147,8 @@ static void files_for_people_hold_no_formula(void)
     }
     for (size_t i = 1; i < size; i++)
         if (bytes[i - 1] == ',' && (bytes[i] == '"' || strchr("=+-@\t\r", bytes[i]) != NULL)) {
-            const char first = bytes[i] == '"' ? bytes[i + 1] : bytes[i];
-            CU_ASSERT_PTR_NULL(strchr("=+-@\t\r", first));
+            const char *first = bytes[i] == '"' ? &bytes[i + 1] : &bytes[i];
+            CU_ASSERT_PTR_NULL(strchr("=+-@\t\r", *first));
         }
     free(bytes);
 }

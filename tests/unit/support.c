@@ -1,7 +1,7 @@
 #include "support.h"
 
 #include <ftw.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +28,19 @@ void sgl_assert_contains(const char *text, const char *part, const char *file, i
     if (!has)
         printf("\n%s:%d:\n  is       %s\n  expected it to contain %s\n", file, line, text, part);
     CU_assertImplementation(has, (unsigned)line, "contains", file, "", CU_FALSE);
+}
+
+bool sgl_same_bits(const double *left, const double *right, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t left_bits;
+        uint64_t right_bits;
+        memcpy(&left_bits, &left[i], sizeof left_bits);
+        memcpy(&right_bits, &right[i], sizeof right_bits);
+        if (left_bits != right_bits)
+            return false;
+    }
+    return true;
 }
 
 static char *next_path(void)

@@ -11,6 +11,15 @@
 #define SGL_TESTS_SUPPORT_H
 
 #include <CUnit/CUnit.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Static analysis does not know that an assertion with FATAL does not come back when it fails. */
+#ifdef __clang_analyzer__
+#include <stdlib.h>
+#define CU_assertImplementation(value, line, condition, file, function, is_fatal)                  \
+    ((value) || !(is_fatal) ? (void)0 : abort())
+#endif
 
 #define SGL_SUITE(name) CU_TestInfo suite_##name[]
 
@@ -21,6 +30,9 @@ void sgl_assert_text(const char *actual, const char *expected, const char *file,
 /* Does `text` contain `part`? Prints the text when it does not. */
 #define SGL_ASSERT_CONTAINS(text, part) sgl_assert_contains(text, part, __FILE__, __LINE__)
 void sgl_assert_contains(const char *text, const char *part, const char *file, int line);
+
+/* Are these bit for bit the same? A 0 and a -0 are not, a NaN and itself are. */
+bool sgl_same_bits(const double *left, const double *right, size_t count);
 
 /* The folder of the public data ($SGLSIM_DATA, else ../shared/data beside the repository), or NULL
  * when it is not there. */

@@ -68,6 +68,7 @@ static void a_file_cut_anywhere_gives_a_part_or_a_line(void)
         const size_t size = strlen(samples[i].text);
         for (size_t cut = 0; cut < size; cut++) {
             char *part = malloc(cut + 1);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(part);
             memcpy(part, samples[i].text, cut);
             struct trace_reading reading = read_bytes(part, cut);
             CU_ASSERT_TRUE(reading.row_count <= samples[i].rows);
@@ -87,6 +88,7 @@ static void a_byte_of_garbage_anywhere_is_survived(void)
         const size_t size = strlen(samples[i].text);
         for (size_t at = 0; at < size; at++) {
             char *bytes = strdup(samples[i].text);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
             bytes[at] = garbage[at % sizeof garbage];
             struct trace_reading reading = read_bytes(bytes, size);
             CU_ASSERT_TRUE(reading.code <= 0 && reading.row_count <= samples[i].rows + 1);
@@ -105,6 +107,7 @@ static unsigned char *packed(const char *text, size_t *size_out)
     unsigned char *bytes = malloc(room);
     char *copy = strdup(text);
 
+    CU_ASSERT_TRUE_FATAL(bytes != NULL && copy != NULL);
     CU_ASSERT_EQUAL_FATAL(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY),
                           Z_OK);
     stream.next_in = (unsigned char *)copy;
@@ -141,6 +144,7 @@ static void gzip_cut_or_damaged_anywhere_is_a_failure(void)
 
     for (size_t cut = 3; cut < size; cut++) {
         unsigned char *part = malloc(cut);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(part);
         memcpy(part, bytes, cut);
         struct trace_reading reading = read_bytes(part, cut);
         CU_ASSERT_TRUE(reading.code < 0);
@@ -166,6 +170,7 @@ static void gzip_members_one_after_the_other_are_one_file(void)
     unsigned char *second = packed("3,4,5\n", &second_size);
     unsigned char *both = malloc(first_size + second_size);
 
+    CU_ASSERT_PTR_NOT_NULL_FATAL(both);
     memcpy(both, first, first_size);
     memcpy(both + first_size, second, second_size);
     struct trace_reading reading = read_bytes(both, first_size + second_size);

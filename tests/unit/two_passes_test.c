@@ -17,7 +17,7 @@ static void make(struct sgl_trace_row *rows)
     for (int i = 0; i < ROWS; i++) {
         rows[i] = sgl_row(i, 5 * MS + i / 6 * 30 * MS, 16 * PROMPT_IDS, 20 + i % 7, 100);
         for (int k = 0; k < PROMPT_IDS; k++)
-            ids[i][k] = (uint64_t)(i * PROMPT_IDS + k + 1);
+            ids[i][k] = (uint64_t)i * PROMPT_IDS + (uint64_t)k + 1;
         rows[i].request.prefix_ids = ids[i];
         rows[i].request.prefix_count = PROMPT_IDS;
         rows[i].request.prefix_block = 16;

@@ -1,6 +1,6 @@
 #include "world.h"
 
-#include <CUnit/CUnit.h>
+#include "support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
