@@ -75,21 +75,13 @@ void sgl_tournament_set(struct sgl_tournament *tournament, uint32_t player, int6
         *first = *winner_of(&nodes[SGL_HEAP_ROOT + 1]);
 }
 
-struct sgl_contender sgl_tournament_second(const struct sgl_tournament *tournament)
+struct sgl_contender sgl_tournament_other(const struct sgl_tournament *tournament)
 {
-    const struct sgl_contender *const nodes = tournament->nodes;
-    struct sgl_contender second = {.time = SGL_TOURNAMENT_NEVER, .player = UINT32_MAX};
-    size_t place = tournament->first_leaf + (size_t)nodes[SGL_HEAP_ROOT].player;
+    struct sgl_contender top[SGL_HEAP_CHILDREN];
 
-    /* It lost to the first one, on that one's way up. */
-    for (; place > SGL_HEAP_ROOT; place = sgl_heap_parent(place)) {
-        struct sgl_contender group[SGL_HEAP_CHILDREN];
-        memcpy(group, &nodes[place - place % SGL_HEAP_CHILDREN], sizeof group);
-        group[place % SGL_HEAP_CHILDREN].time = SGL_TOURNAMENT_NEVER;
-        const struct sgl_contender *loser = winner_of(group);
-        if (loser->time < second.time ||
-            (loser->time == second.time && loser->player < second.player))
-            second = *loser;
-    }
-    return second;
+    memcpy(top, &tournament->nodes[SGL_HEAP_ROOT + 1], sizeof top);
+    for (int i = 0; i < SGL_HEAP_CHILDREN; i++)
+        if (top[i].player == tournament->nodes[SGL_HEAP_ROOT].player)
+            top[i].time = SGL_TOURNAMENT_NEVER;
+    return *winner_of(top);
 }

@@ -49,7 +49,7 @@ sgl_tournament_first(const struct sgl_tournament *tournament)
     return &tournament->nodes[SGL_HEAP_ROOT];
 }
 
-/* The same but for that one. */
-struct sgl_contender sgl_tournament_second(const struct sgl_tournament *tournament);
+/* Who of the other quarters comes first: of all others three times in four. */
+struct sgl_contender sgl_tournament_other(const struct sgl_tournament *tournament);
 
 #endif
