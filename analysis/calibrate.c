@@ -183,9 +183,10 @@ static int check_certain(struct sgl_calibration *calibration,
                     free_name(problem->free[worst]), problem->free_count - 1, text);
 }
 
+/* `error` of the coefficients, or NULL: fit->error. */
 static void report_coefficients(struct sgl_calibration *calibration,
                                 const struct sgl_calibration_problem *problem,
-                                const struct sgl_fit *fit)
+                                const struct sgl_fit *fit, const double *error)
 {
     double value_us[SGL_COEFFICIENT_COUNT];
 
@@ -194,15 +195,18 @@ static void report_coefficients(struct sgl_calibration *calibration,
         calibration->coefficients[c] = (struct sgl_coefficient_fit){
             .state = value_us[c] > 0 ? problem->state[c] : SGL_COEFFICIENT_NONE,
             .value_us = value_us[c],
-            .relative_error = value_us[c] > 0 ? calibration->scale_error : (double)NAN,
+            .relative_error = error != NULL     ? error[c]
+                              : value_us[c] > 0 ? calibration->scale_error
+                                                : (double)NAN,
         };
     for (size_t i = 0; i < problem->free_count; i++) {
         const int c = problem->free[i];
         if (c == SGL_COEFFICIENT_COUNT)
             continue;
-        calibration->coefficients[c].relative_error = fit->error[i];
-        /* Half of what was believed before is little to have learnt. */
-        if (problem->has_prior && fit->error[i] > problem->prior_spread[c] / 2)
+        if (error == NULL)
+            calibration->coefficients[c].relative_error = fit->error[i];
+        /* Together with the belief the requests then tell less than twice what it tells alone. */
+        if (problem->has_prior && !(error[c] <= problem->prior_spread[c] * sqrt(0.5)))
             calibration->coefficients[c].state = SGL_COEFFICIENT_HELD;
         else
             calibration->fitted_count++;
@@ -210,7 +214,8 @@ static void report_coefficients(struct sgl_calibration *calibration,
 }
 
 static void report(struct sgl_calibration *calibration,
-                   const struct sgl_calibration_problem *problem, const struct sgl_fit *fit)
+                   const struct sgl_calibration_problem *problem, const struct sgl_fit *fit,
+                   const double *error)
 {
     calibration->scale = 1;
     calibration->scale_error = (double)NAN;
@@ -220,7 +225,7 @@ static void report(struct sgl_calibration *calibration,
             calibration->scale_error = fit->error[i];
             calibration->fitted_count++;
         }
-    report_coefficients(calibration, problem, fit);
+    report_coefficients(calibration, problem, fit, error);
     calibration->free_tokens = problem->free_tokens;
     calibration->p_expert = problem->p_expert;
     calibration->condition = fit->condition;
@@ -300,6 +305,8 @@ static int run(struct sgl_calibration *calibration, struct sgl_calibration_probl
                double *residuals, struct sgl_failure *failure)
 {
     struct sgl_fitted best = {0};
+    double value_us[SGL_COEFFICIENT_COUNT];
+    double error[SGL_COEFFICIENT_COUNT];
     int status = read_fit(problem, failure);
 
     calibration->is_misused = status != SGL_OK;
@@ -319,10 +326,15 @@ static int run(struct sgl_calibration *calibration, struct sgl_calibration_probl
     }
     if (status == SGL_OK && !calibration->has_chosen)
         status = check_certain(calibration, problem, &best.fit, failure);
+    if (status == SGL_OK && calibration->has_chosen) {
+        sgl_calibration_values(problem, best.fit.x, value_us);
+        status =
+            sgl_calibration_errors(problem, calibration->choice.chosen, value_us, error, failure);
+    }
     if (status == SGL_OK) /* once more at the very end: the times that are compared */
         status = sgl_calibration_residuals(problem, best.fit.x, residuals, failure);
     if (status == SGL_OK)
-        report(calibration, problem, &best.fit);
+        report(calibration, problem, &best.fit, calibration->has_chosen ? error : NULL);
     if (status == SGL_OK)
         status = sgl_calibration_measure_spreads(problem, residuals, &calibration->robust_spread,
                                                  failure);

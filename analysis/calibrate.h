@@ -33,7 +33,7 @@
  * A coefficient that the user names and the data cannot tell is refused: its standard error is
  * above SGL_CALIBRATION_SE_MAX, or the lengths that it multiplies are all the same. Standard errors
  * are then sandwich estimates over blocks of consecutive requests, for neighbours in a queue share
- * their luck (White, 1980; Liang and Zeger, 1986).
+ * their luck (White, 1980; Liang and Zeger, 1986). What all of them share they do not see.
  *
  * "auto" says beforehand what is believed of the coefficients' logarithms, and frees them all:
  * each is normal around the start's, apart from one scale for all of which nothing is believed. So
@@ -44,8 +44,12 @@
  * with the rows: each way is fitted to the first two thirds, the last third judges. Usually it is
  * all ratios and the roofline; less when that foretells plainly more, the experts when the loss is
  * less by a quarter. The same holds for every engine (calibrate_choose.c). Residuals
- * count as a fifth beside the belief, for requests share their steps. Standard errors are those of
- * both together; where one is more than half of what was believed the coefficient is `held`.
+ * count as a fifth beside the belief, for requests share their steps. Standard errors are how far
+ * the requests and the belief together let a coefficient be from the fit, in root mean square
+ * (calibrate_errors.c), in terms that the start has or the fit may add but for experts: a start
+ * without these, for an engine that has them, makes others stand in for them. Where an error is
+ * more than root 1/2 of what was believed, the requests tell less than the belief, and the
+ * coefficient is `held`.
  *
  * The loss is rough and has many valleys: Levenberg and Marquardt's steps, then a cloud of points
  * (calibrate_search.c), four times, in units that shrink and with a belief that grows; other starts
@@ -138,7 +142,7 @@ struct sgl_calibration_options {
 struct sgl_coefficient_fit {
     enum sgl_coefficient_state state;
     double value_us;       /* scale included */
-    double relative_error; /* standard error of its logarithm; NaN when it is zero */
+    double relative_error; /* standard error of its logarithm; NaN: it is zero, or not fitted */
 };
 
 struct sgl_calibration {

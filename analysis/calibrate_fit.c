@@ -67,16 +67,12 @@ static double weight(double residual)
     return size <= HUBER ? 1 : HUBER / size;
 }
 
-/* 1 / variance of the prior of a free logarithm, in units of the requests' loss: those that share
- * their steps tell less than as many that do not, by this factor. Tried with made-up runs
- * (tests/validity/calibrate_worlds.c): 2 and 15 do about as well. */
-#define SHARING 5.0
-
+/* 1 / variance of the prior of a free logarithm, in units of the requests' loss. */
 static double strength(const struct sgl_calibration_problem *problem, size_t i)
 {
     const double spread = problem->prior_spread[problem->free[i]];
 
-    return problem->prior_weight * problem->belief * SHARING / (spread * spread);
+    return problem->prior_weight * problem->belief * SGL_CALIBRATION_SHARING / (spread * spread);
 }
 
 /* How far each logarithm is from the start's, all of which are moved by what suits them best. */
@@ -428,8 +424,7 @@ static void spread_errors(struct sgl_fit *fit, const struct jacobian halves[2],
         /* A parameter without any effect has no score either: its spread under unit errors says
          * that nothing is known. */
         const double plain = sqrt(inverse[i * n + i]);
-        fit->error[i] = problem->has_prior ? sqrt(SHARING) * plain
-                                           : fmax(sqrt(variance * blocks / (blocks - 1)), plain);
+        fit->error[i] = fmax(sqrt(variance * blocks / (blocks - 1)), plain);
     }
 }
 
@@ -454,7 +449,8 @@ static int decompose(struct sgl_fit *fit, const struct jacobian halves[2],
         gsl_eigen_symmv(&matrix.matrix, &values.vector, &vectors.matrix, work);
     }
     invert(&vectors.matrix, &values.vector, n, inverse, &fit->condition);
-    spread_errors(fit, halves, problem, inverse);
+    if (!problem->has_prior)
+        spread_errors(fit, halves, problem, inverse);
     gsl_eigen_symmv_free(work);
     return SGL_OK;
 }

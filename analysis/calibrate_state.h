@@ -2,9 +2,10 @@
  * calibrate_state.h - what the parts of calibrate share.
  *
  *     calibrate_residuals.c   x -> coefficients -> simulation -> residuals
- *     calibrate_fit.c         least loss from a point; standard errors there
+ *     calibrate_fit.c         least loss from a point; curvature and standard errors there
  *     calibrate_search.c      the same in a cloud of points, where the loss is rough
  *     calibrate_anneal.c      what is believed beforehand; from the start to the best point
+ *     calibrate_errors.c      how far from there the coefficients of "auto" may be
  *     calibrate.c             which coefficients are free, which alternative, what to report
  */
 #ifndef SGL_ANALYSIS_CALIBRATE_STATE_H
@@ -90,10 +91,15 @@ int sgl_calibration_measure_spreads(struct sgl_calibration_problem *problem,
 
 double sgl_huber_loss(double residual);
 
+/* Requests that share their steps tell less than as many that do not, by this factor, where they
+ * are weighed against what is believed. Tried with made-up runs
+ * (tests/validity/calibrate_worlds.c): 2 and 15 do about as well. */
+#define SGL_CALIBRATION_SHARING 5.0
+
 struct sgl_fit {
     double x[SGL_FREE_MAX];
     double loss;                /* sum of Huber's */
-    double error[SGL_FREE_MAX]; /* standard errors; INFINITY where nothing is known */
+    double error[SGL_FREE_MAX]; /* standard errors; without a prior only */
     double condition;
 };
 
@@ -101,8 +107,9 @@ struct sgl_fit {
 int sgl_calibration_loss(struct sgl_calibration_problem *problem, const double *x,
                          double *residuals, double *loss_out, struct sgl_failure *failure);
 
-/* That of what is believed alone: half of the squared distances of the logarithms, in units of
- * prior_spread, from the start's moved by the scale that suits them best. */
+/* That of what is believed alone: SGL_CALIBRATION_SHARING times half of the squared distances of
+ * the logarithms, in units of prior_spread, from the start's moved by the scale that suits them
+ * best. */
 double sgl_calibration_prior_loss(const struct sgl_calibration_problem *problem, const double *x);
 
 /* How far and how long to look. */
@@ -112,6 +119,11 @@ struct sgl_search {
     uint64_t evaluations; /* about so many */
     uint32_t turn;        /* another, other luck */
 };
+
+struct sgl_rng;
+
+/* Of mean 0 and variance 1. */
+double sgl_calibration_normal(struct sgl_rng *draws);
 
 /* The least loss that is found in a cloud around fit->x, with the problem's spreads. */
 int sgl_calibration_search(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
@@ -167,8 +179,14 @@ void sgl_fitted_release(struct sgl_fitted *fitted);
 double sgl_fitted_compare(const struct sgl_calibration_problem *problem, struct sgl_fitted *left,
                           struct sgl_fitted *right, double *distance_out);
 
-/* Standard errors and condition at fit->x. */
+/* Condition at fit->x, and standard errors unless something is believed. */
 int sgl_calibration_certainty(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
                               struct sgl_failure *failure);
+
+/* Standard errors of the logarithms of what "auto" fitted, value_us, with that freedom and the
+ * problem's spreads: NaN of what is 0. The problem is of that freedom afterwards. */
+int sgl_calibration_errors(struct sgl_calibration_problem *problem, enum sgl_freedom chosen,
+                           const double value_us[SGL_COEFFICIENT_COUNT],
+                           double error[SGL_COEFFICIENT_COUNT], struct sgl_failure *failure);
 
 #endif
