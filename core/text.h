@@ -1,5 +1,4 @@
 /*
-#include "core/text.h"
  * text.h - names: comparing and suggesting them. Pure functions over strings.
  */
 #ifndef SGL_CORE_TEXT_H
