@@ -119,7 +119,7 @@ struct sgl_engine_job {
 /* What only jobs with prefix ids have: kept apart, for most traces have none. */
 struct sgl_engine_prompt {
     struct sgl_kv_prompt prompt; /* its ids are the job's own */
-    struct sgl_kv_hold hold;     /* .pages is what it was when the prompt was done */
+    struct sgl_kv_hold hold;     /* .pages is what it was when it last joined the cache */
     uint32_t named;              /* ids that the trace gives; behind them those of the answer */
     uint64_t session;            /* by which its answer is found (engine_answers.c); 0: none */
     int64_t cached_tokens;       /* at the first admission; SGL_ABSENT: the ids are made up */
@@ -159,11 +159,11 @@ struct sgl_engine_gaps {
 
 struct sgl_engine;
 
-/* When others find a prompt in the cache. */
+/* When others find each whole block of a prompt in the cache; what does not fill a block they find
+ * with the end of it. */
 enum sgl_engine_sharing {
-    SGL_ENGINE_SHARES_DONE,    /* when all of it is computed */
-    SGL_ENGINE_SHARES_PLANNED, /* each whole block when the step that computes it is planned, so in
-                                  that very step; what does not fill a block, with the end of it */
+    SGL_ENGINE_SHARES_COMPUTED, /* when the step that computes it has ended */
+    SGL_ENGINE_SHARES_PLANNED,  /* when that step is planned, so in that very step */
 };
 
 struct sgl_engine_scheduler {

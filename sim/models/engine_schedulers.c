@@ -457,7 +457,7 @@ static bool could_admit_sglang(const struct sgl_engine *engine)
 }
 
 const struct sgl_engine_scheduler sgl_engine_sglang = {
-    .shares = SGL_ENGINE_SHARES_DONE,
+    .shares = SGL_ENGINE_SHARES_COMPUTED,
     .form = form_sglang,
     .could_admit = could_admit_sglang,
 };

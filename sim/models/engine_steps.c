@@ -334,8 +334,6 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     struct sgl_engine_job *self = sgl_engine_at(engine, job);
 
-    if (self->has_ids && engine->scheduler->shares == SGL_ENGINE_SHARES_DONE)
-        sgl_engine_publish(engine, job, self->prefilled);
     if (self->emitted < self->output_tokens) {
         if (self->emitted++ == 0)
             sgl_engine_tell_first_token(engine, job, now_ns);
@@ -386,6 +384,8 @@ void sgl_engine_end_step(struct sgl_engine *engine)
     for (uint32_t i = 0; i < engine->chunk_count; i++) {
         struct sgl_engine_job *self = sgl_engine_at(engine, engine->chunks[i].job);
         self->prefilled += engine->chunks[i].tokens;
+        if (self->has_ids && engine->scheduler->shares == SGL_ENGINE_SHARES_COMPUTED)
+            sgl_engine_publish(engine, engine->chunks[i].job, self->prefilled);
         if (self->prefilled == sgl_engine_to_prefill(self))
             end_prefill(engine, engine->chunks[i].job, now_ns);
     }

@@ -44,18 +44,19 @@ static void take_decode_memory(struct sgl_reference_world *world)
 
 /* ---- admission -------------------------------------------------------------------------- */
 
-/* Is the last of these blocks computed in the step that is being planned? */
-static bool is_computed_now(const struct sgl_reference_world *world,
-                            const struct sgl_reference *self, int64_t path)
+/* Who has a prompt that is not done, of which these blocks have joined the cache since it was
+ * admitted; NULL: nobody. */
+static const struct sgl_reference *computes(const struct sgl_reference_world *world,
+                                            const struct sgl_reference *self, int64_t path)
 {
     for (size_t i = 0; i < world->count; i++) {
         const struct sgl_reference *one = &world->all[i];
         if (one != self && sgl_reference_is_running(one) && !sgl_reference_is_decoding(one) &&
-            one->path >= path && path * one->block > one->done &&
+            one->path >= path && path > one->found &&
             memcmp(one->ids, self->ids, (size_t)path * sizeof *one->ids) == 0)
-            return true;
+            return one;
     }
-    return false;
+    return NULL;
 }
 
 static void admit(struct sgl_reference_world *world, struct sgl_reference *self, int64_t path,
@@ -67,10 +68,13 @@ static void admit(struct sgl_reference_world *world, struct sgl_reference *self,
         self->started_ns = now_ns;
         self->cached = self->id_count > 0 && !self->has_own_ids ? known : SGL_ABSENT;
         world->events->hits += known > 0;
-        world->events->shared += known > 0 && is_computed_now(world, self, path);
+        const struct sgl_reference *other = computes(world, self, path);
+        const bool is_now = other != NULL && path * other->block > other->done;
+        world->events->shared += known > 0 && is_now;
+        world->events->chunks += known > 0 && !world->it->is_vllm && other != NULL;
     }
     self->is_admitted = true;
-    self->path = path;
+    self->path = self->found = path;
     self->goal = self->prompt + self->emitted;
     self->done = known;
     self->stored = stored;
@@ -303,7 +307,7 @@ static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t
         tokens[self - world->all] = given;
         self->stored = self->done + given;
         sgl_reference_make_room(world, 0);
-        sgl_reference_share(world, self);
+        sgl_reference_share(world, self, self->stored);
         budget -= given;
         in_step++;
         if (given < left)
@@ -405,11 +409,10 @@ static void end_step(struct sgl_reference_world *world, const int64_t *tokens, c
     for (size_t i = 0; i < count; i++) {
         const int64_t given = tokens[order[i] - world->all];
         order[i]->done += given;
-        if (given > 0 && order[i]->done == order[i]->goal) {
-            if (!world->it->is_vllm)
-                sgl_reference_share(world, order[i]);
+        if (given > 0 && !world->it->is_vllm) /* each chunk, before the next step is planned */
+            sgl_reference_share(world, order[i], order[i]->done);
+        if (given > 0 && order[i]->done == order[i]->goal)
             emit_token(world, order[i], now_ns);
-        }
     }
 }
 

@@ -48,6 +48,7 @@ struct sgl_reference {
     int64_t session;                /* 0: none, or its answer is not kept */
     int64_t named, id_count, block; /* ids of the prompt, and with those of the answer */
     int64_t path;                   /* blocks of it in the cache that it uses */
+    int64_t found;                  /* of these, what was there when it was last admitted */
     int64_t cached;                 /* tokens at first admission; SGL_ABSENT without ids */
 };
 
@@ -66,6 +67,7 @@ struct sgl_reference_events {
     int64_t answers; /* blocks of them, named by a later prompt */
     int64_t kept;    /* who gave least, for others were less urgent */
     int64_t shared;  /* what another one computes in the same step */
+    int64_t chunks;  /* what one whose prompt is not done has computed of it in chunks before */
     int64_t left_waiting, left_in_prefill, left_decoding;
 };
 

@@ -139,12 +139,13 @@ static void share(struct sgl_reference_world *world, struct sgl_reference *self,
     }
 }
 
-void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self)
+void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self,
+                         int64_t tokens)
 {
     /* ids of its own name the answer, too; a block that is not full is shared with its prompt */
-    const bool is_whole = !self->has_own_ids && self->stored >= self->prompt;
+    const bool is_whole = !self->has_own_ids && tokens >= self->prompt;
 
-    share(world, self, self->named, is_whole ? self->prompt : self->stored, is_whole);
+    share(world, self, self->named, is_whole ? self->prompt : tokens, is_whole);
 }
 
 void sgl_reference_keep_answer(struct sgl_reference_world *world, struct sgl_reference *self)
@@ -186,7 +187,7 @@ void sgl_reference_name(struct sgl_reference_world *world, const struct sgl_refe
 void sgl_reference_let_go(struct sgl_reference_world *world, struct sgl_reference *self)
 {
     if (self->has_own_ids)
-        sgl_reference_share(world, self);
+        sgl_reference_share(world, self, self->stored);
     for (int64_t b = self->path; b > 0; b--)
         present_entry(world, self->ids, b)->stamp = ++world->clock;
     self->path = 0;

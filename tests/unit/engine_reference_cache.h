@@ -49,9 +49,11 @@ void sgl_reference_make_room(struct sgl_reference_world *world, int64_t pages);
 /* Blocks of the request that the cache has and that leave it a token to compute. */
 int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_reference *self);
 
-/* What is stored can be shared: of the whole prompt, whole pages of its blocks; of a part, and of
- * one with ids of its own (the answer's, too), whole blocks. */
-void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self);
+/* The first so many tokens, which are computed or about to be, can be shared: of the whole prompt,
+ * whole pages of its blocks; of a part, and of one with ids of its own (the answer's, too), whole
+ * blocks. */
+void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self,
+                         int64_t tokens);
 
 /* It has ended: whole blocks of its answer can be shared, with who goes on from there. */
 void sgl_reference_keep_answer(struct sgl_reference_world *world, struct sgl_reference *self);

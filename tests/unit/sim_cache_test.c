@@ -214,6 +214,61 @@ static void next_turn_finds_the_answer(void)
     }
 }
 
+/*
+ * 60 tokens in blocks of 10, asked for three times at once; a step takes 1 us, and 1 us a token.
+ * Chunks of 40: the first request has 40, then 20; the second, beside these, knows 40 and computes
+ * 20; the third knows 50 in the step after it. Chunks of 35: the first has 35, three blocks of them
+ * whole, then 25; the second, beside these, has 10, then 20; beside these the third, which knows
+ * 50, has 10. With pages of 8 tokens chunks are charged, and prompts found, in whole pages. With
+ * lpm the third, the same prompt, goes before the second, another one.
+ */
+static void chunks_are_found_one_by_one(void)
+{
+    static const uint64_t ids[] = {1, 2, 3, 4, 5, 6};
+    static const uint64_t other[] = {7};
+    static const struct {
+        int chunk;
+        const char *more;
+        bool has_other;
+        int64_t cached[3], queue_us[3], e2e_us[3];
+    } cases[] = {
+        {40, "", false, {0, 40, 50}, {0, 41, 82}, {82, 82, 93}},
+        {35, "", false, {0, 30, 50}, {0, 36, 72}, {72, 103, 103}},
+        {35, ",kv_tokens=200", false, {0, 30, 50}, {0, 36, 72}, {72, 103, 103}},
+        {40, ",page_size=8", false, {0, 40, 56}, {0, 41, 78}, {78, 87, 87}},
+        {40, "", true, {0, 0, 40}, {0, 41, 41}, {82, 82, 93}},
+        {40, ",schedule_policy=lpm", true, {0, 0, 40}, {0, 82, 41}, {82, 93, 82}},
+        {0, "", false, {0, 0, 0}, {0, 0, 0}, {181, 181, 181}},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sgl_trace_row rows[3];
+        struct sgl_test_fleet fleet;
+        struct sgl_witness witness;
+        char model[200];
+        for (int64_t r = 0; r < 3; r++) {
+            const bool is_other = r == 1 && cases[i].has_other;
+            rows[r] = sgl_row(r, 0, is_other ? 10 : 60, 1, 1);
+            rows[r].request.prefix_ids = is_other ? other : ids;
+            rows[r].request.prefix_count = is_other ? 1 : 6;
+            rows[r].request.prefix_block = 10;
+        }
+        snprintf(model, sizeof model, PER_TOKEN ",chunked_prefill_size=%d%s", cases[i].chunk,
+                 cases[i].more);
+        sgl_test_fleet_init(&fleet, "round_robin", model, 1);
+        sgl_witness_init(&witness, 3);
+        sgl_test_fleet_run(&fleet, rows, 3, &witness);
+        for (int r = 0; r < 3; r++) {
+            const struct sgl_outcome *outcome = &witness.seen[r].outcome;
+            CU_ASSERT_EQUAL(outcome->cached_tokens, cases[i].cached[r]);
+            CU_ASSERT_EQUAL(outcome->queue_time_ns, cases[i].queue_us[r] * 1000);
+            CU_ASSERT_EQUAL(outcome->e2e_ns, cases[i].e2e_us[r] * 1000);
+        }
+        sgl_witness_release(&witness);
+        sgl_test_fleet_release(&fleet);
+    }
+}
+
 SGL_SUITE(sim_cache) = {
     {"held, cached and free pages make up the memory after every event",
      accounts_balance_after_every_event},
@@ -221,5 +276,7 @@ SGL_SUITE(sim_cache) = {
      only_what_is_new_is_prefilled},
     {"the next turn of a session finds the answer, when it goes on from there",
      next_turn_finds_the_answer},
+    {"of a prompt that is cut into chunks each is found by those admitted in later steps",
+     chunks_are_found_one_by_one},
     CU_TEST_INFO_NULL,
 };

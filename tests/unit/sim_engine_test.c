@@ -193,6 +193,7 @@ static void equals_reference(void)
     CU_ASSERT_TRUE(events.answers > worlds / 30);
     CU_ASSERT_TRUE(events.kept > 0);
     CU_ASSERT_TRUE(events.shared > worlds / 60);
+    CU_ASSERT_TRUE(events.chunks > worlds / 60);
     CU_ASSERT_TRUE(events.left_waiting > worlds / 4);
     CU_ASSERT_TRUE(events.left_in_prefill > worlds / 60);
     CU_ASSERT_TRUE(events.left_decoding > worlds / 8);
