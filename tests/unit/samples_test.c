@@ -216,6 +216,7 @@ static void one_too_many_is_where_classes_begin(void)
         if (i != asked && i + 1 < MANY)
             continue;
         double *sorted = malloc((i + 1) * sizeof *sorted);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(sorted);
         memcpy(sorted, values, (i + 1) * sizeof *sorted);
         qsort(sorted, i + 1, sizeof *sorted, compare_doubles);
         CU_ASSERT_EQUAL(sgl_samples_sort(&samples), SGL_OK);
