@@ -75,13 +75,31 @@ void sgl_tournament_set(struct sgl_tournament *tournament, uint32_t player, int6
         *first = *winner_of(&nodes[SGL_HEAP_ROOT + 1]);
 }
 
+/* The first of the four that stand from `group` on but for that player. */
+static struct sgl_contender winner_without(const struct sgl_contender *group, uint32_t player)
+{
+    struct sgl_contender four[SGL_HEAP_CHILDREN];
+
+    memcpy(four, group, sizeof four);
+    for (int i = 0; i < SGL_HEAP_CHILDREN; i++)
+        if (four[i].player == player)
+            four[i].time = SGL_TOURNAMENT_NEVER;
+    return *winner_of(four);
+}
+
 struct sgl_contender sgl_tournament_other(const struct sgl_tournament *tournament)
 {
-    struct sgl_contender top[SGL_HEAP_CHILDREN];
+    const struct sgl_contender *const nodes = tournament->nodes;
+    const uint32_t first = nodes[SGL_HEAP_ROOT].player;
+    const struct sgl_contender above = winner_without(&nodes[SGL_HEAP_ROOT + 1], first);
+    size_t quarter = SGL_HEAP_ROOT + 1;
 
-    memcpy(top, &tournament->nodes[SGL_HEAP_ROOT + 1], sizeof top);
-    for (int i = 0; i < SGL_HEAP_CHILDREN; i++)
-        if (top[i].player == tournament->nodes[SGL_HEAP_ROOT].player)
-            top[i].time = SGL_TOURNAMENT_NEVER;
-    return *winner_of(top);
+    if (tournament->first_leaf == quarter)
+        return above;
+    while (quarter < SGL_HEAP_ROOT + SGL_HEAP_CHILDREN && nodes[quarter].player != first)
+        quarter++;
+    const struct sgl_contender below = winner_without(&nodes[sgl_heap_first_child(quarter)], first);
+    const bool is_below =
+        below.time < above.time || (below.time == above.time && below.player < above.player);
+    return is_below ? below : above;
 }
