@@ -221,6 +221,9 @@ void sgl_kv_cache_name(struct sgl_kv_cache *cache, const struct sgl_kv_prompt *p
         end++;
     if (end > prompt->count)
         return; /* the answer was longer: this is not what came after it */
+    child = find_child(cache, known, sgl_kv_answer_id(session, first));
+    if (child != SGL_KV_ROOT && cache->nodes[child].pins > 0)
+        return; /* it was taken back and goes on: neither is this */
     for (uint32_t depth = first; depth < end; depth++, known = child) {
         child = find_child(cache, known, sgl_kv_answer_id(session, depth));
         unlink_bucket(cache, child);

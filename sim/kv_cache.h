@@ -107,7 +107,8 @@ static inline uint64_t sgl_kv_answer_id(uint64_t session, uint32_t block)
 }
 
 /* Where this prompt of a session goes on from blocks that have such ids, they get its own: behind
- * at least one block that is known by its ids, and only if it has an id for each of them. */
+ * at least one block that is known by its ids, and only if it has an id for each of them and nobody
+ * uses them. */
 void sgl_kv_cache_name(struct sgl_kv_cache *cache, const struct sgl_kv_prompt *prompt,
                        uint64_t session);
 

@@ -163,9 +163,19 @@ static int hold_ids(struct sgl_engine *self, uint32_t job, uint64_t *ids, uint64
  * vLLM names every full block of a prompt by its hash, so one that is preempted finds what has not
  * been evicted meanwhile (vllm/v1/core/kv_cache_manager.py: free leaves blocks cached, the last one
  * first to be evicted; get_computed_blocks). A prompt of which nothing is known shares with nobody
- * but itself: ids that no other has. The mix is a bijection (Steele, Lea and Flood, Fast splittable
- * pseudorandom number generators, 2014), so they differ from one another.
+ * but itself: ids that no other has. So do blocks behind those that the trace names. The mix is a
+ * bijection (Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014), so they
+ * differ from one another.
  */
+static uint64_t make_own_id(struct sgl_engine *self)
+{
+    uint64_t id = ++self->own_ids * UINT64_C(0x9e3779b97f4a7c15);
+
+    id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    id = (id ^ id >> 27) * UINT64_C(0x94d049bb133111eb);
+    return id ^ id >> 31;
+}
+
 static int make_own_ids(struct sgl_engine *self, uint32_t job)
 {
     const uint64_t page = (uint64_t)self->kv.page_size;
@@ -175,19 +185,15 @@ static int make_own_ids(struct sgl_engine *self, uint32_t job)
     const uint64_t count = (tokens + block - 1) / block;
     uint64_t *ids = malloc(count * sizeof *ids);
 
-    for (uint64_t i = 0; ids != NULL && i < count; i++) {
-        uint64_t id = ++self->own_ids * UINT64_C(0x9e3779b97f4a7c15);
-        id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-        id = (id ^ id >> 27) * UINT64_C(0x94d049bb133111eb);
-        ids[i] = id ^ id >> 31;
-    }
+    for (uint64_t i = 0; ids != NULL && i < count; i++)
+        ids[i] = make_own_id(self);
     const int status = hold_ids(self, job, ids, count, block);
     if (status == SGL_OK)
         self->prompts[job].cached_tokens = SGL_ABSENT;
     return status;
 }
 
-/* Copies the ids of the blocks that begin within the prompt, and makes up those of its answer. */
+/* Copies the ids of the blocks that begin within the prompt, and makes up those behind them. */
 static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_request *request)
 {
     const uint64_t tokens = sgl_engine_at(self, job)->prompt_tokens;
@@ -200,12 +206,12 @@ static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_requ
     if (count > (tokens + block - 1) / block)
         count = (tokens + block - 1) / block;
     uint64_t session;
-    const uint64_t answer = sgl_engine_count_answer(self, job, request, count, &session);
+    const uint64_t answer = sgl_engine_count_answer(self, job, request, count, block, &session);
     uint64_t *ids = malloc((count + answer) * sizeof *ids);
     if (ids != NULL)
         memcpy(ids, request->prefix_ids, count * sizeof *ids);
     for (uint64_t i = count; ids != NULL && i < count + answer; i++)
-        ids[i] = sgl_kv_answer_id(session, (uint32_t)i);
+        ids[i] = session != 0 ? sgl_kv_answer_id(session, (uint32_t)i) : make_own_id(self);
     const int status = hold_ids(self, job, ids, count + answer, block);
     if (status == SGL_OK) {
         self->prompts[job].named = (uint32_t)count;

@@ -120,7 +120,7 @@ struct sgl_engine_job {
 struct sgl_engine_prompt {
     struct sgl_kv_prompt prompt; /* its ids are the job's own */
     struct sgl_kv_hold hold;     /* .pages is what it was when it last joined the cache */
-    uint32_t named;              /* ids that the trace gives; behind them those of the answer */
+    uint32_t named;              /* ids that the trace gives; behind them made up ones */
     uint64_t session;            /* by which its answer is found (engine_answers.c); 0: none */
     int64_t cached_tokens;       /* at the first admission; SGL_ABSENT: the ids are made up */
     uint32_t published; /* blocks for which room is no longer kept: they are in the cache */
@@ -251,7 +251,7 @@ struct sgl_engine {
     struct sgl_slot_list kept; /* prefill legs that are done, while their memory is sent away */
     struct sgl_engine_backlog backlog[SGL_PRIORITY_COUNT];
     struct sgl_engine_prompt *prompts; /* by slot; NULL until a job has ids */
-    uint64_t own_ids;                  /* made up for prompts without ids */
+    uint64_t own_ids;                  /* made up for what the trace gives no ids */
     const struct sgl_parameters
         *parameters; /* of the spec, for the cost is folded anew when slowed */
 };
@@ -356,13 +356,25 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first);
 
 /* ---- answers (engine_answers.c) ---------------------------------------------------------- */
 
-/* Blocks that a job with `count` ids may leave behind its prompt. *session_out: 0 when it may not
- * even go on from an earlier one. */
+/* May it be preempted, and then find what it has computed? */
+static inline bool sgl_engine_finds_itself(const struct sgl_engine *engine,
+                                           const struct sgl_engine_job *job)
+{
+    return engine->scheduler == &sgl_engine_vllm && engine->kv.pages_total > 0 &&
+           job->leg == SGL_LEG_WHOLE;
+}
+
+/* Blocks that a job with `count` ids, each of `block` tokens, may leave behind those. *session_out:
+ * 0 when it may not even go on from an earlier answer. */
 uint32_t sgl_engine_count_answer(const struct sgl_engine *engine, uint32_t job,
-                                 const struct sgl_request *request, uint64_t count,
+                                 const struct sgl_request *request, uint64_t count, uint64_t block,
                                  uint64_t *session_out);
 
-/* The blocks of an answer that has ended join the cache; `tokens` are in the job's memory. */
+/* Blocks that so many tokens fill, of all that have ids; at least those that the trace names. */
+uint32_t sgl_engine_whole_blocks(const struct sgl_engine_prompt *prompt, int64_t tokens);
+
+/* The blocks of an answer that has ended, or is taken back to be found again, join the cache;
+ * `tokens` are in the job's memory. */
 void sgl_engine_keep_answer(struct sgl_engine *engine, uint32_t job, int64_t tokens);
 
 /* ---- steps (engine_steps.c) ------------------------------------------------------------- */

@@ -14,6 +14,10 @@
  * the tokens in between are the answer's. As cache_finished_req of SGLang, which keeps prompt and
  * output but the last token (python/sglang/srt/mem_cache/radix_cache.py), and allocate_slots of
  * vLLM, which names full blocks of both (vllm/v1/core/kv_cache_manager.py).
+ *
+ * So one that vLLM preempts finds what it had given, as far as it has not been evicted: where
+ * memory is limited, blocks behind those that the trace names have ids, too, of its session or,
+ * without one, that no other has. While such an answer goes on nothing of it gets other names.
  */
 #include "sim/models/engine.h"
 
@@ -36,16 +40,25 @@ static uint64_t session_of(const struct sgl_engine *engine, uint32_t job,
 }
 
 uint32_t sgl_engine_count_answer(const struct sgl_engine *engine, uint32_t job,
-                                 const struct sgl_request *request, uint64_t count,
+                                 const struct sgl_request *request, uint64_t count, uint64_t block,
                                  uint64_t *session_out)
 {
     const struct sgl_engine_job *self = sgl_engine_at(engine, job);
+    const uint64_t stored = (uint64_t)self->prompt_tokens + self->output_tokens - 1;
 
     *session_out = session_of(engine, job, request, count);
-    if (*session_out == 0 || self->output_tokens == 0)
+    if ((*session_out == 0 && !sgl_engine_finds_itself(engine, self)) || stored / block <= count)
         return 0;
-    return (self->prompt_tokens + self->output_tokens - 1) / request->prefix_block -
-           (uint32_t)count;
+    return (uint32_t)(stored / block - count);
+}
+
+uint32_t sgl_engine_whole_blocks(const struct sgl_engine_prompt *prompt, int64_t tokens)
+{
+    const int64_t whole = tokens / prompt->prompt.block;
+
+    if (whole <= prompt->named)
+        return prompt->named;
+    return whole < prompt->prompt.count ? (uint32_t)whole : prompt->prompt.count;
 }
 
 void sgl_engine_keep_answer(struct sgl_engine *engine, uint32_t job, int64_t tokens)
@@ -55,9 +68,8 @@ void sgl_engine_keep_answer(struct sgl_engine *engine, uint32_t job, int64_t tok
     struct sgl_engine_prompt *self = &engine->prompts[job];
     struct sgl_kv_prompt computed = self->prompt;
 
-    if (computed.count > tokens / computed.block)
-        computed.count = (uint32_t)(tokens / computed.block);
-    if (computed.count <= self->named || self->hold.depth != self->named)
+    computed.count = sgl_engine_whole_blocks(self, tokens);
+    if (computed.count <= self->named || self->hold.depth < self->named)
         return;
     computed.tokens = tokens;
     if (engine->residues == NULL) /* answers were not counted */

@@ -29,13 +29,17 @@ struct sgl_kv_match sgl_engine_match(struct sgl_engine *engine, uint32_t job)
 {
     if (!sgl_engine_at(engine, job)->has_ids)
         return (struct sgl_kv_match){.node = SGL_KV_ROOT};
+    const int64_t tokens = sgl_engine_to_prefill(sgl_engine_at(engine, job));
     struct sgl_kv_prompt prompt = engine->prompts[job].prompt;
 
     prompt.count = engine->prompts[job].named;
     if (engine->prompts[job].session != 0)
         sgl_kv_cache_name(&engine->kv, &prompt, engine->prompts[job].session);
-    return sgl_kv_cache_match(&engine->kv, &prompt,
-                              sgl_engine_to_prefill(sgl_engine_at(engine, job)));
+    /* What answers of its session left is no part of its own before it has given some. */
+    if (engine->scheduler == &sgl_engine_vllm &&
+        (sgl_engine_at(engine, job)->emitted > 0 || engine->prompts[job].session == 0))
+        prompt.count = sgl_engine_whole_blocks(&engine->prompts[job], tokens - 1);
+    return sgl_kv_cache_match(&engine->kv, &prompt, tokens);
 }
 
 int64_t sgl_engine_given(const struct sgl_engine *engine, uint32_t job)
@@ -197,7 +201,8 @@ void sgl_engine_publish(struct sgl_engine *engine, uint32_t job, int64_t tokens)
     }
     sgl_kv_cache_publish(&engine->kv, &computed, hold);
     /* With its whole prompt a job adds no more of it, whatever others did to its last blocks. */
-    const uint32_t published = is_whole ? computed.count : hold->depth;
+    const uint32_t published =
+        is_whole && computed.count > hold->depth ? computed.count : hold->depth;
     sgl_kv_cache_unreserve(&engine->kv, published - self->published);
     self->published = published;
 }
@@ -246,7 +251,7 @@ bool sgl_engine_catch_up(struct sgl_engine *engine)
 int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
 {
     struct sgl_engine_job *self = sgl_engine_at(engine, job);
-    int64_t tokens = self->prefilled;
+    int64_t computed = self->prefilled;
 
     if (job == engine->partial) {
         engine->partial = SGL_ENGINE_NO_JOB;
@@ -254,9 +259,11 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first)
         if (engine->gaps.counter != NULL && sgl_engine_gaps_withdraw(engine, job) != SGL_OK)
             return SGL_ENOMEM;
         sgl_engine_leave(engine, sgl_finish_order_find(&engine->running, job));
-        tokens = sgl_engine_to_prefill(self) - 1;
+        computed = sgl_engine_to_prefill(self) - 1;
     }
-    sgl_engine_let_go(engine, job, tokens);
+    if (engine->scheduler == &sgl_engine_vllm)
+        sgl_engine_keep_answer(engine, job, computed);
+    sgl_engine_let_go(engine, job, computed);
     if (self->has_ids) {
         /* What joined the cache may have to do so again. */
         if (sgl_kv_cache_reserve(&engine->kv, engine->prompts[job].published) != SGL_OK)

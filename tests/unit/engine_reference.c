@@ -73,6 +73,7 @@ static void admit(struct sgl_reference_world *world, struct sgl_reference *self,
         world->events->shared += known > 0 && is_now;
         world->events->chunks += known > 0 && !world->it->is_vllm && other != NULL;
     }
+    world->events->resumed += !self->has_own_ids && path > self->named;
     self->is_admitted = true;
     self->path = self->found = path;
     self->goal = self->prompt + self->emitted;

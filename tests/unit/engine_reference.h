@@ -11,7 +11,7 @@
 
 #define SGL_REFERENCE_REQUEST_MAX 24
 #define SGL_REFERENCE_BLOCK_MAX 16
-#define SGL_REFERENCE_OWN_MAX 64 /* blocks of a prompt and its answer */
+#define SGL_REFERENCE_OWN_MAX 128 /* blocks of a prompt and its answer */
 
 /* Parameters of a worker: numbers for the reference, `text` for the model. */
 struct sgl_reference_setting {
@@ -67,6 +67,8 @@ struct sgl_reference_events {
     int64_t answers; /* blocks of them, named by a later prompt */
     int64_t kept;    /* who gave least, for others were less urgent */
     int64_t shared;  /* what another one computes in the same step */
+    int64_t resumed; /* who has ids and was taken back, and finds blocks of its answer */
+    int64_t unnamed; /* blocks of an answer that goes on: no later prompt names them */
     int64_t chunks;  /* what one whose prompt is not done has computed of it in chunks before */
     int64_t left_waiting, left_in_prefill, left_decoding;
 };

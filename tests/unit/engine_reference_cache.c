@@ -100,9 +100,13 @@ void sgl_reference_make_room(struct sgl_reference_world *world, int64_t pages)
 
 int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_reference *self)
 {
+    /* of itself vllm finds all; what its session left is not its own */
+    const int64_t whole = (self->prompt + self->emitted - 1) / self->block;
+    const bool knows_all = world->it->is_vllm && (self->emitted > 0 || self->session == 0);
+    const int64_t most = knows_all && whole > self->named ? whole : self->named;
     int64_t path = 0;
 
-    while (path < self->named) {
+    while (path < most && path < self->id_count) {
         const struct sgl_reference_entry *next = entry_of(world, self->ids, path + 1);
         if (next == NULL || next->end * world->it->page >= self->prompt + self->emitted)
             break;
@@ -150,7 +154,7 @@ void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference
 
 void sgl_reference_keep_answer(struct sgl_reference_world *world, struct sgl_reference *self)
 {
-    if (self->named < self->id_count && self->path == self->named &&
+    if (self->named < self->id_count && self->path >= self->named &&
         self->stored / self->block > self->named)
         share(world, self, self->id_count, self->stored, false);
 }
@@ -176,6 +180,10 @@ void sgl_reference_name(struct sgl_reference_world *world, const struct sgl_refe
     int64_t end = first;
     while (entry_of(world, path, end + 1) != NULL)
         end++;
+    if (end > first && is_pinned(world, entry_of(world, path, first + 1))) {
+        world->events->unnamed++;
+        return; /* it goes on, after it was taken back: this prompt did not come after it */
+    }
     if (end > self->named)
         return; /* it was longer: another prompt came after it */
     for (int64_t length = first + 1; length <= end; length++) {
@@ -232,15 +240,19 @@ void sgl_reference_know_ids(const struct sgl_reference_setting *it,
     while (self->id_count < count && self->id_count * self->block < self->prompt)
         self->id_count++;
     self->named = self->id_count;
-    if (!it->keeps_answers || request->session == NULL || request->prefix_block == 0 ||
-        self->named == 0 || self->named != self->prompt / self->block)
+    if (it->keeps_answers && request->session != NULL && request->prefix_block > 0 &&
+        self->named > 0 && self->named == self->prompt / self->block)
+        self->session = (unsigned char)request->session[0];
+    else if (!it->is_vllm || it->kv_tokens == 0)
         return;
-    self->session = (unsigned char)request->session[0];
+    /* vllm names what the trace does not, for itself */
+    const int64_t own = 1000000 + 1000 * number;
     memcpy(self->own_ids, self->ids, (size_t)self->named * sizeof *self->ids);
     self->ids = self->own_ids;
     while ((self->id_count + 1) * self->block < self->prompt + self->output) {
         CU_ASSERT_FATAL(self->id_count < SGL_REFERENCE_OWN_MAX);
-        self->own_ids[self->id_count] = answer_id(self, self->id_count);
+        self->own_ids[self->id_count] =
+            self->session != 0 ? answer_id(self, self->id_count) : (uint64_t)(own + self->id_count);
         self->id_count++;
     }
 }

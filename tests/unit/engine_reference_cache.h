@@ -55,7 +55,8 @@ int64_t sgl_reference_match(struct sgl_reference_world *world, const struct sgl_
 void sgl_reference_share(struct sgl_reference_world *world, struct sgl_reference *self,
                          int64_t tokens);
 
-/* It has ended: whole blocks of its answer can be shared, with who goes on from there. */
+/* It has ended, or vllm takes it back: whole blocks of its answer stay, for who goes on from there
+ * or for itself. */
 void sgl_reference_keep_answer(struct sgl_reference_world *world, struct sgl_reference *self);
 
 /* What an answer of its session left behind blocks of its own is named by its ids. */

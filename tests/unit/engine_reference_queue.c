@@ -89,6 +89,8 @@ int64_t sgl_reference_decode_need(const struct sgl_reference_world *world)
 
 static void withdraw(struct sgl_reference_world *world, struct sgl_reference *self)
 {
+    if (world->it->is_vllm)
+        sgl_reference_keep_answer(world, self);
     self->is_admitted = false;
     sgl_reference_let_go(world, self);
     self->done = 0;

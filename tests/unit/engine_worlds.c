@@ -6,7 +6,7 @@
 
 #define REQUEST_MAX SGL_REFERENCE_REQUEST_MAX
 #define BLOCK_MAX SGL_REFERENCE_BLOCK_MAX
-#define OUTPUT_MOST 60 /* of sessions */
+#define OUTPUT_MOST 60 /* of answers whose blocks have ids */
 
 int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32_t count)
 {
@@ -135,6 +135,8 @@ size_t sgl_reference_rows(struct sgl_rng *draws, const struct sgl_reference_sett
         rows[i].request.priority = (enum sgl_priority)sgl_rng_below(draws, SGL_PRIORITY_COUNT);
         if (has_ids)
             add_ids(draws, &rows[i], ids[i]);
+        if (has_ids && it->is_vllm && rows[i].output_tokens > OUTPUT_MOST)
+            rows[i].output_tokens = OUTPUT_MOST;
     }
     return count;
 }

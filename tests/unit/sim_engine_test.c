@@ -128,6 +128,30 @@ static int64_t draw_patience(const struct sgl_reference_setting *it,
     return patience_ns > 0 ? patience_ns : 1;
 }
 
+/* Or the worlds prove nothing. */
+static void all_has_happened(const struct sgl_reference_events *events, int64_t worlds)
+{
+    CU_ASSERT_TRUE(events->hits > worlds / 4);
+    CU_ASSERT_TRUE(events->evictions > worlds / 2);
+    CU_ASSERT_TRUE(events->withdrawals > worlds / 8);
+    CU_ASSERT_TRUE(events->refusals > worlds);
+    CU_ASSERT_TRUE(events->clipped > worlds / 10);
+    CU_ASSERT_TRUE(events->overtaken > worlds / 10);
+    CU_ASSERT_TRUE(events->followers > worlds / 60);
+    CU_ASSERT_TRUE(events->departures > worlds / 2);
+    CU_ASSERT_TRUE(events->places > worlds / 60);
+    CU_ASSERT_TRUE(events->spared > worlds / 100);
+    CU_ASSERT_TRUE(events->answers > worlds / 30);
+    CU_ASSERT_TRUE(events->kept > 0);
+    CU_ASSERT_TRUE(events->shared > worlds / 60);
+    CU_ASSERT_TRUE(events->resumed > worlds / 60);
+    CU_ASSERT_TRUE(events->unnamed > worlds / 300);
+    CU_ASSERT_TRUE(events->chunks > worlds / 60);
+    CU_ASSERT_TRUE(events->left_waiting > worlds / 4);
+    CU_ASSERT_TRUE(events->left_in_prefill > worlds / 60);
+    CU_ASSERT_TRUE(events->left_decoding > worlds / 8);
+}
+
 static void equals_reference(void)
 {
     static struct sgl_reference_gaps gaps;
@@ -178,25 +202,8 @@ static void equals_reference(void)
         CU_ASSERT_EQUAL(steps[0], steps[1]);
         sgl_test_fleet_release(&fleet);
     }
-    /* or the worlds prove nothing */
     CU_ASSERT_TRUE(gap_count > 100 * (uint64_t)worlds);
-    CU_ASSERT_TRUE(events.hits > worlds / 4);
-    CU_ASSERT_TRUE(events.evictions > worlds / 2);
-    CU_ASSERT_TRUE(events.withdrawals > worlds / 8);
-    CU_ASSERT_TRUE(events.refusals > worlds);
-    CU_ASSERT_TRUE(events.clipped > worlds / 10);
-    CU_ASSERT_TRUE(events.overtaken > worlds / 10);
-    CU_ASSERT_TRUE(events.followers > worlds / 60);
-    CU_ASSERT_TRUE(events.departures > worlds / 2);
-    CU_ASSERT_TRUE(events.places > worlds / 60);
-    CU_ASSERT_TRUE(events.spared > worlds / 100);
-    CU_ASSERT_TRUE(events.answers > worlds / 30);
-    CU_ASSERT_TRUE(events.kept > 0);
-    CU_ASSERT_TRUE(events.shared > worlds / 60);
-    CU_ASSERT_TRUE(events.chunks > worlds / 60);
-    CU_ASSERT_TRUE(events.left_waiting > worlds / 4);
-    CU_ASSERT_TRUE(events.left_in_prefill > worlds / 60);
-    CU_ASSERT_TRUE(events.left_decoding > worlds / 8);
+    all_has_happened(&events, worlds);
 }
 
 /* Several workers under a policy that looks at reports: a difference of a nanosecond or of the

@@ -131,6 +131,36 @@ static void preempted_finds_its_answer(void)
 }
 
 /*
+ * The same, and the trace names blocks of the second prompt: all of it, with or without a session,
+ * whose later turns go on from its answer or not, or a half of it.
+ */
+static void preempted_with_ids_finds_its_answer(void)
+{
+    static const uint64_t ids[] = {1, 2};
+    static const struct {
+        const char *model;
+        const char *session;
+        size_t count;
+    } cases[] = {{"", NULL, 2}, {"", "s", 2}, {",answer_cache=off", "s", 2}, {"", NULL, 1}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sgl_trace_row rows[] = {sgl_row(0, 0, 10, 19, 19), sgl_row(1, 0, 32, 20, 20)};
+        struct sgl_seen seen[2];
+        char model[100];
+        rows[1].request.session = cases[i].session;
+        rows[1].request.prefix_ids = ids;
+        rows[1].request.prefix_count = cases[i].count;
+        rows[1].request.prefix_block = 16;
+        snprintf(model, sizeof model, "scheduler=vllm,kv_tokens=76,c_prefill_token_us=1%s",
+                 cases[i].model);
+        run(model, rows, 2, seen);
+        CU_ASSERT_EQUAL(seen[0].outcome.e2e_ns, 232 * US);
+        CU_ASSERT_EQUAL(seen[1].outcome.e2e_ns, (232 + 12 + 10) * US);
+        CU_ASSERT_EQUAL(seen[1].outcome.cached_tokens, 0); /* of other requests */
+    }
+}
+
+/*
  * 10 us and one for each prefill token. The second prompt finds two blocks that the first one is
  * about to compute, and always computes a token: 40 + 8. With steps of 40 tokens the first is cut
  * at its 40th, and the second finds three blocks of it in the next step: 24 + 16.
@@ -518,6 +548,7 @@ SGL_SUITE(sim_rules) = {
     {"vllm computes again only what the cache lost of a preempted prompt",
      preempted_finds_its_prompt},
     {"vllm computes again only what the cache lost of its answer", preempted_finds_its_answer},
+    {"vllm does so, too, of one whose prompt the trace names", preempted_with_ids_finds_its_answer},
     {"vllm: prompts of one step share what they begin with", prompts_of_one_step_share},
     {"vllm: of a prompt that makes room, full blocks stay", cut_prompt_keeps_full_blocks},
     {"a step that is planned ahead misses who came and who left since", planned_ahead},
