@@ -46,9 +46,9 @@
  * less by a quarter. The same holds for every engine (calibrate_choose.c). Residuals
  * count as a fifth beside the belief, for requests share their steps. Standard errors are how far
  * the requests and the belief together let a coefficient be from the fit, in root mean square
- * (calibrate_errors.c), in terms that the start has or the fit may add but for experts: a start
- * without these, for an engine that has them, makes others stand in for them. Where an error is
- * more than root 1/2 of what was believed, the requests tell less than the belief, and the
+ * (calibrate_errors.c). A start without experts, for an engine that has them, makes others stand in
+ * for them, which the errors do not know. Where an error is more than root 1/2 of what was
+ * believed, the requests tell less than the belief, and the
  * coefficient is `held`.
  *
  * The loss is rough and has many valleys: Levenberg and Marquardt's steps, then a cloud of points
