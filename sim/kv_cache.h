@@ -6,8 +6,8 @@
  *                 of running requests  left behind,
  *                                      evictable
  *
- *     blocks    root -+- [a] 2 -- [b] 1 -+- [c] 1      one node per prefix id, under the node of
- * the |                  +- [d] 0      id before it; the number: running requests
+ *     blocks    root -+- [a] 2 -- [b] 1 -+- [c] 1      one node per prefix id, under that of the
+ *                     |                  +- [d] 0      id before it; the number: running requests
  *                     +- [e] 0 -- [f] 0                that use it (its pins)
  *
  *     recency   oldest  [f] - [e] - [d]  newest        the nodes nobody pins
@@ -129,8 +129,9 @@ void sgl_kv_cache_make_room(struct sgl_kv_cache *cache, int64_t pages);
 /* Pages of the path that ends at this node. */
 int64_t sgl_kv_cache_end_pages(const struct sgl_kv_cache *cache, uint32_t node);
 
-/* The request's whole prompt has been computed: its blocks join the tree, pinned. Where another
- * request was first, its pages are used and the request's own are freed. */
+/* The first prompt->tokens of a request, of which prompt->count blocks are to be found, have been
+ * computed: these join the tree, pinned. Where another request was first, its pages are used and
+ * the request's own are freed. */
 void sgl_kv_cache_publish(struct sgl_kv_cache *cache, const struct sgl_kv_prompt *prompt,
                           struct sgl_kv_hold *hold);
 
