@@ -1,8 +1,9 @@
 /*
  * candidates.h - choosing among candidates: the scan that every "best of" policy shares.
  *
- * A policy gives a score, higher is better. The functions are inline so that a score function
- * passed by name is inlined into the scan: a decision over 1,024 workers is one tight loop.
+ * A policy gives a score, higher is better and never NaN. The functions are inline so that a score
+ * function passed by name is inlined into the scan: a decision over 1,024 workers is one tight
+ * loop.
  *
  *     ties = first    the lowest worker index wins, and the choice is certain
  *     ties = random   each of the k best wins with chance 1/k, from the request's own stream
@@ -13,6 +14,8 @@
 #define SGL_CORE_CANDIDATES_H
 
 #include "policy.h"
+
+#include <math.h>
 
 enum sgl_ties { SGL_TIES_FIRST, SGL_TIES_RANDOM, SGL_TIES_LOAD };
 
@@ -26,9 +29,13 @@ static inline double sgl_fewer_is_better(int64_t count)
     return (double)-count;
 }
 
+#define SGL_CANDIDATES_FEW 64
+
 typedef double sgl_score_function(const void *state, const struct sgl_view *view, uint32_t worker);
 
-/* The best score, the first worker that has it, and how many do. */
+/* The best score, the first worker that has it, and how many do. Of a few workers alike in load
+ * nobody can guess who is better, so nothing is made to depend on it but masks; of many hardly any
+ * is. */
 struct sgl_best {
     double score;
     uint32_t worker;
@@ -38,17 +45,42 @@ struct sgl_best {
 static inline struct sgl_best sgl_best_of(const void *state, const struct sgl_view *view,
                                           sgl_score_function *score)
 {
-    struct sgl_best best = {.worker = SGL_NO_WORKER};
+    const bool are_many = view->candidate_count > SGL_CANDIDATES_FEW;
+    struct sgl_best best = {.score = -INFINITY, .worker = SGL_NO_WORKER};
 
     for (uint32_t i = 0; i < view->candidate_count; i++) {
         const uint32_t worker = view->candidates[i];
         const double value = score(state, view, worker);
-        if (best.count == 0 || value > best.score)
-            best = (struct sgl_best){.score = value, .worker = worker, .count = 1};
-        else if (value == best.score)
-            best.count++;
+        if (are_many && value < best.score)
+            continue;
+        const uint32_t is_better = (value > best.score) | (best.count == 0);
+        best.worker ^= (best.worker ^ worker) & -is_better;
+        best.count = (best.count & (is_better - 1)) + (value >= best.score);
+        best.score = value > best.score ? value : best.score;
     }
     return best;
+}
+
+/* Of those that have the best score the one behind `skip` others; there must be more than that. */
+static inline uint32_t sgl_one_of_best(const void *state, const struct sgl_view *view,
+                                       sgl_score_function *score, struct sgl_best best,
+                                       uint32_t skip)
+{
+    uint32_t chosen = best.worker;
+    uint32_t passed = 0;
+
+    for (uint32_t i = 0; i < view->candidate_count && passed <= skip;) {
+        /* So many are looked at before it is asked whether it was among them. */
+        const uint32_t left = view->candidate_count - i;
+        for (const uint32_t end = i + (left < 16 ? left : 16); i < end; i++) {
+            const uint32_t worker = view->candidates[i];
+            const uint32_t is_best = score(state, view, worker) == best.score;
+            const uint32_t is_it = -(is_best & (uint32_t)(passed == skip));
+            chosen ^= (chosen ^ worker) & is_it;
+            passed += is_best;
+        }
+    }
+    return chosen;
 }
 
 /* Does `worker` win over `other` under ties = load? */
@@ -88,13 +120,7 @@ static inline uint32_t sgl_choose_best(const void *state, const struct sgl_view 
     if (ties == SGL_TIES_LOAD)
         return sgl_least_loaded_of_best(state, view, score, best);
     struct sgl_rng draws = view->draws;
-    uint32_t skip = sgl_rng_below(&draws, best.count);
-    for (uint32_t i = 0; i < view->candidate_count; i++) {
-        const uint32_t worker = view->candidates[i];
-        if (score(state, view, worker) == best.score && skip-- == 0)
-            return worker;
-    }
-    return best.worker;
+    return sgl_one_of_best(state, view, score, best, sgl_rng_below(&draws, best.count));
 }
 
 /* The exact chance that sgl_choose_best chooses `worker`. */

@@ -160,7 +160,7 @@ static struct norm norm_of(const struct state *state, const struct sgl_view *vie
     return norm;
 }
 
-static double score(const void *opaque, const struct sgl_view *view, uint32_t worker)
+static inline double score(const void *opaque, const struct sgl_view *view, uint32_t worker)
 {
     const struct norm *norm = opaque;
     const struct state *state = norm->state;
