@@ -116,6 +116,10 @@ void sgl_calibrate_print_fit(FILE *out, const struct sgl_calibrate_command *comm
             "of 92 % of those called fitted (n 724); of 76 % where the engine had experts and the\n"
             "fit had not, for which others then stand in (n 123)\n",
             out);
+    else if (calibration->fitted_count > 0)
+        fputs("std errors are too small: luck that neighbouring requests share is not in them\n"
+              "(--fit auto counts it)\n",
+              out);
 }
 
 static void print_plan(const struct sgl_calibration *calibration)
