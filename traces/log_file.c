@@ -195,8 +195,12 @@ int sgl_log_file_open(struct sgl_log_file *file, const char *path, struct sgl_fa
         return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", path);
     }
     status = check_replaceable(file, failure);
-    while (status == SGL_OK)
+    while (status == SGL_OK) {
+        sigset_t before;
+        sgl_partial_hold(&before);
         status = try_lock(file, failure);
+        sgl_partial_let_go(&before);
+    }
     if (status == 1)
         return SGL_OK;
     release(file);

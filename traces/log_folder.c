@@ -203,8 +203,12 @@ int sgl_log_folder_open(struct sgl_log_folder *folder, const char *path,
             sgl_fail(failure, SGL_EINVAL, "%s: cannot be replaced by a log (name a folder)", path);
     else
         status = check_replaceable(folder, failure);
-    while (status == SGL_OK)
+    while (status == SGL_OK) {
+        sigset_t before;
+        sgl_partial_hold(&before);
         status = try_lock(folder, failure);
+        sgl_partial_let_go(&before);
+    }
     if (status == 1)
         status = clear_replaced(folder, failure);
     else {

@@ -95,8 +95,12 @@ int sgl_new_file_open(struct sgl_new_file *file, const char *path, struct sgl_fa
         memcpy(file->partial, path, length);
         memcpy(file->partial + length, SUFFIX, sizeof SUFFIX);
     }
-    while (status == 0)
+    while (status == 0) {
+        sigset_t before;
+        sgl_partial_hold(&before);
         status = try_lock(file, failure);
+        sgl_partial_let_go(&before);
+    }
     if (status == 1)
         return SGL_OK;
     release(file);

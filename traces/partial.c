@@ -69,6 +69,19 @@ int sgl_sync_folder(const char *folder, const char *shown, struct sgl_failure *f
     return status;
 }
 
+void sgl_partial_hold(sigset_t *before)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
+void sgl_partial_let_go(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 void sgl_partial_enlist(const char *partial, int descriptor, const struct sgl_partial_kind *kind)
 {
     const size_t size = strlen(partial) + 1;

@@ -4,9 +4,10 @@
  * share how a partial name is owned, how a rename is made to last, and what becomes of it all when
  * the program is told to stop.
  *
- *     own --> enlist --> ... --> delist --> the descriptor is closed
- *                         |
- *                         +--> a signal: abandon removes what is enlisted
+ *     hold --> create --> own --> enlist --> let go --> ... --> delist --> the descriptor is closed
+ *     (signals wait)                                     |
+ *                                                        +--> a signal: abandon removes what is
+ *                                                             enlisted
  *
  * The list is of the process and has few places: what finds none, or has too long a name, is left
  * behind as by a kill. Enlist and delist are for one thread; abandon may interrupt it anywhere.
@@ -15,6 +16,8 @@
 #define SGL_TRACES_PARTIAL_H
 
 #include "core/failure.h"
+
+#include <signal.h>
 
 /* The system's words for an errno, for any thread. Returns out. */
 #define SGL_ERROR_TEXT_SIZE 128
@@ -28,6 +31,11 @@ int sgl_fail_errno(struct sgl_failure *failure, const char *what, const char *pa
  * or the world failed. The lock ends with the descriptor, which stays the caller's. */
 int sgl_partial_own(int descriptor, const char *partial, const char *path,
                     struct sgl_failure *failure);
+
+/* A stop between making a partial name and enlisting it would leave it behind: from hold to let_go
+ * signals to this thread wait. `before` is what let_go is given. */
+void sgl_partial_hold(sigset_t *before);
+void sgl_partial_let_go(const sigset_t *before);
 
 /* Removes the partial name and what belongs to it; may only call what a signal handler may. */
 struct sgl_partial_kind {
