@@ -183,7 +183,7 @@ static int step(struct walk *walk, struct sgl_calibration_problem *problem, stru
     double plausibility;
 
     for (size_t i = 0; i < walk->count; i++)
-        normals[i] = sgl_calibration_normal(draws);
+        normals[i] = sgl_rng_normal(draws);
     for (size_t i = 0; i < walk->count; i++) {
         double along = 0;
         for (size_t j = 0; j <= i; j++)

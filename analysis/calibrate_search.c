@@ -74,13 +74,6 @@ static void set_constants(struct cloud *cloud)
     cloud->chi = sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n));
 }
 
-double sgl_calibration_normal(struct sgl_rng *draws)
-{
-    const double radius = sqrt(-2 * log(1 - sgl_rng_uniform(draws)));
-
-    return radius * cos(6.283185307179586 * sgl_rng_uniform(draws)); /* Box and Muller, 1958 */
-}
-
 /* B and D of C. */
 static int take_apart(struct cloud *cloud, struct sgl_failure *failure)
 {
@@ -125,7 +118,7 @@ static int draw(struct cloud *cloud, struct sgl_calibration_problem *problem, st
         double x[SGL_FREE_MAX] = {0};
         member->number = (uint32_t)k;
         for (size_t i = 0; i < n; i++)
-            z[i] = cloud->d[i] * sgl_calibration_normal(draws);
+            z[i] = cloud->d[i] * sgl_rng_normal(draws);
         for (size_t i = 0; i < n; i++) {
             member->y[i] = 0;
             for (size_t j = 0; j < n; j++)

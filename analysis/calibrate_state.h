@@ -120,11 +120,6 @@ struct sgl_search {
     uint32_t turn;        /* another, other luck */
 };
 
-struct sgl_rng;
-
-/* Of mean 0 and variance 1. */
-double sgl_calibration_normal(struct sgl_rng *draws);
-
 /* The least loss that is found in a cloud around fit->x, with the problem's spreads. */
 int sgl_calibration_search(struct sgl_calibration_problem *problem, struct sgl_fit *fit,
                            const struct sgl_search *search, struct sgl_failure *failure);

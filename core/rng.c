@@ -67,6 +67,14 @@ double sgl_rng_exponential(struct sgl_rng *stream, double mean)
     return gsl_ran_exponential(&view, mean);
 }
 
+double sgl_rng_normal(struct sgl_rng *stream)
+{
+    /* In (0, 1]: the logarithm is finite. */
+    const double radius = sqrt(-2 * log(1 - sgl_rng_uniform(stream)));
+
+    return radius * cos(6.283185307179586 * sgl_rng_uniform(stream));
+}
+
 double sgl_rng_gamma(struct sgl_rng *stream, double mean, double cv)
 {
     const gsl_rng view = {.type = &stream_type, .state = stream};

@@ -10,7 +10,8 @@
  *
  * The generator is SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number
  * Generators", OOPSLA 2014): draw i is the finalizer applied to state + (i + 1) * golden ratio. The
- * key is absorbed word by word with the same finalizer. Distributions come from GSL.
+ * key is absorbed word by word with the same finalizer. Distributions come from GSL, but for the
+ * normal.
  *
  * A stream is a plain value: copying it forks it. Nothing here allocates or keeps state elsewhere.
  */
@@ -86,6 +87,12 @@ uint32_t sgl_rng_below(struct sgl_rng *stream, uint32_t bound);
 
 /* Exponential with the given mean (gsl_ran_exponential over this stream). */
 double sgl_rng_exponential(struct sgl_rng *stream, double mean);
+
+/* Normal of mean 0 and variance 1: sqrt(-2 ln(1 - u)) cos(2 pi v) of two draws u and v (Box and
+ * Muller: "A Note on the Generation of Random Normal Deviates", Ann. Math. Stat. 29, 1958). Always
+ * two draws, so what is drawn after it stays where it is. The normal within gsl_ran_lognormal is
+ * another one: the polar method, which draws pairs until one lies in the circle. */
+double sgl_rng_normal(struct sgl_rng *stream);
 
 /* Gamma and lognormal with the given mean and coefficient of variation, both above 0: shape 1/cv^2
  * (gsl_ran_gamma), sigma^2 = ln(1 + cv^2) (gsl_ran_lognormal). */

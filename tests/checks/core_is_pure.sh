@@ -19,7 +19,7 @@ allowed="
  memchr memcmp memcpy memmove memset
  strchr strcmp strcpy strcspn strlen strncmp strnlen strpbrk strrchr strspn strstr
  snprintf vsnprintf strtod strtoll strtoull qsort bsearch abs labs llabs
- ceil exp fabs floor fmax fmin fmod frexp ldexp llround log log1p log2 lround nearbyint
+ ceil cos exp fabs floor fmax fmin fmod frexp ldexp llround log log1p log2 lround nearbyint
  nextafter pow rint round sqrt trunc
  __assert_fail __errno_location __ctype_b_loc __stack_chk_fail _GLOBAL_OFFSET_TABLE_
 "

@@ -45,23 +45,16 @@ static const struct sgl_made_run few = {
     .step_noise = 0.02,
 };
 
-static double normal(struct sgl_rng *draws)
-{
-    const double radius = sqrt(-2 * log(1 - sgl_rng_uniform(draws)));
-
-    return radius * cos(6.283185307179586 * sgl_rng_uniform(draws));
-}
-
 /* Times the start, by a factor of 1.65 either way and one for all. */
 static void draw_truth(uint64_t seed, double truth_us[SGL_COEFFICIENT_COUNT], char *text,
                        size_t size)
 {
     struct sgl_rng draws = sgl_rng_stream(seed, SGL_PURPOSE_LENGTH, 1, 0, 0);
-    const double scale = 0.3 * normal(&draws);
+    const double scale = 0.3 * sgl_rng_normal(&draws);
     size_t length = (size_t)snprintf(text, size, "batching:free_tokens=300");
 
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
-        truth_us[c] = start_us[c] * exp(scale + 0.5 * normal(&draws));
+        truth_us[c] = start_us[c] * exp(scale + 0.5 * sgl_rng_normal(&draws));
         if (truth_us[c] > 0)
             length += (size_t)snprintf(text + length, size - length, ",%s=%.17g",
                                        sgl_coefficient_name((enum sgl_coefficient)c), truth_us[c]);

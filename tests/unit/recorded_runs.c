@@ -15,14 +15,6 @@ static void check(int status, const struct sgl_failure *failure)
     abort();
 }
 
-/* Normal, by Box and Muller (1958). */
-static double normal(struct sgl_rng *draws)
-{
-    const double radius = sqrt(-2 * log(1 - sgl_rng_uniform(draws)));
-
-    return radius * cos(6.283185307179586 * sgl_rng_uniform(draws));
-}
-
 static int64_t between(struct sgl_rng *draws, int64_t least, int64_t most)
 {
     return least + (int64_t)sgl_rng_below(draws, (uint32_t)(most - least + 1));
@@ -33,7 +25,7 @@ static int64_t draw_length(struct sgl_rng *draws, double median, int64_t least, 
 {
     if (median == 0)
         return between(draws, least, most);
-    const int64_t length = llround(median * exp(0.9 * normal(draws)));
+    const int64_t length = llround(median * exp(0.9 * sgl_rng_normal(draws)));
     return length < least ? least : length > most ? most : length;
 }
 
@@ -111,7 +103,7 @@ static void drive(struct noisy_worker *it, const struct sgl_recording *recording
         if (event_ns == now_ns)
             it->ops->advance(it->state, now_ns);
         if (it->noise > 0 && noise_ns == now_ns) {
-            it->ops->slow(it->state, now_ns, exp(it->noise * normal(&it->draws)));
+            it->ops->slow(it->state, now_ns, exp(it->noise * sgl_rng_normal(&it->draws)));
             noise_ns += NOISE_NS;
         }
         for (; next < recording->count && recording->requests[next].at_worker_ns <= now_ns; next++)
@@ -163,9 +155,9 @@ static void measure(struct sgl_recording *recording, const struct sgl_made_run *
         const double decode = (double)(times[i].finish_ns - times[i].first_token_ns);
         request->started_ns = request->at_worker_ns + llround(queue);
         request->first_token_ns =
-            request->started_ns + llround(prefill * exp(run->noise * normal(&draws)));
+            request->started_ns + llround(prefill * exp(run->noise * sgl_rng_normal(&draws)));
         request->finish_ns =
-            request->first_token_ns + llround(decode * exp(run->noise * normal(&draws)));
+            request->first_token_ns + llround(decode * exp(run->noise * sgl_rng_normal(&draws)));
     }
     free(times);
 }
