@@ -144,8 +144,10 @@ static int clear_stale(struct sgl_log_file *file, struct sgl_failure *failure)
 
 /* One try at owning the partial name. 1: owned and empty; 0: somebody was faster, or a stale file
  * has been cleared: try again. */
-static int try_lock(struct sgl_log_file *file, struct sgl_failure *failure)
+static int try_lock(void *owner, struct sgl_failure *failure)
 {
+    struct sgl_log_file *file = owner;
+
     file->lock = open(file->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file->lock < 0)
         return sgl_fail_errno(failure, "cannot create", file->partial);
@@ -157,21 +159,12 @@ static int try_lock(struct sgl_log_file *file, struct sgl_failure *failure)
         status = clear_stale(file, failure);
     else if (status == 1 && fchmod(file->lock, 0600) != 0)
         status = sgl_fail_errno(failure, "chmod", file->partial);
-    if (status != 1) {
-        close(file->lock);
-        file->lock = -1;
-    } else {
-        sgl_partial_enlist(file->partial, file->lock, &sgl_partial_file);
-    }
     return status;
 }
 
 static void release(struct sgl_log_file *file)
 {
-    if (file->lock >= 0) {
-        sgl_partial_delist(file->lock);
-        close(file->lock);
-    }
+    sgl_partial_drop(file->lock);
     free(file->kept);
     free(file->path);
     free(file->partial);
@@ -195,12 +188,9 @@ int sgl_log_file_open(struct sgl_log_file *file, const char *path, struct sgl_fa
         return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", path);
     }
     status = check_replaceable(file, failure);
-    while (status == SGL_OK) {
-        sigset_t before;
-        sgl_partial_hold(&before);
-        status = try_lock(file, failure);
-        sgl_partial_let_go(&before);
-    }
+    if (status == SGL_OK)
+        status = sgl_partial_take(try_lock, file, &file->lock, file->partial, &sgl_partial_file,
+                                  failure);
     if (status == 1)
         return SGL_OK;
     release(file);

@@ -138,8 +138,10 @@ static int clear_stale(struct sgl_log_folder *folder, struct sgl_failure *failur
 
 /* One try at owning the partial name. 1: owned and empty; 0: a stale one was removed, or somebody
  * was faster: try again. */
-static int try_lock(struct sgl_log_folder *folder, struct sgl_failure *failure)
+static int try_lock(void *owner, struct sgl_failure *failure)
 {
+    struct sgl_log_folder *folder = owner;
+
     if (mkdir(folder->partial, 0700) != 0 && errno != EEXIST)
         return sgl_fail_errno(failure, "cannot create", folder->partial);
     folder->lock = open(folder->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -150,21 +152,12 @@ static int try_lock(struct sgl_log_folder *folder, struct sgl_failure *failure)
         status = clear_stale(folder, failure);
     else if (status == 1 && fchmod(folder->lock, 0700) != 0)
         status = sgl_fail_errno(failure, "cannot make it private", folder->partial);
-    if (status != 1) {
-        close(folder->lock);
-        folder->lock = -1;
-    } else {
-        sgl_partial_enlist(folder->partial, folder->lock, &partial_folder);
-    }
     return status;
 }
 
 static void release(struct sgl_log_folder *folder)
 {
-    if (folder->lock >= 0) {
-        sgl_partial_delist(folder->lock);
-        close(folder->lock);
-    }
+    sgl_partial_drop(folder->lock);
     free(folder->kept);
     free(folder->path);
     free(folder->partial);
@@ -203,12 +196,9 @@ int sgl_log_folder_open(struct sgl_log_folder *folder, const char *path,
             sgl_fail(failure, SGL_EINVAL, "%s: cannot be replaced by a log (name a folder)", path);
     else
         status = check_replaceable(folder, failure);
-    while (status == SGL_OK) {
-        sigset_t before;
-        sgl_partial_hold(&before);
-        status = try_lock(folder, failure);
-        sgl_partial_let_go(&before);
-    }
+    if (status == SGL_OK)
+        status = sgl_partial_take(try_lock, folder, &folder->lock, folder->partial, &partial_folder,
+                                  failure);
     if (status == 1)
         status = clear_replaced(folder, failure);
     else {

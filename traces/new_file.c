@@ -14,10 +14,7 @@
 
 static void release(struct sgl_new_file *file)
 {
-    if (file->descriptor >= 0) {
-        sgl_partial_delist(file->descriptor);
-        close(file->descriptor);
-    }
+    sgl_partial_drop(file->descriptor);
     free(file->path);
     free(file->partial);
     *file = (struct sgl_new_file){.descriptor = -1};
@@ -25,8 +22,9 @@ static void release(struct sgl_new_file *file)
 
 /* One try at owning the partial name. 1: owned and empty; 0: its file was renamed or removed
  * meanwhile, or somebody's was moved out of the way: try again. */
-static int try_lock(struct sgl_new_file *file, struct sgl_failure *failure)
+static int try_lock(void *owner, struct sgl_failure *failure)
 {
+    struct sgl_new_file *file = owner;
     struct stat info;
 
     file->descriptor = open(file->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -37,12 +35,6 @@ static int try_lock(struct sgl_new_file *file, struct sgl_failure *failure)
         status = sgl_fail_errno(failure, "cannot look at it", file->partial);
     else if (status == 1 && info.st_size > 0)
         status = sgl_partial_keep_aside(file->partial, file->path, NULL, failure);
-    if (status != 1) {
-        close(file->descriptor);
-        file->descriptor = -1;
-    } else {
-        sgl_partial_enlist(file->partial, file->descriptor, &sgl_partial_file);
-    }
     return status;
 }
 
@@ -95,12 +87,9 @@ int sgl_new_file_open(struct sgl_new_file *file, const char *path, struct sgl_fa
         memcpy(file->partial, path, length);
         memcpy(file->partial + length, SUFFIX, sizeof SUFFIX);
     }
-    while (status == 0) {
-        sigset_t before;
-        sgl_partial_hold(&before);
-        status = try_lock(file, failure);
-        sgl_partial_let_go(&before);
-    }
+    if (status == SGL_OK)
+        status = sgl_partial_take(try_lock, file, &file->descriptor, file->partial,
+                                  &sgl_partial_file, failure);
     if (status == 1)
         return SGL_OK;
     release(file);

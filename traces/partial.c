@@ -69,7 +69,8 @@ int sgl_sync_folder(const char *folder, const char *shown, struct sgl_failure *f
     return status;
 }
 
-void sgl_partial_hold(sigset_t *before)
+/* Signals to this thread wait until they are let go. */
+static void hold(sigset_t *before)
 {
     sigset_t all;
 
@@ -77,12 +78,12 @@ void sgl_partial_hold(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &all, before);
 }
 
-void sgl_partial_let_go(const sigset_t *before)
+static void let_go(const sigset_t *before)
 {
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-void sgl_partial_enlist(const char *partial, int descriptor, const struct sgl_partial_kind *kind)
+static void enlist(const char *partial, int descriptor, const struct sgl_partial_kind *kind)
 {
     const size_t size = strlen(partial) + 1;
 
@@ -97,11 +98,35 @@ void sgl_partial_enlist(const char *partial, int descriptor, const struct sgl_pa
         }
 }
 
-void sgl_partial_delist(int descriptor)
+int sgl_partial_take(sgl_partial_try *try_lock, void *owner, int *descriptor, const char *partial,
+                     const struct sgl_partial_kind *kind, struct sgl_failure *failure)
 {
+    sigset_t before;
+    int status = 0;
+
+    *descriptor = -1;
+    while (status == 0) {
+        hold(&before);
+        status = try_lock(owner, failure);
+        if (status == 1) {
+            enlist(partial, *descriptor, kind);
+        } else {
+            sgl_partial_drop(*descriptor);
+            *descriptor = -1;
+        }
+        let_go(&before);
+    }
+    return status;
+}
+
+void sgl_partial_drop(int descriptor)
+{
+    if (descriptor < 0)
+        return;
     for (size_t i = 0; i < LISTED_MAX; i++)
         if (list[i].is_used && list[i].descriptor == descriptor)
             list[i].is_used = 0;
+    close(descriptor);
 }
 
 static void remove_file(const char *partial, int descriptor)

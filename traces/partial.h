@@ -4,20 +4,19 @@
  * share how a partial name is owned, how a rename is made to last, and what becomes of it all when
  * the program is told to stop.
  *
- *     hold --> create --> own --> enlist --> let go --> ... --> delist --> the descriptor is closed
- *     (signals wait)                                     |
- *                                                        +--> a signal: abandon removes what is
- *                                                             enlisted
+ *     take:    +-> signals wait --> try: create, own, clear --> enlist --> signals come
+ *              |                        |
+ *              +-- signals come <-------+ "again"
+ *     drop:    delist --> the descriptor is closed
+ *     abandon: a signal is here: what is enlisted is removed
  *
  * The list is of the process and has few places: what finds none, or has too long a name, is left
- * behind as by a kill. Enlist and delist are for one thread; abandon may interrupt it anywhere.
+ * behind as by a kill. Take and drop are for one thread; abandon may interrupt it anywhere.
  */
 #ifndef SGL_TRACES_PARTIAL_H
 #define SGL_TRACES_PARTIAL_H
 
 #include "core/failure.h"
-
-#include <signal.h>
 
 /* The system's words for an errno, for any thread. Returns out. */
 #define SGL_ERROR_TEXT_SIZE 128
@@ -32,23 +31,28 @@ int sgl_fail_errno(struct sgl_failure *failure, const char *what, const char *pa
 int sgl_partial_own(int descriptor, const char *partial, const char *path,
                     struct sgl_failure *failure);
 
-/* A stop between making a partial name and enlisting it would leave it behind: from hold to let_go
- * signals to this thread wait. `before` is what let_go is given. */
-void sgl_partial_hold(sigset_t *before);
-void sgl_partial_let_go(const sigset_t *before);
-
 /* Removes the partial name and what belongs to it; may only call what a signal handler may. */
 struct sgl_partial_kind {
     void (*remove)(const char *partial, int descriptor);
 };
 
-/* What is owned by that descriptor may be removed by abandon, until it is delisted. The name is
- * copied. */
-void sgl_partial_enlist(const char *partial, int descriptor, const struct sgl_partial_kind *kind);
-void sgl_partial_delist(int descriptor);
-
 /* A file: unlink. */
 extern const struct sgl_partial_kind sgl_partial_file;
+
+/* One try at owning a partial name for `owner`, which says in *descriptor of take what it opened.
+ * 1: it is owned, and nothing of an earlier run is in it; 0: somebody was faster, or what stood
+ * there is out of the way: try again; negative: it cannot be had. */
+typedef int sgl_partial_try(void *owner, struct sgl_failure *failure);
+
+/* Tries until it is owned: 1, and abandon may remove it until it is dropped (the name is copied).
+ * Or the first negative status of a try; then, and before another one, *descriptor is closed and
+ * becomes -1. A stop between making a name and enlisting it would leave it behind: signals to this
+ * thread wait from the begin of a try until then. */
+int sgl_partial_take(sgl_partial_try *try_lock, void *owner, int *descriptor, const char *partial,
+                     const struct sgl_partial_kind *kind, struct sgl_failure *failure);
+
+/* Abandon lets it be from now on, and the descriptor is closed; -1: nothing is to be done. */
+void sgl_partial_drop(int descriptor);
 
 /* For a signal handler (async-signal-safe): removes all that is enlisted and still has its name.
  * The number of them. */
