@@ -220,15 +220,12 @@ static int take_ids(struct sgl_engine *self, uint32_t job, const struct sgl_requ
     return status;
 }
 
-/* May the cache know something of it? Without a bound on memory nobody is preempted, and ids of its
- * own are of no use. */
+/* May the cache know something of it? Ids of its own are of use to who finds itself again. */
 static bool wants_ids(const struct sgl_engine *self, const struct sgl_job *job)
 {
     if (!self->has_cache || job->leg == SGL_LEG_DECODE)
         return false;
-    return job->request->prefix_count > 0 ||
-           (self->scheduler == &sgl_engine_vllm && self->kv.pages_total > 0 &&
-            job->leg == SGL_LEG_WHOLE);
+    return job->request->prefix_count > 0 || sgl_engine_finds_itself(self, job->leg);
 }
 
 /* A job with a slot of its own. */

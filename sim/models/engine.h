@@ -356,12 +356,12 @@ int sgl_engine_withdraw(struct sgl_engine *engine, uint32_t job, bool is_first);
 
 /* ---- answers (engine_answers.c) ---------------------------------------------------------- */
 
-/* May it be preempted, and then find what it has computed? */
-static inline bool sgl_engine_finds_itself(const struct sgl_engine *engine,
-                                           const struct sgl_engine_job *job)
+/* May a job of that leg be preempted, and then find what it has computed? Without a bound on memory
+ * nobody is. */
+static inline bool sgl_engine_finds_itself(const struct sgl_engine *engine, enum sgl_leg leg)
 {
     return engine->scheduler == &sgl_engine_vllm && engine->kv.pages_total > 0 &&
-           job->leg == SGL_LEG_WHOLE;
+           leg == SGL_LEG_WHOLE;
 }
 
 /* Blocks that a job with `count` ids, each of `block` tokens, may leave behind those. *session_out:

@@ -47,7 +47,8 @@ uint32_t sgl_engine_count_answer(const struct sgl_engine *engine, uint32_t job,
     const uint64_t stored = (uint64_t)self->prompt_tokens + self->output_tokens - 1;
 
     *session_out = session_of(engine, job, request, count);
-    if ((*session_out == 0 && !sgl_engine_finds_itself(engine, self)) || stored / block <= count)
+    if ((*session_out == 0 && !sgl_engine_finds_itself(engine, self->leg)) ||
+        stored / block <= count)
         return 0;
     return (uint32_t)(stored / block - count);
 }
