@@ -74,17 +74,11 @@ struct walk {
     double *residuals;
 };
 
-static double clamp_to(const struct sgl_calibration_problem *problem, uint32_t row, double value)
-{
-    const struct sgl_parameter *parameter = &problem->spec.parameters.table[row];
-
-    return fmin(fmax(value, parameter->least), parameter->most);
-}
-
 /* -INFINITY beyond where a fit may go. */
 static int judge(const struct walk *walk, struct sgl_calibration_problem *problem, const double *x,
                  double *plausibility_out, struct sgl_failure *failure)
 {
+    const struct sgl_parameter *table = problem->spec.parameters.table;
     double belief = 0;
     double loss;
 
@@ -94,14 +88,14 @@ static int judge(const struct walk *walk, struct sgl_calibration_problem *proble
             return SGL_OK;
     if (walk->free_tokens > 0) {
         const double off = x[walk->free_tokens];
-        problem->free_tokens = llround(clamp_to(problem, problem->free_tokens_row,
-                                                (double)walk->free_tokens_middle * exp(off)));
+        problem->free_tokens = llround(sgl_parameter_clamp(
+            &table[problem->free_tokens_row], (double)walk->free_tokens_middle * exp(off)));
         belief += off * off / (2 * BELIEF_FREE_TOKENS * BELIEF_FREE_TOKENS);
     }
     if (walk->p_expert > 0) {
         const double off = x[walk->p_expert];
         problem->p_expert =
-            clamp_to(problem, problem->p_expert_row, walk->p_expert_middle * exp(off));
+            sgl_parameter_clamp(&table[problem->p_expert_row], walk->p_expert_middle * exp(off));
         belief += off * off / (2 * BELIEF_P_EXPERT * BELIEF_P_EXPERT);
     }
     const int status = sgl_calibration_loss(problem, x, walk->residuals, &loss, failure);

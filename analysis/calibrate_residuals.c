@@ -181,9 +181,8 @@ int sgl_calibration_residuals(struct sgl_calibration_problem *problem, const dou
 
     sgl_calibration_values(problem, x, value_us);
     for (int c = 0; c < SGL_COEFFICIENT_COUNT; c++) {
-        const struct sgl_parameter *row = &table[problem->rows[c]];
-        problem->spec.parameters.value[problem->rows[c]] =
-            fmin(fmax(value_us[c], row->least), row->most);
+        const uint32_t row = problem->rows[c];
+        problem->spec.parameters.value[row] = sgl_parameter_clamp(&table[row], value_us[c]);
     }
     problem->spec.parameters.value[problem->scale_row] = 1;
     problem->spec.parameters.value[problem->free_tokens_row] = (double)problem->free_tokens;

@@ -16,6 +16,7 @@
 
 #include "failure.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,12 @@ struct sgl_parameters {
     uint32_t list_count;
     struct sgl_policy_spec *policy; /* owned; NULL: none given */
 };
+
+/* The value of that row's range that is nearest to `value`, a number. */
+static inline double sgl_parameter_clamp(const struct sgl_parameter *row, double value)
+{
+    return fmin(fmax(value, row->least), row->most);
+}
 
 /* Every value at its default. */
 void sgl_parameters_init(struct sgl_parameters *parameters, const struct sgl_parameter *table);
