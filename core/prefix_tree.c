@@ -62,6 +62,9 @@ static uint32_t take_owner(struct sgl_prefix_tree *tree)
 
 /* ---- finding children ---- */
 
+/* Not the finalizer of SplitMix64 (rng.h) but a shorter mix of two words: a look-up waits for it at
+ * every node. Only the high half is used, where products mix best, so no shift need follow the
+ * second one. The parent comes in twice: `id ^ parent` alone is the same for (a, b) and (b, a). */
 static uint32_t home_of(const struct sgl_prefix_tree *tree, uint32_t parent, uint64_t id)
 {
     uint64_t hash = (id ^ parent) * UINT64_C(0x9e3779b97f4a7c15);

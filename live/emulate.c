@@ -1,5 +1,6 @@
 #include "emulate.h"
 
+#include "core/rng.h"
 #include "live/emulate_worker.h"
 
 #include <math.h>
@@ -187,7 +188,7 @@ static int open_pairs(struct sgl_emulate_run *run, uint32_t count)
 {
     const uint32_t *counts = run->options->counts;
     const uint64_t process =
-        sgl_emulate_mix((uint64_t)run->began_epoch_ns ^ (uint64_t)uv_os_getpid() << 40);
+        sgl_rng_finalize((uint64_t)run->began_epoch_ns ^ (uint64_t)uv_os_getpid() << 40);
     int status = SGL_OK;
 
     if (counts[SGL_EMULATE_PREFILL] > 0 || counts[SGL_EMULATE_DECODE] > 0)

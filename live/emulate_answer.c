@@ -1,6 +1,7 @@
 #include "emulate_answer.h"
 
 #include "core/absent.h"
+#include "core/rng.h"
 #include "live/words.h"
 
 #include <inttypes.h>
@@ -28,7 +29,7 @@ static void put_words(struct sgl_buffer *out, int64_t first, int64_t end)
 /* Whole 256ths, so that they are the same however they are printed. */
 static double logprob(uint64_t place, uint32_t id)
 {
-    return -(double)(1 + sgl_emulate_mix(place << 32 | id) % 1024) / 256;
+    return -(double)(1 + sgl_rng_finalize(place << 32 | id) % 1024) / 256;
 }
 
 static void put_one(struct sgl_buffer *out, uint64_t place, uint32_t id, bool is_known)

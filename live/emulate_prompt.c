@@ -1,18 +1,13 @@
 #include "emulate_prompt.h"
 
+#include "core/rng.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
 #define BYTES_OF_TOKEN 4
 #define FNV_START UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
-
-uint64_t sgl_emulate_mix(uint64_t value)
-{
-    value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return value ^ (value >> 31);
-}
 
 /* Room for one more of `size` bytes; the array, or NULL without memory. */
 static void *make_room(struct sgl_emulate_prompt *prompt, void *array, size_t count,
@@ -37,7 +32,7 @@ static void close_block(struct sgl_emulate_prompt *prompt)
     if (ids == NULL)
         return;
     prompt->prefix_ids = ids;
-    prompt->last = sgl_emulate_mix(prompt->last ^ prompt->hash ^ prompt->filled);
+    prompt->last = sgl_rng_finalize(prompt->last ^ prompt->hash ^ prompt->filled);
     ids[prompt->prefix_count++] = prompt->last;
     prompt->hash = FNV_START;
     prompt->filled = 0;

@@ -10,8 +10,8 @@
  *
  *     id(0) = mix(FNV-1a(block 0))     id(i) = mix(id(i-1) xor FNV-1a(block i))
  *
- * FNV-1a is that of Fowler, Noll and Vo (RFC 9923, 64 bits), mix the finalizer of SplitMix64. The
- * last block may be short; its length is hashed with it.
+ * FNV-1a is that of Fowler, Noll and Vo (RFC 9923, 64 bits), mix the finalizer of SplitMix64
+ * (core/rng.h). The last block may be short; its length is hashed with it.
  *
  * Errors: SGL_EINVAL with a text for the client, SGL_ENOMEM.
  */
@@ -60,8 +60,5 @@ int sgl_emulate_prompt_add_ids(struct sgl_emulate_prompt *prompt, const json_t *
 int sgl_emulate_prompt_end(struct sgl_emulate_prompt *prompt, struct sgl_failure *failure);
 
 void sgl_emulate_prompt_release(struct sgl_emulate_prompt *prompt);
-
-/* The finalizer of SplitMix64: a number that looks like chance. */
-uint64_t sgl_emulate_mix(uint64_t value);
 
 #endif

@@ -1,13 +1,13 @@
 #include "emulate_rooms.h"
 
-#include "live/emulate_prompt.h"
+#include "core/rng.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 static struct sgl_emulate_room **bucket_of(struct sgl_emulate_rooms *rooms, int64_t number)
 {
-    return &rooms->buckets[sgl_emulate_mix((uint64_t)number) % SGL_EMULATE_ROOM_BUCKETS];
+    return &rooms->buckets[sgl_rng_finalize((uint64_t)number) % SGL_EMULATE_ROOM_BUCKETS];
 }
 
 struct sgl_emulate_room *sgl_emulate_rooms_open(struct sgl_emulate_rooms *rooms, int64_t number)

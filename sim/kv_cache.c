@@ -1,6 +1,7 @@
 #include "sim/kv_cache.h"
 
 #include "core/failure.h"
+#include "core/rng.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,12 +11,9 @@
 
 static uint32_t bucket_of(const struct sgl_kv_cache *cache, uint32_t parent, uint64_t id)
 {
-    /* The finalizer of SplitMix64 (core/rng.h), over a word that both are part of. */
-    uint64_t word = id + (parent + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+    const uint64_t word = id + (parent + UINT64_C(1)) * SGL_RNG_GOLDEN;
 
-    word = (word ^ word >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    word = (word ^ word >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)(word ^ word >> 31) & (cache->capacity - 1);
+    return (uint32_t)sgl_rng_finalize(word) & (cache->capacity - 1);
 }
 
 static void link_bucket(struct sgl_kv_cache *cache, uint32_t node)

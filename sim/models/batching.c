@@ -2,6 +2,7 @@
 #include "sim/models/engine.h"
 
 #include "core/prefetch.h"
+#include "core/rng.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -164,16 +165,11 @@ static int hold_ids(struct sgl_engine *self, uint32_t job, uint64_t *ids, uint64
  * been evicted meanwhile (vllm/v1/core/kv_cache_manager.py: free leaves blocks cached, the last one
  * first to be evicted; get_computed_blocks). A prompt of which nothing is known shares with nobody
  * but itself: ids that no other has. So do blocks behind those that the trace names. The mix is a
- * bijection (Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014), so they
- * differ from one another.
+ * bijection (core/rng.h), so they differ from one another.
  */
 static uint64_t make_own_id(struct sgl_engine *self)
 {
-    uint64_t id = ++self->own_ids * UINT64_C(0x9e3779b97f4a7c15);
-
-    id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    id = (id ^ id >> 27) * UINT64_C(0x94d049bb133111eb);
-    return id ^ id >> 31;
+    return sgl_rng_finalize(++self->own_ids * SGL_RNG_GOLDEN);
 }
 
 static int make_own_ids(struct sgl_engine *self, uint32_t job)
