@@ -30,8 +30,8 @@ static const char description[] =
     "--fit auto fits every coefficient, and those that the data cannot tell stay near the ratios\n"
     "of the start. It fits two thirds of the rows with more and with less freedom and takes what\n"
     "foretells the last third best. Its standard errors say how far off a coefficient may be,\n"
-    "made-up runs how often that holds (it is printed below them). A coefficient that is asked "
-    "for\n"
+    "made-up runs how often that holds (it is printed below them). "
+    "A coefficient that is asked for\n"
     "by name and cannot be told is refused (exit 4).\n"
     "With scheduler=vllm it also finds whether steps were planned ahead, by fitting both, unless\n"
     "--worker says async_scheduling=on or off.\n"
@@ -39,8 +39,8 @@ static const char description[] =
     "--from steps reads a table of engine steps (phase,batch,new_tokens_per_req,...,step_ms),\n"
     "--from kernels the tables X_attention.csv, X_dense.csv and X_per_sequence.csv of one layer,\n"
     "with experts also X_moe.csv, and how many layers from the model's config.json;\n"
-    "both are fitted by least squares on relative errors. Such a profile knows neither the host "
-    "nor\n"
+    "both are fitted by least squares on relative errors. "
+    "Such a profile knows neither the host nor\n"
     "the engine: let it be the --profile that a fit to recorded requests starts from.\n"
     "\n"
     "exit status: 0 done, 1 failed, 2 usage, 4 the data cannot identify what is asked\n";
@@ -51,8 +51,8 @@ static const char examples[] =
     "  sglsim calibrate recorded.csv --where host=http://localhost:30001 -o fast.profile\n"
     "  sglsim calibrate requests.jsonl --rows :100 -w scheduler=vllm,max_running_requests=128\n"
     "  sglsim calibrate steps.csv --from steps --where model=M,tp=1,system=h100 -o m.profile\n"
-    "  sglsim calibrate gpu_attention.csv --from kernels --layers 32 --gpu \"RTX 4090\" -o "
-    "g.profile\n"
+    "  sglsim calibrate gpu_attention.csv --from kernels --layers 32 --gpu \"RTX 4090\" "
+    "-o g.profile\n"
     "  sglsim calibrate tp2/attention.csv --from kernels --model-config config.json "
     "--all-reduce 15,50\n";
 
@@ -86,12 +86,12 @@ static int parse_options(struct sgl_calibrate_command *command, int argument_cou
         {"model-config", 0, SGL_OPTION_TEXT, "FILE", &command->model_config,
          "kernels: the model's config.json, for layers, experts, width", 0},
         {"all-reduce", 0, SGL_OPTION_TEXT, "US,GB/S", &command->all_reduce,
-         "kernels, TP above 1: time of an all-reduce, latency and\nbandwidth of a link (default: "
-         "left out)",
+         "kernels, TP above 1: time of an all-reduce, latency and\n"
+         "bandwidth of a link (default: left out)",
          0},
         {"context-max", 0, SGL_OPTION_NATURAL, "N", &command->context_max,
-         "kernels: leave out what was measured at longer contexts than\nrequests have (default: "
-         "none)",
+         "kernels: leave out what was measured at longer contexts than\n"
+         "requests have (default: none)",
          1},
         {"profile", 0, SGL_OPTION_TEXT, "NAME|FILE", &command->profile,
          "where the fit starts, and what cannot be told (default\n" SGL_PROFILE_STANDARD ")", 0},
@@ -301,8 +301,8 @@ static int read_scope(const struct sgl_calibrate_command *command, struct sgl_ke
         return status;
     if (scope->shape.layer_count == 0)
         return sgl_fail(failure, SGL_EINVAL,
-                        "--from kernels needs --model-config config.json, or --layers N (32 for "
-                        "Llama-3.1-8B)");
+                        "--from kernels needs --model-config config.json, or --layers N "
+                        "(32 for Llama-3.1-8B)");
     if (command->all_reduce != NULL && scope->shape.hidden_size == 0)
         return sgl_fail(failure, SGL_EINVAL,
                         "--all-reduce needs hidden_size, expected --model-config config.json");

@@ -16,6 +16,16 @@
 #define NOTE_MAX 256
 #define SPREAD_SUSPECT 0.15 /* of residuals: models that fit stay below a third of that */
 
+/* Measured by tests/validity/calibrate_worlds.c, seeds 1 to 12. */
+static const char coverage[] =
+    "+-1.96 std errors held the truth of 95 % of the coefficients of made-up runs (n 2121),\n"
+    "of 92 % of those called fitted (n 724); of 76 % where the engine had experts and the\n"
+    "fit had not, for which others then stand in (n 123)\n";
+
+static const char too_small[] =
+    "std errors are too small: luck that neighbouring requests share is not in them\n"
+    "(--fit auto counts it)\n";
+
 static const char *const state_names[] = {
     [SGL_COEFFICIENT_FITTED] = "fitted",
     [SGL_COEFFICIENT_TIED] = "tied to scale",
@@ -103,23 +113,15 @@ void sgl_calibrate_print_fit(FILE *out, const struct sgl_calibrate_command *comm
         fprintf(out, "scale of what is tied: %.6g, standard error %.2f %%\n", calibration->scale,
                 100 * calibration->scale_error);
     fprintf(out,
-            "%u free, condition %.3g, %llu residuals, robust spread %.2f %%, mean Huber loss %.4g, "
-            "%llu runs\n",
+            "%u free, condition %.3g, %llu residuals, robust spread %.2f %%, "
+            "mean Huber loss %.4g, %llu runs\n",
             calibration->fitted_count, calibration->condition,
             (unsigned long long)calibration->residual_count, 100 * calibration->robust_spread,
             calibration->loss, (unsigned long long)calibration->evaluations);
-    /* Measured by tests/validity/calibrate_worlds.c, seeds 1 to 12. */
     if (calibration->has_chosen)
-        fputs(
-            "+-1.96 std errors held the truth of 95 % of the coefficients of made-up runs (n "
-            "2121),\n"
-            "of 92 % of those called fitted (n 724); of 76 % where the engine had experts and the\n"
-            "fit had not, for which others then stand in (n 123)\n",
-            out);
+        fputs(coverage, out);
     else if (calibration->fitted_count > 0)
-        fputs("std errors are too small: luck that neighbouring requests share is not in them\n"
-              "(--fit auto counts it)\n",
-              out);
+        fputs(too_small, out);
 }
 
 static void print_plan(const struct sgl_calibration *calibration)
@@ -128,8 +130,8 @@ static void print_plan(const struct sgl_calibration *calibration)
     char text[NOTE_MAX];
 
     snprintf(text, sizeof text,
-             "async_scheduling=%s%s (mean loss of the best fit %.3g off, %.3g on; they differ by "
-             "%.1f standard errors)",
+             "async_scheduling=%s%s (mean loss of the best fit %.3g off, %.3g on; "
+             "they differ by %.1f standard errors)",
              calibration->is_async ? "on" : "off",
              distance > SGL_CALIBRATION_TELLING ? " fits better"
                                                 : ", vLLM's default: the requests cannot tell",
@@ -157,8 +159,8 @@ static void print_requests(const struct sgl_calibrate_command *command)
 {
     char text[NOTE_MAX];
 
-    printf("sglsim " SGL_VERSION " calibrate: %zu request%s recorded (%s), rows %zu to %zu scored, "
-           "seed %llu\n",
+    printf("sglsim " SGL_VERSION " calibrate: %zu request%s recorded (%s), "
+           "rows %zu to %zu scored, seed %llu\n",
            command->recording.count, sgl_plural(command->recording.count),
            command->recording.format, command->range.from, command->range.to - 1,
            (unsigned long long)command->seed);
