@@ -115,17 +115,12 @@ void sgl_accuracy_print(FILE *file, const struct sgl_accuracy *accuracy,
                 (unsigned long long)accuracy->unserved, sgl_plural(accuracy->unserved));
 }
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value + 0.0) : json_null();
-}
-
 static json_t *figures_json(const struct sgl_distribution *figures)
 {
     json_t *object = json_object();
 
     for (int f = 0; f < FIGURE_COUNT; f++)
-        if (!sgl_json_set(object, figure_names[f], real_or_null(figure(figures, f) / MS)))
+        if (!sgl_json_set(object, figure_names[f], sgl_json_real(figure(figures, f) / MS)))
             return NULL;
     return object;
 }
@@ -136,8 +131,8 @@ static json_t *errors_json(const struct sgl_accuracy_metric *metric)
 
     for (int f = 0; f < FIGURE_COUNT; f++)
         if (!sgl_json_set(object, figure_names[f],
-                          real_or_null(error_of(figure(&metric->simulated_figures, f),
-                                                figure(&metric->recorded_figures, f)))))
+                          sgl_json_real(error_of(figure(&metric->simulated_figures, f),
+                                                 figure(&metric->recorded_figures, f)))))
             return NULL;
     return object;
 }
@@ -147,9 +142,9 @@ static json_t *metric_json(const struct sgl_accuracy_metric *metric)
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)metric->count,
                      "recorded_ms", figures_json(&metric->recorded_figures), "simulated_ms",
                      figures_json(&metric->simulated_figures), "error", errors_json(metric), "wape",
-                     real_or_null(metric->wape), "median_error_ms",
-                     real_or_null(metric->median_error_ns / MS), "mape",
-                     real_or_null(metric->mape));
+                     sgl_json_real(metric->wape), "median_error_ms",
+                     sgl_json_real(metric->median_error_ns / MS), "mape",
+                     sgl_json_real(metric->mape));
 }
 
 static json_t *metrics_json(const struct sgl_accuracy *accuracy)
@@ -173,8 +168,8 @@ static json_t *workers_json(const struct sgl_accuracy *accuracy,
         json_t *object = json_pack(
             "{s:o, s:I, s:I, s:o, s:o}", "url", sgl_json_text(recording->urls[w]), "recorded",
             (json_int_t)worker->recorded_count, "simulated", (json_int_t)worker->simulated_count,
-            "recorded_e2e_ms", real_or_null(worker->recorded_e2e_ns / MS), "simulated_e2e_ms",
-            real_or_null(worker->simulated_e2e_ns / MS));
+            "recorded_e2e_ms", sgl_json_real(worker->recorded_e2e_ns / MS), "simulated_e2e_ms",
+            sgl_json_real(worker->simulated_e2e_ns / MS));
         if (!sgl_json_append(workers, object))
             return NULL;
     }

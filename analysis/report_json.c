@@ -2,32 +2,27 @@
 
 #include "traces/json.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SCHEMA_VERSION 1
 
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *reals(const double *values, size_t count)
 {
     json_t *array = json_array();
 
     for (size_t i = 0; i < count; i++)
-        if (!sgl_json_append(array, real(values[i])))
+        if (!sgl_json_append(array, sgl_json_real(values[i])))
             return NULL;
     return array;
 }
 
 static json_t *level_json(const struct sgl_level *level)
 {
-    return json_pack("{s:i, s:o, s:o, s:o}", "n", (int)level->count, "mean", real(level->mean),
-                     "low", real(level->low), "high", real(level->high));
+    return json_pack("{s:i, s:o, s:o, s:o}", "n", (int)level->count, "mean",
+                     sgl_json_real(level->mean), "low", sgl_json_real(level->low), "high",
+                     sgl_json_real(level->high));
 }
 
 static json_t *effect_json(const struct sgl_effect *effect)
@@ -35,10 +30,11 @@ static json_t *effect_json(const struct sgl_effect *effect)
     return json_pack("{s:s, s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "verdict",
                      sgl_verdict_name(effect->verdict), "method", sgl_method_name(effect->method),
                      "n", (int)effect->count, "is_ratio", (int)effect->is_ratio, "change",
-                     real(effect->change), "low", real(effect->low), "high", real(effect->high),
-                     "p", real(effect->p_value), "p_holm", real(effect->p_holm), "equal_low",
-                     real(effect->equal_low), "equal_high", real(effect->equal_high), "equal_p",
-                     real(effect->equal_p), "runs_needed",
+                     sgl_json_real(effect->change), "low", sgl_json_real(effect->low), "high",
+                     sgl_json_real(effect->high), "p", sgl_json_real(effect->p_value), "p_holm",
+                     sgl_json_real(effect->p_holm), "equal_low", sgl_json_real(effect->equal_low),
+                     "equal_high", sgl_json_real(effect->equal_high), "equal_p",
+                     sgl_json_real(effect->equal_p), "runs_needed",
                      effect->runs_needed > 0 ? json_integer(effect->runs_needed) : json_null());
 }
 
@@ -64,7 +60,7 @@ static json_t *figures_json(const struct sgl_run *run)
     char name[SGL_FIGURE_NAME_MAX];
 
     for (int f = 0; f < SGL_FIGURE_COUNT; f++)
-        if (!sgl_json_set(figures, sgl_figure_name(f, name), real(run->figures[f])))
+        if (!sgl_json_set(figures, sgl_figure_name(f, name), sgl_json_real(run->figures[f])))
             return NULL;
     return figures;
 }
@@ -74,10 +70,11 @@ static json_t *run_json(const struct sgl_run *run)
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "seed",
                      (json_int_t)run->seed, "requests", (json_int_t)run->requests, "succeeded",
                      (json_int_t)run->succeeded, "failed", (json_int_t)run->failed, "unfinished",
-                     (json_int_t)run->unfinished, "duration_s", real(run->duration_s),
-                     "offered_per_s", real(run->offered_per_s), "good_share", real(run->good_share),
-                     "is_saturated", saturation_json(&run->saturation), "reasons",
-                     reasons_json(run->reasons), "figures", figures_json(run));
+                     (json_int_t)run->unfinished, "duration_s", sgl_json_real(run->duration_s),
+                     "offered_per_s", sgl_json_real(run->offered_per_s), "good_share",
+                     sgl_json_real(run->good_share), "is_saturated",
+                     saturation_json(&run->saturation), "reasons", reasons_json(run->reasons),
+                     "figures", figures_json(run));
 }
 
 static json_t *runs_json(const struct sgl_arm *arm)
@@ -245,8 +242,8 @@ static json_t *gate_json(const struct sgl_report *report, const struct sgl_gate 
 
     return json_pack("{s:o, s:s, s:s, s:f, s:o, s:o}", "gate", sgl_json_text(gate->text), "outcome",
                      sgl_gate_outcome_name(gate->outcome), "arm", letter, "rate_scale",
-                     report->comparison->loads[gate->load], "value", real(gate->value), "bound",
-                     real(gate->bound));
+                     report->comparison->loads[gate->load], "value", sgl_json_real(gate->value),
+                     "bound", sgl_json_real(gate->bound));
 }
 
 static json_t *gates_json(const struct sgl_report *report)

@@ -4,12 +4,6 @@
 
 #include <math.h>
 
-/* A number, or null. Integers stay integers. */
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *integer(uint64_t value)
 {
     return json_integer((json_int_t)value);
@@ -18,11 +12,11 @@ static json_t *integer(uint64_t value)
 /* Percentiles that are not exact say so. */
 static json_t *distribution(const struct sgl_distribution *metric)
 {
-    json_t *object =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n", integer(metric->count), "mean_ms",
-                  real(metric->mean / 1e6), "p50_ms", real(metric->p50 / 1e6), "p90_ms",
-                  real(metric->p90 / 1e6), "p95_ms", real(metric->p95 / 1e6), "p99_ms",
-                  real(metric->p99 / 1e6), "max_ms", real(metric->max / 1e6));
+    json_t *object = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "n", integer(metric->count), "mean_ms",
+        sgl_json_real(metric->mean / 1e6), "p50_ms", sgl_json_real(metric->p50 / 1e6), "p90_ms",
+        sgl_json_real(metric->p90 / 1e6), "p95_ms", sgl_json_real(metric->p95 / 1e6), "p99_ms",
+        sgl_json_real(metric->p99 / 1e6), "max_ms", sgl_json_real(metric->max / 1e6));
 
     if (object != NULL && metric->resolution > 0 &&
         !sgl_json_set(object, "resolution", json_real(metric->resolution)))
@@ -61,12 +55,12 @@ static json_t *goodput(const struct sgl_summary_result *result)
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
         if (!isnan(result->objectives.limit_ns[m]) &&
             !sgl_json_set(limits, sgl_metric_name((enum sgl_metric)m),
-                          real(result->objectives.limit_ns[m] / 1e6)))
+                          sgl_json_real(result->objectives.limit_ns[m] / 1e6)))
             return NULL;
-    return json_pack("{s:o, s:o, s:o, s:o}", "itl_within_limit", real(result->itl_within),
+    return json_pack("{s:o, s:o, s:o, s:o}", "itl_within_limit", sgl_json_real(result->itl_within),
                      "requests",
                      result->unmeasured == SGL_METRIC_COUNT ? integer(result->good) : json_null(),
-                     "requests_per_s", real(result->goodput_per_s), "limits_ms", limits);
+                     "requests_per_s", sgl_json_real(result->goodput_per_s), "limits_ms", limits);
 }
 
 static json_t *workers(const struct sgl_summary_result *result)
@@ -120,9 +114,11 @@ static json_t *saturation(const struct sgl_saturation_verdict *verdict)
     if (!verdict->is_known)
         return json_null();
     return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s}", "is_saturated", verdict->is_saturated,
-                     "mean_waiting", real(verdict->mean_waiting), "growth", real(verdict->growth),
-                     "slope_per_s", real(verdict->slope_per_s), "p_value", real(verdict->p_value),
-                     "method", "least squares over 20 parts of the second half of the arrivals");
+                     "mean_waiting", sgl_json_real(verdict->mean_waiting), "growth",
+                     sgl_json_real(verdict->growth), "slope_per_s",
+                     sgl_json_real(verdict->slope_per_s), "p_value",
+                     sgl_json_real(verdict->p_value), "method",
+                     "least squares over 20 parts of the second half of the arrivals");
 }
 
 json_t *sgl_summary_json(const struct sgl_summary_result *result)
@@ -133,12 +129,13 @@ json_t *sgl_summary_json(const struct sgl_summary_result *result)
         "requests", integer(result->requests), "succeeded", integer(result->succeeded), "failed",
         integer(result->failed), "rejected", integer(result->rejected), "unfinished",
         integer(result->unfinished), "errors", errors(result), "duration_s",
-        real(result->duration_s), "requests_per_s", real(result->requests_per_s),
-        "input_tokens_per_s", real(result->input_tokens_per_s), "output_tokens_per_s",
-        real(result->output_tokens_per_s), "saturation", saturation(&result->saturation), "latency",
-        metrics(result), "goodput", goodput(result), "cache_hit_rate", real(result->cache_hit_rate),
-        "cache_hit_rate_predicted", real(result->cache_hit_rate_predicted), "workers",
-        workers(result), "jain_index", real(result->jain_index), "decisions",
-        integer(result->decisions), "reasons", reasons(result), "propensity_min",
-        real(result->propensity_min), "propensity_max", real(result->propensity_max));
+        sgl_json_real(result->duration_s), "requests_per_s", sgl_json_real(result->requests_per_s),
+        "input_tokens_per_s", sgl_json_real(result->input_tokens_per_s), "output_tokens_per_s",
+        sgl_json_real(result->output_tokens_per_s), "saturation", saturation(&result->saturation),
+        "latency", metrics(result), "goodput", goodput(result), "cache_hit_rate",
+        sgl_json_real(result->cache_hit_rate), "cache_hit_rate_predicted",
+        sgl_json_real(result->cache_hit_rate_predicted), "workers", workers(result), "jain_index",
+        sgl_json_real(result->jain_index), "decisions", integer(result->decisions), "reasons",
+        reasons(result), "propensity_min", sgl_json_real(result->propensity_min), "propensity_max",
+        sgl_json_real(result->propensity_max));
 }

@@ -4,15 +4,9 @@
 
 #include "core/version.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #define SCHEMA_VERSION 1
-
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
 
 static json_t *facts_json(const struct sgl_sweep *sweep)
 {
@@ -34,9 +28,10 @@ static json_t *cell_json(const struct sgl_sweep *sweep, uint32_t fleet, uint32_t
     return json_pack("{s:o, s:f, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:b}", "fleet",
                      sgl_json_text(sweep->fleets[fleet].name), "rate_scale", sweep->loads[load],
                      "policy", sgl_json_text(sweep->policy_names[policy]), "n",
-                     (json_int_t)level->count, "mean", real(level->mean), "low", real(level->low),
-                     "high", real(level->high), "saturated_runs", (json_int_t)cell->saturated,
-                     "cut_runs", (json_int_t)cell->cut, "best", (int)cell->is_best);
+                     (json_int_t)level->count, "mean", sgl_json_real(level->mean), "low",
+                     sgl_json_real(level->low), "high", sgl_json_real(level->high),
+                     "saturated_runs", (json_int_t)cell->saturated, "cut_runs",
+                     (json_int_t)cell->cut, "best", (int)cell->is_best);
 }
 
 static json_t *cells_json(const struct sgl_sweep_result *result, int figure,

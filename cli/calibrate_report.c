@@ -204,11 +204,6 @@ void sgl_calibrate_print_text(const struct sgl_calibrate_command *command)
         printf("residuals   %s\n", command->plot);
 }
 
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *coefficients_json(const struct sgl_calibration *calibration)
 {
     json_t *object = json_object();
@@ -217,7 +212,7 @@ static json_t *coefficients_json(const struct sgl_calibration *calibration)
         const struct sgl_coefficient_fit *fit = &calibration->coefficients[c];
         if (!sgl_json_set(object, sgl_coefficient_name((enum sgl_coefficient)c),
                           json_pack("{s:f, s:o, s:s}", "us", fit->value_us, "relative_error",
-                                    real_or_null(fit->relative_error), "how",
+                                    sgl_json_real(fit->relative_error), "how",
                                     state_name(calibration, c))))
             return NULL;
     }
@@ -232,12 +227,12 @@ static json_t *steps_json(const struct sgl_calibrate_command *command)
     for (int p = 0; p < SGL_STEP_PHASE_COUNT; p++)
         if (!sgl_json_set(phases, sgl_calibrate_phase_name((enum sgl_step_phase)p),
                           json_pack("{s:I, s:o, s:o}", "steps", (json_int_t)fit->count[p], "mape",
-                                    real_or_null(fit->mape[p]), "worst",
-                                    real_or_null(fit->worst[p]))))
+                                    sgl_json_real(fit->mape[p]), "worst",
+                                    sgl_json_real(fit->worst[p]))))
             return NULL;
     return json_pack("{s:I, s:I, s:o, s:o}", "steps", (json_int_t)command->steps.count, "left_out",
                      (json_int_t)command->steps.skipped_count, "condition",
-                     real_or_null(fit->condition), "phases", phases);
+                     sgl_json_real(fit->condition), "phases", phases);
 }
 
 /* What was found of it; null: nobody looked. */
@@ -261,7 +256,7 @@ static json_t *choice_json(const struct sgl_calibration *calibration)
     json_t *losses = json_object();
     for (int f = 0; f < SGL_FREEDOM_COUNT; f++)
         if (!sgl_json_set(losses, sgl_freedom_text((enum sgl_freedom)f),
-                          real_or_null(choice->loss_ratio[f])))
+                          sgl_json_real(choice->loss_ratio[f])))
             return NULL;
     return json_pack("{s:s, s:b, s:I, s:I, s:o}", "chosen", sgl_freedom_text(choice->chosen),
                      "judged", choice->has_judged, "judged_from", (json_int_t)choice->judged.from,
@@ -278,8 +273,8 @@ static json_t *requests_json(const struct sgl_calibrate_command *command)
         "rows_to", (json_int_t)command->range.to, "seed", (json_int_t)command->seed, "cut",
         command->recording.cut != NULL ? sgl_json_text(command->recording.cut) : json_null(),
         "async_scheduling", async_json(calibration), "freed", choice_json(calibration), "scale",
-        calibration->scale, "scale_error", real_or_null(calibration->scale_error), "condition",
-        real_or_null(calibration->condition), "robust_spread", calibration->robust_spread,
+        calibration->scale, "scale_error", sgl_json_real(calibration->scale_error), "condition",
+        sgl_json_real(calibration->condition), "robust_spread", calibration->robust_spread,
         "residuals", (json_int_t)calibration->residual_count, "runs",
         (json_int_t)calibration->evaluations, "accuracy_in_fit",
         sgl_accuracy_json(&calibration->fit_accuracy, &command->recording));

@@ -178,11 +178,6 @@ int sgl_generation_print(const struct sgl_generation *generation, struct sgl_fai
     return SGL_OK;
 }
 
-static json_t *real_or_null(double value)
-{
-    return isnan(value) ? json_null() : json_real(value + 0.0);
-}
-
 int sgl_generation_describe(const struct sgl_generation *generation,
                             struct sgl_trace_note notes[static SGL_GENERATION_NOTES],
                             struct sgl_failure *failure)
@@ -264,8 +259,8 @@ int sgl_generation_print_json(const struct sgl_generation *generation, struct sg
     for (size_t i = 0; i < count && !failed; i++)
         failed = json_object_set_new(root, figures[i].name,
                                      json_pack("{s:o, s:o}", "realised",
-                                               real_or_null(figures[i].realised), "intended",
-                                               real_or_null(figures[i].intended))) != 0;
+                                               sgl_json_real(figures[i].realised), "intended",
+                                               sgl_json_real(figures[i].intended))) != 0;
     if (!failed)
         failed = !sgl_json_print(stdout, json_incref(root));
     json_decref(root);

@@ -257,22 +257,16 @@ static void print_text(const struct sgl_load_command *command, const struct figu
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-/* A number, or null where there is none. */
-static json_t *number(double value)
-{
-    return isnan(value) ? json_null() : json_real(value);
-}
-
 /* Percentiles that are not exact say so. */
 static json_t *metric_json(const struct sgl_samples *samples)
 {
     const double resolution = sgl_samples_resolution(samples);
     json_t *object = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)samples->count,
-                               "mean_ms", number(sgl_samples_mean(samples) / 1e6), "p50_ms",
-                               number(sgl_samples_quantile(samples, 0.5) / 1e6), "p90_ms",
-                               number(sgl_samples_quantile(samples, 0.9) / 1e6), "p99_ms",
-                               number(sgl_samples_quantile(samples, 0.99) / 1e6), "max_ms",
-                               number(sgl_samples_quantile(samples, 1) / 1e6));
+                               "mean_ms", sgl_json_real(sgl_samples_mean(samples) / 1e6), "p50_ms",
+                               sgl_json_real(sgl_samples_quantile(samples, 0.5) / 1e6), "p90_ms",
+                               sgl_json_real(sgl_samples_quantile(samples, 0.9) / 1e6), "p99_ms",
+                               sgl_json_real(sgl_samples_quantile(samples, 0.99) / 1e6), "max_ms",
+                               sgl_json_real(sgl_samples_quantile(samples, 1) / 1e6));
 
     if (object != NULL && resolution > 0 &&
         !sgl_json_set(object, "resolution", json_real(resolution)))
@@ -285,9 +279,10 @@ static json_t *saturation_json(const struct sgl_saturation_verdict *verdict)
     if (!verdict->is_known)
         return json_null();
     return json_pack("{s:b, s:o, s:o, s:o, s:o}", "is_saturated", verdict->is_saturated,
-                     "mean_waiting", number(verdict->mean_waiting), "growth",
-                     number(verdict->growth), "slope_per_s", number(verdict->slope_per_s),
-                     "p_value", number(verdict->p_value));
+                     "mean_waiting", sgl_json_real(verdict->mean_waiting), "growth",
+                     sgl_json_real(verdict->growth), "slope_per_s",
+                     sgl_json_real(verdict->slope_per_s), "p_value",
+                     sgl_json_real(verdict->p_value));
 }
 
 static json_t *errors_json(const struct figures *figures)
@@ -330,10 +325,10 @@ static int print_json(const struct sgl_load_command *command, const struct figur
         "interrupted", command->result.is_interrupted, "requests",
         (json_int_t)command->result.count, "succeeded", (json_int_t)figures->succeeded, "failed",
         (json_int_t)figures->failed, "errors", errors_json(figures), "duration_s",
-        number(figures->duration_s), "requests_per_s",
-        number((double)figures->succeeded / figures->duration_s), "input_tokens_per_s",
-        number((double)figures->prompt_tokens / figures->duration_s), "output_tokens_per_s",
-        number((double)figures->output_tokens / figures->duration_s), "cache_hit_rate",
+        sgl_json_real(figures->duration_s), "requests_per_s",
+        sgl_json_real((double)figures->succeeded / figures->duration_s), "input_tokens_per_s",
+        sgl_json_real((double)figures->prompt_tokens / figures->duration_s), "output_tokens_per_s",
+        sgl_json_real((double)figures->output_tokens / figures->duration_s), "cache_hit_rate",
         figures->has_cached && figures->prompt_tokens > 0
             ? json_real((double)figures->cached_tokens / (double)figures->prompt_tokens)
             : json_null(),

@@ -2,6 +2,7 @@
 
 #include "utf8.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,11 @@ json_t *sgl_json_text(const char *text)
     json_t *value = json_stringn(escaped, length);
     free(escaped);
     return value;
+}
+
+json_t *sgl_json_real(double value)
+{
+    return isfinite(value) ? json_real(value + 0.0) : json_null();
 }
 
 static bool is_added(json_t *container, int status)

@@ -16,6 +16,10 @@
 /* The text as JSON; a byte that is not UTF-8 as the four characters \\xNN. NULL: no memory. */
 json_t *sgl_json_text(const char *text);
 
+/* The number, never -0; null when it is absent or not finite, of which JSON has neither. NULL: no
+ * memory. */
+json_t *sgl_json_real(double value);
+
 /* Adds `value`, which is taken over; NULL counts as no memory. False: not added, and `container` is
  * released, so that the caller has nothing left to do but return NULL. */
 bool sgl_json_set(json_t *container, const char *key, json_t *value);
