@@ -49,6 +49,7 @@ static void take_event(void *context, const struct sgl_worker_event *event)
         times->finish_ns = event->time_ns + event->delay_ns;
         break;
     case SGL_WORKER_REJECT:
+    case SGL_WORKER_FORGET:
         break;
     }
 }

@@ -244,6 +244,9 @@ void sgl_emulate_hear(void *context, const struct sgl_emulated_event *event)
     case SGL_EMULATED_REJECT:
         hear_reject(flight, event);
         break;
+    case SGL_EMULATED_FORGET:
+        sgl_emulate_give_flight(flight);
+        break;
     }
 }
 

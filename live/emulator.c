@@ -47,6 +47,13 @@ static void emit(void *context, const struct sgl_worker_event *event)
                                       .error = event->error,
                                   });
         break;
+    case SGL_WORKER_FORGET:
+        self->hear(self->context, &(struct sgl_emulated_event){
+                                      .kind = SGL_EMULATED_FORGET,
+                                      .handle = event->handle,
+                                      .time_ns = event->time_ns,
+                                  });
+        break;
     }
 }
 

@@ -29,6 +29,7 @@ enum sgl_emulated_kind {
     SGL_EMULATED_TOKENS,
     SGL_EMULATED_FINISH,
     SGL_EMULATED_REJECT,
+    SGL_EMULATED_FORGET, /* its client had left, and it is gone */
 };
 
 /* Which part of a request it has: sim/worker_model.h. */

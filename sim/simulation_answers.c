@@ -419,7 +419,7 @@ void sgl_simulation_hear(void *context, const struct sgl_worker_event *event)
     /* Token 1 of a prefill leg goes to the decode worker, not to the client. */
     if (event->kind == SGL_WORKER_FIRST_TOKEN && (is_prefill || is_ghost))
         return;
-    if (is_ghost && !is_prefill) {
+    if (event->kind == SGL_WORKER_FORGET || (is_ghost && !is_prefill)) {
         sgl_simulation_land(self, slot);
         return;
     }

@@ -10,8 +10,8 @@
  * leg), so that each can be taken back; the earliest is an event of the run. What becomes of a
  * request in an instant, answers and tokens included, comes before its deadline in that instant.
  *
- * A ghost is a flight that its router has done with and its worker not yet: the step under way, or
- * the prompt, is computed to its end (worker_model.h, cancel). It has no progress; its value is its
+ * A ghost is a flight that its router has done with and its worker not yet, which computes a little
+ * more for it (worker_model.h, cancel). It has no progress; its value is its
  * worker.
  */
 #include "sim/simulation_state.h"

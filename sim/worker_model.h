@@ -63,6 +63,7 @@ enum sgl_worker_event_kind {
     SGL_WORKER_FIRST_TOKEN,
     SGL_WORKER_FINISH,
     SGL_WORKER_REJECT, /* it can never be served here */
+    SGL_WORKER_FORGET, /* its client had left, and the model has forgotten it, with its memory */
 };
 
 /* What a model does not know is SGL_ABSENT. */
@@ -138,8 +139,8 @@ struct sgl_worker_model_ops {
     void (*tokens)(const void *state, void (*tell)(void *context, uint32_t handle, int64_t tokens),
                    void *context);
     /* Its client has left, at `now_ns`. True: the model has forgotten it, and the handle may be
-     * used again. False: a finish event will say so, after the step under way for a request that
-     * gives tokens, at the end of its prompt for one that is being prefilled. Called like slow. */
+     * used again. False: it will soon be, when the model's world allows; a finish or a forget event
+     * says so, which may also come from schedule. Called like slow. */
     bool (*cancel)(void *state, int64_t now_ns, uint32_t handle);
     /* From `now_ns` on work takes `factor` (more than 0) times as long as the spec says: the steps
      * that begin from now on, the services that start. 1 undoes it. Between advance and schedule;

@@ -97,6 +97,7 @@ static void destroy(void *state)
         free(self->prompts[job].prompt.ids);
     free(self->prompts);
     sgl_engine_release_backlog(self);
+    free(self->leaving.handles);
     free(self->residues);
     sgl_kv_cache_release(&self->kv);
     free(self->chunks);

@@ -106,14 +106,15 @@ struct sgl_engine_job {
     uint32_t prompt_tokens; /* at least 1, for every prompt begins with a token */
     uint32_t output_tokens; /* it will give: the truth or max_tokens, whichever is less */
     uint32_t max_tokens;
-    uint32_t emitted;            /* of its output, when it last started or stopped to decode */
-    uint32_t prefilled;          /* of prompt and emitted, what the cache had included */
-    uint32_t last_step;          /* while it decodes: the low bits of the step that ends it */
-    unsigned int priority : 4;   /* enum sgl_priority: which of the queues it waits in */
-    unsigned int leg : 4;        /* enum sgl_leg */
-    unsigned int has_ids : 1;    /* it has an engine_prompt */
-    unsigned int is_cut : 1;     /* max_tokens will end it, and not the truth */
-    unsigned int is_clipped : 1; /* its estimate was cut when it started to decode */
+    uint32_t emitted;              /* of its output, when it last started or stopped to decode */
+    uint32_t prefilled;            /* of prompt and emitted, what the cache had included */
+    uint32_t last_step;            /* while it decodes: the low bits of the step that ends it */
+    unsigned int priority : 4;     /* enum sgl_priority: which of the queues it waits in */
+    unsigned int leg : 4;          /* enum sgl_leg */
+    unsigned int has_ids : 1;      /* it has an engine_prompt */
+    unsigned int is_cut : 1;       /* max_tokens will end it, and not the truth */
+    unsigned int is_clipped : 1;   /* its estimate was cut when it started to decode */
+    unsigned int is_abandoned : 1; /* its client has left: it ends with the step under way */
 };
 
 /* What only jobs with prefix ids have: kept apart, for most traces have none. */
@@ -139,6 +140,14 @@ struct sgl_engine_backlog {
     uint32_t start; /* of the first shelf */
     uint32_t end;   /* of the last one */
     uint32_t count;
+};
+
+/* Clients that have left while a plan was made that knows nothing of it (engine_clients.c). */
+struct sgl_engine_leaving {
+    uint32_t *handles;
+    uint32_t count;
+    uint32_t capacity;
+    bool is_out_of_memory; /* there was no room for one, in a call that cannot fail */
 };
 
 /* Running jobs that gave their last token in one moment. */
@@ -201,6 +210,7 @@ struct sgl_engine {
     bool keeps_answers;
     bool has_decode_legs; /* one has come */
     bool is_preempting;   /* sglang: the more urgent take the places of the less urgent */
+    bool has_leaving;
     uint32_t chunk_count; /* 0 in a leap */
     uint32_t partial;     /* admitted, its prompt not done after the chunk of this step */
     struct sgl_engine_chunk *chunks;
@@ -249,6 +259,7 @@ struct sgl_engine {
     /* Not in every step. */
     uint32_t room;             /* jobs that the arrays by slot have room for, in use or not yet */
     struct sgl_slot_list kept; /* prefill legs that are done, while their memory is sent away */
+    struct sgl_engine_leaving leaving;
     struct sgl_engine_backlog backlog[SGL_PRIORITY_COUNT];
     struct sgl_engine_prompt *prompts; /* by slot; NULL until a job has ids */
     uint64_t own_ids;                  /* made up for what the trace gives no ids */
@@ -396,10 +407,23 @@ void sgl_engine_end_step(struct sgl_engine *engine);
 /* Steps done by `now_ns`, those of the leap under way that have ended included. */
 uint64_t sgl_engine_steps(const struct sgl_engine *engine, int64_t now_ns);
 
-/* The calls of a driver in real time (engine_clients.c): worker_model.h says what they do. */
+/* ---- clients (engine_clients.c) --------------------------------------------------------- */
+
+/* Two calls of the driver: worker_model.h says what they do. */
 void sgl_engine_tokens(const void *state,
                        void (*tell)(void *context, uint32_t handle, int64_t tokens), void *context);
 bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle);
+
+/* The next step is planned, knowing nothing of those that are leaving: those that wait are
+ * forgotten, the others end with it. Says whether any of them waited; SGL_ENOMEM: one could not be
+ * kept in mind. */
+int sgl_engine_see_leaving(struct sgl_engine *engine);
+
+/* A job ends by itself, with that handle: it is not leaving any more, if it was. */
+void sgl_engine_has_left(struct sgl_engine *engine, uint32_t handle);
+
+/* The step under way is over, and computed a chunk for a client that had left. */
+void sgl_engine_abandon_chunk(struct sgl_engine *engine, uint32_t job);
 
 /* Shortens the leap under way to its first step boundary at or after `now_ns`. */
 void sgl_engine_cut_leap(struct sgl_engine *engine, int64_t now_ns);
@@ -435,8 +459,9 @@ void sgl_engine_pop(struct sgl_engine *engine, uint32_t job);
 /* Up to `count` of those that are packed become jobs at the end of the front. SGL_ENOMEM, or 0. */
 int sgl_engine_unpack(struct sgl_engine *engine, uint32_t priority, uint32_t count);
 
-/* The client of one that waits has left. False: none with that handle waits. */
-bool sgl_engine_drop_waiting(struct sgl_engine *engine, uint32_t handle);
+/* The client of one that waits has left. False: none with that handle waits, or (`is_fresh`) it is
+ * known to the plan. */
+bool sgl_engine_drop_waiting(struct sgl_engine *engine, uint32_t handle, bool is_fresh);
 
 void sgl_engine_release_backlog(struct sgl_engine *engine);
 
@@ -474,6 +499,9 @@ bool sgl_engine_release_kept(struct sgl_engine *engine, uint32_t handle);
 
 /* Tells the first token of a job. */
 void sgl_engine_tell_first_token(const struct sgl_engine *engine, uint32_t job, int64_t now_ns);
+
+/* The driver is told that a job with that handle is forgotten. */
+void sgl_engine_tell_forgotten(const struct sgl_engine *engine, uint32_t handle, int64_t now_ns);
 
 /* A job is done: it is told, and forgotten, unless its memory is still wanted. */
 void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns);

@@ -211,7 +211,8 @@ void sgl_engine_let_go(struct sgl_engine *engine, uint32_t job, int64_t tokens)
 {
     struct sgl_kv_hold hold = {.node = SGL_KV_ROOT};
 
-    if (engine->residues == NULL && !has_kept_answer(engine, job))
+    if (engine->residues == NULL && !has_kept_answer(engine, job) &&
+        tokens > sgl_engine_at(engine, job)->prompt_tokens)
         tokens = sgl_engine_at(engine, job)->prompt_tokens; /* answers are not counted then */
     if (has_own_ids(engine, job))
         sgl_engine_publish(engine, job, tokens);

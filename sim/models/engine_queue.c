@@ -257,15 +257,22 @@ void sgl_engine_pop(struct sgl_engine *engine, uint32_t job)
 
 /* ---- leaving it ------------------------------------------------------------------------- */
 
-/* Those that waited behind it in its queue are known. */
+/* Of its queue, so many wait behind it. */
+static bool has_just_come(const struct sgl_engine *engine, uint32_t priority, int64_t behind)
+{
+    return behind < engine->fresh[priority]; /* each of the last `fresh` in the queue is one */
+}
+
+/* So many wait behind the one that leaves. */
 static void close_up(struct sgl_engine *engine, uint32_t priority, int64_t behind)
 {
-    if (behind < engine->fresh[priority]) /* each of the last `fresh` in the queue is one */
+    if (has_just_come(engine, priority, behind))
         engine->fresh[priority]--;
     engine->waiting_count--;
 }
 
-static bool drop_from_front(struct sgl_engine *engine, uint32_t priority, uint32_t handle)
+static bool drop_from_front(struct sgl_engine *engine, uint32_t priority, uint32_t handle,
+                            bool is_fresh)
 {
     struct sgl_slot_list *front = &engine->waiting[priority];
     int64_t behind = (int64_t)front->count + engine->backlog[priority].count;
@@ -274,6 +281,8 @@ static bool drop_from_front(struct sgl_engine *engine, uint32_t priority, uint32
         behind--;
         if (sgl_engine_at(engine, at - 1)->handle != handle)
             continue;
+        if (is_fresh && !has_just_come(engine, priority, behind))
+            return false;
         close_up(engine, priority, behind);
         sgl_slot_list_remove(front, &engine->slots, at - 1);
         sgl_engine_forget(engine, at - 1); /* it holds no memory, whether or not it ran before */
@@ -293,7 +302,8 @@ static struct sgl_engine_packed *at(struct sgl_engine_shelf **shelf, uint32_t *i
 }
 
 /* Moves those before it one place on, and takes the first place away. */
-static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint32_t handle)
+static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint32_t handle,
+                              bool is_fresh)
 {
     struct sgl_engine_backlog *backlog = &engine->backlog[priority];
     struct sgl_engine_shelf *shelf = backlog->first;
@@ -306,6 +316,8 @@ static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint
         if ((packed.kind == JOB ? sgl_engine_at(engine, packed.handle)->handle : packed.handle) !=
             handle)
             continue;
+        if (is_fresh && !has_just_come(engine, priority, (int64_t)backlog->count - number))
+            return false;
         found = number;
         if (packed.kind == JOB)
             sgl_engine_forget(engine, packed.handle);
@@ -325,11 +337,11 @@ static bool drop_from_backlog(struct sgl_engine *engine, uint32_t priority, uint
     return true;
 }
 
-bool sgl_engine_drop_waiting(struct sgl_engine *engine, uint32_t handle)
+bool sgl_engine_drop_waiting(struct sgl_engine *engine, uint32_t handle, bool is_fresh)
 {
     for (uint32_t priority = 0; priority < SGL_PRIORITY_COUNT; priority++)
-        if (drop_from_front(engine, priority, handle) ||
-            drop_from_backlog(engine, priority, handle))
+        if (drop_from_front(engine, priority, handle, is_fresh) ||
+            drop_from_backlog(engine, priority, handle, is_fresh))
             return true;
     return false;
 }

@@ -132,6 +132,12 @@ static int form(struct sgl_engine *engine, struct sgl_failure *failure)
     if (choose(engine) != SGL_OK)
         return sgl_fail(failure, SGL_ENOMEM, "out of memory");
     engine->is_unseen = sgl_engine_catch_up(engine);
+    if (engine->has_leaving) {
+        const int status = sgl_engine_see_leaving(engine);
+        if (status < 0)
+            return sgl_fail(failure, SGL_ENOMEM, "out of memory");
+        engine->is_unseen = engine->is_unseen || status == 1;
+    }
     if (is_empty(engine) && engine->is_unseen) {
         /* Nothing was planned ahead: the step is planned when the one before it has ended. */
         engine->planned = engine->start;
@@ -169,8 +175,9 @@ static bool repeat(struct sgl_engine *engine)
 {
     const struct sgl_leap leap = engine->leap;
 
-    if (!engine->is_steady || engine->was_short || engine->partial != SGL_ENGINE_NO_JOB ||
-        (engine->waiting_count > 0 && !engine->is_full) || leap.base_ps > SGL_STEP_PS_MAX / 4 ||
+    if (!engine->is_steady || engine->was_short || engine->has_leaving ||
+        engine->partial != SGL_ENGINE_NO_JOB || (engine->waiting_count > 0 && !engine->is_full) ||
+        leap.base_ps > SGL_STEP_PS_MAX / 4 ||
         leap.slope_ps > SGL_STEP_PS_MAX / 4 / engine->step_count)
         return false;
     if (engine->residues != NULL) {
@@ -248,12 +255,12 @@ int64_t sgl_engine_steps_begun(const struct sgl_engine *engine, int64_t now_ns)
 
 /* ---- ending it -------------------------------------------------------------------------- */
 
-static void emit(const struct sgl_engine *engine, const struct sgl_engine_job *job,
+static void emit(const struct sgl_engine *engine, uint32_t handle,
                  const struct sgl_worker_event *event)
 {
     struct sgl_worker_event full = *event;
 
-    full.handle = job->handle;
+    full.handle = handle;
     full.delay_ns = engine->host_overhead_ns;
     engine->emit(engine->emit_context, &full);
 }
@@ -268,7 +275,20 @@ void sgl_engine_tell_first_token(const struct sgl_engine *engine, uint32_t job, 
         .cached_tokens = SGL_ABSENT,
     };
 
-    emit(engine, sgl_engine_at(engine, job), &event);
+    emit(engine, sgl_engine_at(engine, job)->handle, &event);
+}
+
+void sgl_engine_tell_forgotten(const struct sgl_engine *engine, uint32_t handle, int64_t now_ns)
+{
+    const struct sgl_worker_event event = {
+        .kind = SGL_WORKER_FORGET,
+        .time_ns = now_ns,
+        .started_ns = SGL_ABSENT,
+        .output_tokens = SGL_ABSENT,
+        .cached_tokens = SGL_ABSENT,
+    };
+
+    emit(engine, handle, &event);
 }
 
 void sgl_engine_forget(struct sgl_engine *engine, uint32_t job)
@@ -298,7 +318,9 @@ static void tell_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
     engine->admitted--;
     engine->is_full = false;
     assert(engine->admitted >= 0);
-    emit(engine, &self, &event);
+    if (engine->has_leaving)
+        sgl_engine_has_left(engine, self.handle);
+    emit(engine, self.handle, &event);
 }
 
 void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
@@ -316,7 +338,8 @@ static void end_job(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 {
     const bool is_kept = sgl_engine_at(engine, job)->leg == SGL_LEG_PREFILL;
 
-    if (engine->is_ahead && !is_kept) {
+    /* Of who was abandoned the plan knew: it was made after its client had left. */
+    if (engine->is_ahead && !is_kept && !sgl_engine_at(engine, job)->is_abandoned) {
         tell_finish(engine, job, now_ns);
         sgl_slot_list_push(&engine->departing, &engine->slots, job);
         return;
@@ -386,7 +409,9 @@ void sgl_engine_end_step(struct sgl_engine *engine)
         self->prefilled += engine->chunks[i].tokens;
         if (self->has_ids && engine->scheduler->shares == SGL_ENGINE_SHARES_COMPUTED)
             sgl_engine_publish(engine, engine->chunks[i].job, self->prefilled);
-        if (self->prefilled == sgl_engine_to_prefill(self))
+        if (self->is_abandoned)
+            sgl_engine_abandon_chunk(engine, engine->chunks[i].job);
+        else if (self->prefilled == sgl_engine_to_prefill(self))
             end_prefill(engine, engine->chunks[i].job, now_ns);
     }
 }

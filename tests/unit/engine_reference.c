@@ -332,7 +332,7 @@ static void emit_token(struct sgl_reference_world *world, struct sgl_reference *
         self->is_finished = true;
         self->finish_ns = now_ns;
         self->finish_order = world->finishes++;
-        self->is_departing = world->it->is_ahead;
+        self->is_departing = world->it->is_ahead && !self->is_abandoned;
         if (!self->is_departing) {
             sgl_reference_keep_answer(world, self);
             sgl_reference_let_go(world, self);
@@ -412,8 +412,10 @@ static void end_step(struct sgl_reference_world *world, const int64_t *tokens, c
         order[i]->done += given;
         if (given > 0 && !world->it->is_vllm) /* each chunk, before the next step is planned */
             sgl_reference_share(world, order[i], order[i]->done);
-        if (given > 0 && order[i]->done == order[i]->goal)
+        if (given > 0 && (order[i]->done == order[i]->goal || order[i]->is_abandoned)) {
+            world->events->half_done += order[i]->done < order[i]->goal;
             emit_token(world, order[i], now_ns);
+        }
     }
 }
 
@@ -432,13 +434,15 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     bool decodes[REQUEST_MAX] = {false};
     bool is_idle = true;
 
-    sgl_reference_leave(world, (time_ps + 999) / 1000);
+    sgl_reference_leave(world, (time_ps + 999) / 1000, false);
     bool decoding = false;
     if (world->it->is_ahead && world->last_ps >= 0) {
         queue_arrivals(world, (world->last_ps + 999) / 1000);
         decoding = plan_vllm(world, (world->last_ps + 999) / 1000, tokens);
     }
     sgl_reference_see_departures(world);
+    if (world->it->is_ahead)
+        sgl_reference_see_leaving(world);
     if (!decoding && is_nothing(tokens, world->count)) {
         queue_arrivals(world, (time_ps + 999) / 1000);
         for (size_t i = 0; i < world->count; i++)
@@ -450,6 +454,8 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
         }
         decoding = world->it->is_vllm ? plan_vllm(world, (time_ps + 999) / 1000, tokens)
                                       : plan_sglang(world, (time_ps + 999) / 1000, tokens);
+        if (sgl_reference_see_leaving(world) && !decoding && is_nothing(tokens, world->count))
+            decoding = plan_vllm(world, (time_ps + 999) / 1000, tokens);
     }
     world->last_ps = time_ps;
     for (size_t i = 0; i < world->count; i++)
@@ -458,7 +464,7 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     CU_ASSERT_TRUE_FATAL(duration_ps >= 1000); /* work conserving: there was something to do */
     time_ps += duration_ps;
     world->now_ps = time_ps;
-    sgl_reference_leave(world, (time_ps + 999) / 1000 - 1);
+    sgl_reference_leave(world, (time_ps + 999) / 1000 - 1, true);
     end_step(world, tokens, decodes, (time_ps + 999) / 1000);
     return time_ps;
 }

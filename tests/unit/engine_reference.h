@@ -21,7 +21,8 @@ struct sgl_reference_setting {
     int64_t prefill_ps, decode_ps, request_ps, token_ps, half_pair_ps, kv_ps, expert_ps;
     int64_t every_token_ps, free_tokens, mixed_request_ps, mixed_kv_ps;
     int64_t kv_tokens, page, chunk, prefill_max, batch_max, running_max;
-    int64_t patience_ns; /* of clients, for the whole answer; 0: they wait for ever */
+    /* Of clients, for the whole answer; 0: they wait for ever. */
+    int64_t patience_ns[SGL_REFERENCE_REQUEST_MAX];
     char text[1024];
 };
 
@@ -40,6 +41,8 @@ struct sgl_reference {
     int64_t token_ps; /* when it gave its last one */
     bool is_rejected, is_queued, is_admitted, is_finished;
     bool is_departing; /* finished, and the next plan does not know */
+    bool is_leaving;   /* its client has left, and the next plan does not know */
+    bool is_abandoned; /* it has left, and ends with this step */
 
     const uint64_t *ids;
     uint64_t own_ids[SGL_REFERENCE_OWN_MAX]; /* of a prompt that nothing is known of, or with those
@@ -71,6 +74,9 @@ struct sgl_reference_events {
     int64_t unnamed; /* blocks of an answer that goes on: no later prompt names them */
     int64_t chunks;  /* what one whose prompt is not done has computed of it in chunks before */
     int64_t left_waiting, left_in_prefill, left_decoding;
+    int64_t once_more;    /* computed in a step that was planned before its client left */
+    int64_t left_in_plan; /* taken back, or not let in, by that plan */
+    int64_t half_done;    /* left with a prompt that was not done */
 };
 
 int64_t sgl_reference_draw(struct sgl_rng *draws, const int64_t *choices, uint32_t count);

@@ -46,31 +46,67 @@ static void forget(struct sgl_reference_world *world, size_t request)
     memmove(world->queue + at, world->queue + at + 1, (world->queued - at) * sizeof *world->queue);
 }
 
-static void leave(struct sgl_reference_world *world, size_t request)
+/* vllm: the step that is planned or under way is the last one it is computed in. */
+static void abandon(struct sgl_reference *self)
+{
+    self->is_leaving = false;
+    self->is_abandoned = true;
+    self->output = self->emitted + sgl_reference_is_decoding(self);
+}
+
+/* Planning ahead: is it in the plan of the next step? */
+static bool is_planned(const struct sgl_reference_world *world, const struct sgl_reference *self)
+{
+    return world->it->is_ahead && world->last_ps >= 0 &&
+           self->arrival_ns <= (world->last_ps + 999) / 1000;
+}
+
+static void leave(struct sgl_reference_world *world, size_t request, bool is_in_step)
 {
     struct sgl_reference *self = &world->all[request];
 
-    self->left_ns = self->arrival_ns + world->it->patience_ns;
+    self->left_ns = self->arrival_ns + world->it->patience_ns[request];
     self->left_order = world->finishes++;
-    if (!self->is_admitted) {
-        world->events->left_waiting++;
+    world->events->left_waiting += !self->is_admitted;
+    world->events->left_decoding += sgl_reference_is_decoding(self);
+    world->events->left_in_prefill += self->is_admitted && !sgl_reference_is_decoding(self);
+    if (!self->is_admitted && !is_planned(world, self))
         forget(world, request);
-    } else if (sgl_reference_is_decoding(self)) {
-        world->events->left_decoding++;
-        self->output = self->emitted + 1;
-    } else {
-        world->events->left_in_prefill++;
-        self->output = self->emitted;
-    }
+    else if (!world->it->is_vllm)
+        self->output = self->emitted + sgl_reference_is_decoding(self);
+    else if (is_in_step && !world->it->is_ahead)
+        abandon(self);
+    else
+        self->is_leaving = true;
 }
 
-void sgl_reference_leave(struct sgl_reference_world *world, int64_t until_ns)
+bool sgl_reference_see_leaving(struct sgl_reference_world *world)
 {
-    for (size_t i = 0; world->it->patience_ns > 0 && i < world->count; i++) {
+    bool has_waited = false;
+
+    for (size_t i = 0; i < world->count; i++) {
+        struct sgl_reference *self = &world->all[i];
+        if (!self->is_leaving || self->is_finished)
+            continue;
+        if (self->is_admitted) {
+            world->events->once_more += world->it->is_ahead;
+            abandon(self);
+        } else {
+            world->events->left_in_plan++;
+            has_waited = true;
+            forget(world, i);
+        }
+    }
+    return has_waited;
+}
+
+void sgl_reference_leave(struct sgl_reference_world *world, int64_t until_ns, bool is_in_step)
+{
+    for (size_t i = 0; i < world->count; i++) {
         const struct sgl_reference *one = &world->all[i];
-        if (!one->is_rejected && !one->is_finished && one->left_ns == SGL_ABSENT &&
-            one->arrival_ns + world->it->patience_ns <= until_ns)
-            leave(world, i);
+        if (world->it->patience_ns[i] > 0 && !one->is_rejected && !one->is_finished &&
+            one->left_ns == SGL_ABSENT && one->arrival_ns + world->it->patience_ns[i] <= until_ns)
+            leave(world, i, is_in_step);
     }
 }
 

@@ -23,9 +23,14 @@ int64_t sgl_reference_count_decoding(const struct sgl_reference_world *world);
 /* At the end of the queue, or of its class. */
 void sgl_reference_put_last(struct sgl_reference_world *world, size_t request);
 
-/* Those whose patience ends by then: who waits is forgotten; who decodes gives one more token; a
- * prompt is computed to its end. */
-void sgl_reference_leave(struct sgl_reference_world *world, int64_t until_ns);
+/* Those whose patience ends by then: who waits is forgotten, unless a plan knows it; who decodes
+ * gives one more token; a prompt is computed to its end (sglang), or as far as the step under way
+ * gets. `is_in_step`: one is under way. */
+void sgl_reference_leave(struct sgl_reference_world *world, int64_t until_ns, bool is_in_step);
+
+/* vllm: the next step is planned. Those who have left without the plan's knowledge end with that
+ * step, or at once: did one of them wait? */
+bool sgl_reference_see_leaving(struct sgl_reference_world *world);
 
 /* Pages that one token for each of those that decode takes. */
 int64_t sgl_reference_decode_need(const struct sgl_reference_world *world);

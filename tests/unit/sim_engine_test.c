@@ -150,6 +150,9 @@ static void all_has_happened(const struct sgl_reference_events *events, int64_t 
     CU_ASSERT_TRUE(events->left_waiting > worlds / 4);
     CU_ASSERT_TRUE(events->left_in_prefill > worlds / 60);
     CU_ASSERT_TRUE(events->left_decoding > worlds / 8);
+    CU_ASSERT_TRUE(events->once_more > worlds / 60);
+    CU_ASSERT_TRUE(events->left_in_plan > worlds / 300);
+    CU_ASSERT_TRUE(events->half_done > worlds / 300);
 }
 
 static void equals_reference(void)
@@ -175,7 +178,9 @@ static void equals_reference(void)
         struct sgl_rng turns = sgl_rng_stream(11, SGL_PURPOSE_LENGTH, 2, world, 0);
         if (i < worlds && it.kv_tokens < 1000 && sgl_rng_below(&turns, 3) == 0)
             sgl_reference_sessions(&turns, rows, count, ids);
-        it.patience_ns = i < worlds ? draw_patience(&it, rows, count, world) : 0;
+        const int64_t patience_ns = i < worlds ? draw_patience(&it, rows, count, world) : 0;
+        for (size_t j = 0; j < count; j++)
+            it.patience_ns[j] = patience_ns;
         sgl_reference_run(&it, rows, count, all, &events, &gaps);
         gap_count += gaps.count;
         sgl_test_fleet_init(&fleet, "round_robin", it.text, 1);
@@ -183,7 +188,7 @@ static void equals_reference(void)
         fleet.options.load_interval_ns = DRAW(&draws, 0, 1000, 30000);
         fleet.options.load_delay_ns = DRAW(&draws, 0, 500, 5000);
         fleet.options.response_delay_ns = DRAW(&draws, 0, 0, 1, 700);
-        fleet.options.client_timeout_ns = it.patience_ns;
+        fleet.options.client_timeout_ns = patience_ns;
         for (int stepwise = 0; stepwise < 2; stepwise++) {
             struct sgl_witness witness;
             sgl_witness_init(&witness, count);

@@ -109,9 +109,9 @@ static void leave(struct sgl_engine *engine, struct list *lists, uint32_t priori
     const int64_t behind = (int64_t)lists[priority].count - at - 1;
     const uint32_t fresh = engine->fresh[priority] - (behind < engine->fresh[priority]);
 
-    CU_ASSERT_TRUE(sgl_engine_drop_waiting(engine, handle));
+    CU_ASSERT_TRUE(sgl_engine_drop_waiting(engine, handle, false));
     CU_ASSERT_EQUAL(engine->fresh[priority], fresh);
-    CU_ASSERT_FALSE(sgl_engine_drop_waiting(engine, handle));
+    CU_ASSERT_FALSE(sgl_engine_drop_waiting(engine, handle, false));
     take_out(&lists[priority], at);
 }
 
