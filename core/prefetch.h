@@ -8,7 +8,15 @@
 #ifndef SGL_CORE_PREFETCH_H
 #define SGL_CORE_PREFETCH_H
 
+#include <stddef.h>
+
 #define SGL_CACHE_LINE 64 /* bytes */
+
+/* So many bytes, or a few more: whole lines, as aligned_alloc wants them. */
+static inline size_t sgl_whole_lines(size_t bytes)
+{
+    return (bytes + SGL_CACHE_LINE - 1) / SGL_CACHE_LINE * SGL_CACHE_LINE;
+}
 
 static inline void sgl_prefetch(const void *address)
 {

@@ -409,10 +409,9 @@ int sgl_simulation_start_worker(struct sgl_simulation *self, uint32_t index)
 /* Zeroed, from the beginning of a line of the processor's cache on. */
 static void *empty_state(size_t size)
 {
-    const size_t whole = (size + SGL_CACHE_LINE - 1) / SGL_CACHE_LINE * SGL_CACHE_LINE;
-    void *state = aligned_alloc(SGL_CACHE_LINE, whole);
+    void *state = aligned_alloc(SGL_CACHE_LINE, sgl_whole_lines(size));
 
-    return state != NULL ? memset(state, 0, whole) : NULL;
+    return state != NULL ? memset(state, 0, sgl_whole_lines(size)) : NULL;
 }
 
 static int create_workers(struct sgl_simulation *self)

@@ -75,7 +75,7 @@ void sgl_simulation_fetch_next(const struct sgl_simulation *self, uint32_t index
         fetch_jobs(self, next->player);
     if (self->options->worker_count < FETCHED_FROM)
         return;
-    const struct sgl_contender second = sgl_tournament_other(&self->turns);
-    if (second.time != SGL_NEVER)
-        sgl_simulation_fetch_worker(self, second.player);
+    const struct sgl_contender other = sgl_tournament_other(&self->turns);
+    if (other.time != SGL_NEVER)
+        sgl_simulation_fetch_worker(self, other.player);
 }

@@ -42,14 +42,12 @@ static int grow_directory(struct sgl_slots *slots)
 
 int sgl_slots_grow(struct sgl_slots *slots)
 {
-    /* Whole lines, as aligned_alloc wants them. */
-    const size_t lines =
-        ((size_t)SGL_SLOTS_CHUNK * slots->size + SGL_CACHE_LINE - 1) / SGL_CACHE_LINE;
+    const size_t bytes = sgl_whole_lines((size_t)SGL_SLOTS_CHUNK * slots->size);
 
     assert(slots->size >= sizeof(uint32_t));
     if (slots->capacity == CAPACITY_MAX || grow_directory(slots) != SGL_OK)
         return SGL_ENOMEM;
-    void *chunk = aligned_alloc(SGL_CACHE_LINE, lines * SGL_CACHE_LINE);
+    void *chunk = aligned_alloc(SGL_CACHE_LINE, bytes);
     if (chunk == NULL)
         return SGL_ENOMEM;
     slots->chunks[slots->capacity / SGL_SLOTS_CHUNK] = chunk;
