@@ -2,6 +2,7 @@
 
 #include "log_schema.h"
 #include "partial.h"
+#include "path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,28 +22,6 @@
 #define WRITE_VERSION_WAL 2
 
 static const char *const side_suffixes[] = {"-wal", "-journal"};
-
-static char *join(const char *left, const char *right)
-{
-    const size_t size = strlen(left) + strlen(right) + 1;
-    char *text = malloc(size);
-
-    if (text != NULL)
-        snprintf(text, size, "%s%s", left, right);
-    return text;
-}
-
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (slash == NULL)
-        return join(".", "");
-    char *folder = join(path, "");
-    if (folder != NULL)
-        folder[slash == path ? 1 : slash - path] = '\0';
-    return folder;
-}
 
 /* The header of an SQLite database; false when the file is none. */
 static bool read_header(int descriptor, unsigned char header[static HEADER_SIZE])
@@ -88,7 +67,7 @@ static int check_replaceable(const struct sgl_log_file *file, struct sgl_failure
         return sgl_fail(failure, SGL_EINVAL,
                         "%s: exists and is not an sglsim log (choose another name)", file->path);
     for (size_t i = 0; i < sizeof side_suffixes / sizeof side_suffixes[0]; i++) {
-        char *side = join(file->path, side_suffixes[i]);
+        char *side = sgl_path_join(file->path, strlen(file->path), side_suffixes[i]);
         if (side == NULL)
             return sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", file->path);
         const bool is_there = access(side, F_OK) == 0;
@@ -174,14 +153,15 @@ static void release(struct sgl_log_file *file)
 
 int sgl_log_file_open(struct sgl_log_file *file, const char *path, struct sgl_failure *failure)
 {
+    const size_t length = strlen(path);
     int status;
 
     *file = (struct sgl_log_file){.lock = -1};
-    if (path[0] == '\0')
+    if (length == 0)
         return sgl_fail(failure, SGL_EINVAL, "the log has an empty name, expected a path");
-    *file = (struct sgl_log_file){.path = join(path, ""),
-                                  .partial = join(path, ".partial"),
-                                  .folder = folder_of(path),
+    *file = (struct sgl_log_file){.path = sgl_path_join(path, length, ""),
+                                  .partial = sgl_path_join(path, length, ".partial"),
+                                  .folder = sgl_path_folder(path, length),
                                   .lock = -1};
     if (file->path == NULL || file->partial == NULL || file->folder == NULL) {
         release(file);
@@ -229,7 +209,7 @@ void sgl_log_file_discard(struct sgl_log_file *file)
     if (file->lock >= 0) {
         unlink(file->partial);
         for (size_t i = 0; i < sizeof side_suffixes / sizeof side_suffixes[0]; i++) {
-            char *side = join(file->partial, side_suffixes[i]);
+            char *side = sgl_path_join(file->partial, strlen(file->partial), side_suffixes[i]);
             if (side != NULL)
                 unlink(side);
             free(side);

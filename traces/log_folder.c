@@ -2,6 +2,7 @@
 
 #include "log_csv.h"
 #include "partial.h"
+#include "path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,16 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char *join(const char *left, size_t length, const char *right)
-{
-    const size_t size = length + strlen(right) + 1;
-    char *text = malloc(size);
-
-    if (text != NULL)
-        snprintf(text, size, "%.*s%s", (int)length, left, right);
-    return text;
-}
 
 /* ---- what is in a folder ---- */
 
@@ -166,15 +157,6 @@ static void release(struct sgl_log_folder *folder)
     *folder = (struct sgl_log_folder){.lock = -1};
 }
 
-static char *parent_of(const char *path, size_t length)
-{
-    while (length > 0 && path[length - 1] != '/')
-        length--;
-    if (length == 0)
-        return join(".", 1, "");
-    return join(path, length > 1 ? length - 1 : 1, "");
-}
-
 int sgl_log_folder_open(struct sgl_log_folder *folder, const char *path,
                         struct sgl_failure *failure)
 {
@@ -182,10 +164,10 @@ int sgl_log_folder_open(struct sgl_log_folder *folder, const char *path,
 
     while (length > 0 && path[length - 1] == '/')
         length--;
-    *folder = (struct sgl_log_folder){.path = join(path, length, ""),
-                                      .partial = join(path, length, ".partial"),
-                                      .replaced = join(path, length, ".replaced"),
-                                      .parent = parent_of(path, length),
+    *folder = (struct sgl_log_folder){.path = sgl_path_join(path, length, ""),
+                                      .partial = sgl_path_join(path, length, ".partial"),
+                                      .replaced = sgl_path_join(path, length, ".replaced"),
+                                      .parent = sgl_path_folder(path, length),
                                       .lock = -1};
     int status;
     if (folder->path == NULL || folder->partial == NULL || folder->replaced == NULL ||

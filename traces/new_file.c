@@ -1,6 +1,7 @@
 #include "new_file.h"
 
 #include "partial.h"
+#include "path.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -10,13 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SUFFIX ".partial"
-
 static void release(struct sgl_new_file *file)
 {
     sgl_partial_drop(file->descriptor);
     free(file->path);
     free(file->partial);
+    free(file->folder);
     *file = (struct sgl_new_file){.descriptor = -1};
 }
 
@@ -43,11 +43,9 @@ int sgl_refuse_side_files(const char *path, struct sgl_failure *failure)
     static const char *const suffixes[] = {"-wal", "-journal"};
 
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        const size_t size = strlen(path) + strlen(suffixes[i]) + 1;
-        char *side = malloc(size);
+        char *side = sgl_path_join(path, strlen(path), suffixes[i]);
         if (side == NULL)
             return sgl_fail(failure, SGL_ENOMEM, "%.200s: no memory to write it", path);
-        snprintf(side, size, "%s%s", path, suffixes[i]);
         const bool is_there = access(side, F_OK) == 0;
         free(side);
         if (is_there)
@@ -69,7 +67,7 @@ static bool is_folder(const char *path)
 int sgl_new_file_open(struct sgl_new_file *file, const char *path, struct sgl_failure *failure)
 {
     const size_t length = strlen(path);
-    int status = 0;
+    int status;
 
     *file = (struct sgl_new_file){.descriptor = -1};
     /* A partial name beside these would do, and only the renaming would fail, when all is done. */
@@ -78,37 +76,19 @@ int sgl_new_file_open(struct sgl_new_file *file, const char *path, struct sgl_fa
                         "the file to write has an empty name, expected a path");
     if (is_folder(path))
         return sgl_fail(failure, SGL_EINVAL, "%s: is a folder, expected a file name", path);
-    *file = (struct sgl_new_file){
-        .path = malloc(length + 1), .partial = malloc(length + sizeof SUFFIX), .descriptor = -1};
-    if (file->path == NULL || file->partial == NULL) {
+    *file = (struct sgl_new_file){.path = sgl_path_join(path, length, ""),
+                                  .partial = sgl_path_join(path, length, ".partial"),
+                                  .folder = sgl_path_folder(path, length),
+                                  .descriptor = -1};
+    if (file->path == NULL || file->partial == NULL || file->folder == NULL)
         status = sgl_fail(failure, SGL_ENOMEM, "%s: no memory to write it", path);
-    } else {
-        memcpy(file->path, path, length + 1);
-        memcpy(file->partial, path, length);
-        memcpy(file->partial + length, SUFFIX, sizeof SUFFIX);
-    }
-    if (status == SGL_OK)
+    else
         status = sgl_partial_take(try_lock, file, &file->descriptor, file->partial,
                                   &sgl_partial_file, failure);
     if (status == 1)
         return SGL_OK;
     release(file);
     return status;
-}
-
-/* The name is in the folder; that must outlive a power cut too. */
-static int sync_folder(const struct sgl_new_file *file, struct sgl_failure *failure)
-{
-    const char *slash = strrchr(file->path, '/');
-    char *folder = file->partial; /* its text has served */
-    const size_t length = slash == NULL         ? 1
-                          : slash == file->path ? 1
-                                                : (size_t)(slash - file->path);
-
-    if (slash == NULL)
-        folder[0] = '.';
-    folder[length] = '\0';
-    return sgl_sync_folder(folder, file->path, failure);
 }
 
 int sgl_new_file_publish(struct sgl_new_file *file, struct sgl_failure *failure)
@@ -123,7 +103,7 @@ int sgl_new_file_publish(struct sgl_new_file *file, struct sgl_failure *failure)
         sgl_new_file_discard(file);
         return status;
     }
-    status = sync_folder(file, failure);
+    status = sgl_sync_folder(file->folder, file->path, failure);
     release(file);
     return status;
 }

@@ -24,8 +24,9 @@
 #include <stdio.h>
 
 struct sgl_new_file {
-    char *path;     /* owned, as the next */
+    char *path;     /* owned, as the next two */
     char *partial;  /* path + ".partial": write here, through the descriptor or by name */
+    char *folder;   /* that it is in */
     int descriptor; /* of the partial file; -1: not open */
 };
 

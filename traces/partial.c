@@ -1,5 +1,7 @@
 #include "partial.h"
 
+#include "path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -161,19 +163,14 @@ int sgl_partial_abandon(void)
  * and a database never goes without it. */
 static int rename_both(const char *partial, const char *target, struct sgl_failure *failure)
 {
-    const size_t size = strlen(target) + sizeof "-wal"; /* enough for the shorter name, too */
-    char *side = malloc(size);
-    char *side_target = malloc(size);
+    char *side = sgl_path_join(partial, strlen(partial), "-wal");
+    char *side_target = sgl_path_join(target, strlen(target), "-wal");
     int status = SGL_OK;
 
-    if (side == NULL || side_target == NULL) {
+    if (side == NULL || side_target == NULL)
         status = sgl_fail(failure, SGL_ENOMEM, "%s: out of memory", partial);
-    } else {
-        snprintf(side, size, "%s-wal", partial);
-        snprintf(side_target, size, "%s-wal", target);
-        if ((rename(side, side_target) != 0 && errno != ENOENT) || rename(partial, target) != 0)
-            status = sgl_fail_errno(failure, "cannot rename what a killed run left", partial);
-    }
+    else if ((rename(side, side_target) != 0 && errno != ENOENT) || rename(partial, target) != 0)
+        status = sgl_fail_errno(failure, "cannot rename what a killed run left", partial);
     free(side);
     free(side_target);
     return status;

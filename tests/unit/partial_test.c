@@ -1,10 +1,13 @@
 #include "traces/partial.h"
+#include "traces/path.h"
 
 #include "support.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t heard;
@@ -168,11 +171,39 @@ static void what_is_dropped_is_not_abandoned(void)
     sigaction(SIGTERM, &before, NULL);
 }
 
+static void a_folder_is_what_names_are_in(void)
+{
+    static const struct {
+        const char *path;
+        const char *folder;
+    } rows[] = {
+        {"log.db", "."},   {"a/log.db", "a"},   {"/log.db", "/"},  {"/a/log.db", "/a"},
+        {"a/b/c", "a/b"},  {"../log.db", ".."}, {"./log.db", "."}, {"a//log.db", "a/"},
+        {"//log.db", "/"}, {"a/b/", "a/b"},     {"", "."},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *folder = sgl_path_folder(rows[i].path, strlen(rows[i].path));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(folder);
+        SGL_ASSERT_TEXT(folder, rows[i].folder);
+        free(folder);
+    }
+    /* Slashes at the end that the caller leaves out. */
+    char *folder = sgl_path_folder("a/log//", strlen("a/log"));
+    char *partial = sgl_path_join("a/log//", strlen("a/log"), ".partial");
+    CU_ASSERT_TRUE_FATAL(folder != NULL && partial != NULL);
+    SGL_ASSERT_TEXT(folder, "a");
+    SGL_ASSERT_TEXT(partial, "a/log.partial");
+    free(folder);
+    free(partial);
+}
+
 SGL_SUITE(partial) = {
     {"a stop while a partial name is made removes it", a_stop_while_a_name_is_made_removes_it},
     {"a signal that is held anyway stays held", a_signal_that_is_held_anyway_stays_held},
     {"it tries until it owns the name", it_tries_until_it_owns_the_name},
     {"a try that fails is the last", a_try_that_fails_is_the_last},
     {"what is dropped is not abandoned", what_is_dropped_is_not_abandoned},
+    {"a folder is what names are in", a_folder_is_what_names_are_in},
     CU_TEST_INFO_NULL,
 };
