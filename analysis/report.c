@@ -227,12 +227,9 @@ sgl_report_writer *sgl_report_writer_of(const char *path)
         {".html", sgl_report_html},   {".json", sgl_report_json}, {".csv", sgl_report_csv},
         {".md", sgl_report_markdown}, {".txt", sgl_report_text},
     };
-    const size_t length = strlen(path);
 
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        const size_t own = strlen(kinds[i].suffix);
-        if (length > own && strcmp(path + length - own, kinds[i].suffix) == 0)
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (sgl_text_ends_in(path, kinds[i].suffix))
             return kinds[i].writer;
-    }
     return NULL;
 }

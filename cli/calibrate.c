@@ -4,6 +4,7 @@
 #include "analysis/profile_file.h"
 #include "analysis/residual_plot.h"
 #include "cli.h"
+#include "core/text.h"
 #include "core/version.h"
 #include "options.h"
 #include "program.h"
@@ -63,8 +64,7 @@ static int check_options(struct sgl_calibrate_command *command)
         sgl_complain("--starts %llu, expected at most 1000", (unsigned long long)command->starts);
         return SGL_EXIT_USAGE;
     }
-    const size_t length = command->plot != NULL ? strlen(command->plot) : 0;
-    if (command->plot != NULL && (length < 5 || strcmp(command->plot + length - 4, ".svg") != 0)) {
+    if (command->plot != NULL && !sgl_text_ends_in(command->plot, ".svg")) {
         sgl_complain("--plot %.200s, expected a path that ends in .svg", command->plot);
         return SGL_EXIT_USAGE;
     }

@@ -101,9 +101,7 @@ static int parse_options(struct validation *validation, int argument_count, char
     if (exit_code != SGL_OPTIONS_RUN)
         return exit_code;
     validation->path = arguments[1];
-    const size_t length = validation->html != NULL ? strlen(validation->html) : 0;
-    if (validation->html != NULL &&
-        (length < 6 || strcmp(validation->html + length - 5, ".html") != 0)) {
+    if (validation->html != NULL && !sgl_text_ends_in(validation->html, ".html")) {
         sgl_complain("--html %.200s, expected a path that ends in .html", validation->html);
         return SGL_EXIT_USAGE;
     }

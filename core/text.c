@@ -123,6 +123,14 @@ bool sgl_list_has(const char *list, char separator, const char *word, size_t len
     return false;
 }
 
+bool sgl_text_ends_in(const char *text, const char *end)
+{
+    const size_t length = strlen(text);
+    const size_t own = strlen(end);
+
+    return length > own && memcmp(text + length - own, end, own) == 0;
+}
+
 /* Bytes of the character that may be shown at `text`, which is not its end; 0: there is none, and
  * the byte must not be shown. The bounds of the second byte leave out overlong forms, surrogates
  * and what lies behind U+10FFFF (RFC 3629, section 4), and the controls U+0080 to U+009F. */

@@ -45,6 +45,9 @@ static inline const char *sgl_plural(uint64_t count)
 bool sgl_list_has(const char *list, char separator, const char *word, size_t length,
                   size_t *index_out);
 
+/* Does the text end so, with something before it? */
+bool sgl_text_ends_in(const char *text, const char *end);
+
 /* Makes one line of a text that may come from a hostile file, in place, so that it cannot drive the
  * terminal of who reads it: control bytes, the controls from U+0080 on, and bytes that are no UTF-8
  * (RFC 3629) become '?', one each. */

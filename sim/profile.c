@@ -184,11 +184,8 @@ int sgl_profile_load(struct sgl_profile *profile, const char *path, struct sgl_f
         return status;
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
-    size_t length = strlen(name);
-    const size_t suffix = strlen(SUFFIX);
-    if (length > suffix && strcmp(name + length - suffix, SUFFIX) == 0)
-        length -= suffix;
-    start(profile, name, length);
+    const size_t suffix = sgl_text_ends_in(name, SUFFIX) ? strlen(SUFFIX) : 0;
+    start(profile, name, strlen(name) - suffix);
     status = read_text(profile, path, text, failure);
     free(text);
     return status;
@@ -197,11 +194,7 @@ int sgl_profile_load(struct sgl_profile *profile, const char *path, struct sgl_f
 int sgl_profile_find(struct sgl_profile *profile, const char *name_or_path,
                      struct sgl_failure *failure)
 {
-    const size_t length = strlen(name_or_path);
-    const size_t suffix = strlen(SUFFIX);
-
-    if (strchr(name_or_path, '/') != NULL ||
-        (length > suffix && strcmp(name_or_path + length - suffix, SUFFIX) == 0))
+    if (strchr(name_or_path, '/') != NULL || sgl_text_ends_in(name_or_path, SUFFIX))
         return sgl_profile_load(profile, name_or_path, failure);
     return sgl_profile_named(profile, name_or_path, failure);
 }

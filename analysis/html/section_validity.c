@@ -79,9 +79,7 @@ static const struct measured measured[] = {
 
 static bool is_tail(const struct measured *row)
 {
-    const size_t length = strlen(row->figure);
-
-    return length > 4 && strcmp(row->figure + length - 4, "_p99") == 0;
+    return sgl_text_ends_in(row->figure, "_p99");
 }
 
 /* Is there an earlier row of that kind, of p99 or of other figures? */

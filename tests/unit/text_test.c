@@ -119,9 +119,21 @@ static void paths_are_quoted_for_a_shell(void)
     }
 }
 
+static void an_end_has_something_before_it(void)
+{
+    CU_ASSERT_TRUE(sgl_text_ends_in("a.svg", ".svg"));
+    CU_ASSERT_TRUE(sgl_text_ends_in(".svg.svg", ".svg"));
+    CU_ASSERT_FALSE(sgl_text_ends_in(".svg", ".svg"));
+    CU_ASSERT_FALSE(sgl_text_ends_in("svg", ".svg"));
+    CU_ASSERT_FALSE(sgl_text_ends_in("a.svgz", ".svg"));
+    CU_ASSERT_FALSE(sgl_text_ends_in("a.SVG", ".svg"));
+    CU_ASSERT_FALSE(sgl_text_ends_in("", ""));
+}
+
 SGL_SUITE(text) = {
     {"a decimal number is read whole or not at all", decimal_numbers},
     {"a duration is a number and its unit", durations},
+    {"an end has something before it", an_end_has_something_before_it},
     {"texts of strangers are one line of characters that can be shown", hostile_texts_are_tamed},
     {"a path is quoted as a shell wants it", paths_are_quoted_for_a_shell},
     CU_TEST_INFO_NULL,
