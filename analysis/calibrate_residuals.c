@@ -1,5 +1,7 @@
 #include "calibrate_state.h"
 
+#include "sort.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -208,14 +210,6 @@ int sgl_calibration_residuals(struct sgl_calibration_problem *problem, const dou
     return SGL_OK;
 }
 
-static int compare_doubles(const void *left, const void *right)
-{
-    const double a = *(const double *)left;
-    const double b = *(const double *)right;
-
-    return (a > b) - (a < b);
-}
-
 void sgl_calibration_set_spreads(struct sgl_calibration_problem *problem, double spread)
 {
     for (int m = 0; m < SGL_METRIC_COUNT; m++)
@@ -226,7 +220,7 @@ static double robust_spread(double *sizes, size_t count, double otherwise)
 {
     if (count == 0)
         return otherwise;
-    qsort(sizes, count, sizeof *sizes, compare_doubles);
+    sgl_reals_sort(sizes, count);
     return fmax(1.4826 * sizes[count / 2], SPREAD_MIN);
 }
 

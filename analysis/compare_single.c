@@ -1,5 +1,6 @@
 #include "compare_single.h"
 
+#include "analysis/sort.h"
 #include "analysis/stats_long_run.h"
 #include "analysis/stats_mean.h"
 
@@ -66,14 +67,6 @@ static int allocate(struct side *side, const struct sgl_detail *detail)
                : SGL_ENOMEM;
 }
 
-static int compare_values(const void *left, const void *right)
-{
-    const double a = *(const double *)left;
-    const double b = *(const double *)right;
-
-    return (a > b) - (a < b);
-}
-
 /* Linear between order statistics (type 7). */
 static double quantile(const double *sorted, uint32_t count, double p)
 {
@@ -105,8 +98,8 @@ static double backlog_stretches(struct side *side, int metric)
     }
     if (count < BATCHES)
         return (double)NAN;
-    qsort(side->arrivals, count, sizeof *side->arrivals, compare_values);
-    qsort(side->sorted, count, sizeof *side->sorted, compare_values);
+    sgl_reals_sort(side->arrivals, count);
+    sgl_reals_sort(side->sorted, count);
     for (uint32_t i = 0; i < count; i++) {
         while (ended < i && side->sorted[ended] <= side->arrivals[i])
             ended++;
@@ -151,7 +144,7 @@ static uint32_t sort_values(struct side *side, int metric)
     for (uint32_t i = 0; i < side->count; i++)
         if (!isnan(side->requests[i].values[metric]))
             side->sorted[count++] = side->requests[i].values[metric];
-    qsort(side->sorted, count, sizeof *side->sorted, compare_values);
+    sgl_reals_sort(side->sorted, count);
     return count;
 }
 

@@ -2,6 +2,7 @@
 
 #include "chart.h"
 #include "html_text.h"
+#include "sort.h"
 
 #include <gsl/gsl_cdf.h>
 #include <math.h>
@@ -62,14 +63,6 @@ static size_t gather(const struct sgl_residual_plot *plot, enum sgl_metric metri
         };
     }
     return count;
-}
-
-static int compare_doubles(const void *left, const void *right)
-{
-    const double a = *(const double *)left;
-    const double b = *(const double *)right;
-
-    return (a > b) - (a < b);
 }
 
 /* The panel of that column, with its y scale; text on top. */
@@ -147,7 +140,7 @@ static double spread_of(const double *ratios, double *distances, size_t count)
 
     for (size_t i = 0; i < count; i++)
         distances[i] = fabs(log(ratios[i]) - middle);
-    qsort(distances, count, sizeof *distances, compare_doubles);
+    sgl_reals_sort(distances, count);
     return 1.4826 * distances[count / 2];
 }
 
@@ -162,7 +155,7 @@ static void draw_row(FILE *out, enum sgl_metric metric, const struct residual *r
         ratios[i] = residuals[i].ratio;
         span = fmax(span, fmax(ratios[i], 1 / ratios[i]));
     }
-    qsort(ratios, count, sizeof *ratios, compare_doubles);
+    sgl_reals_sort(ratios, count);
     const double spread = spread_of(ratios, distances, count);
     span = fmin(span, SPAN_MOST);
     const struct sgl_chart_scale y = {

@@ -1,22 +1,14 @@
 /* The headline figures of every load, each change with its interval drawn against the margin. */
 #include "analysis/report_format.h"
+#include "analysis/sort.h"
 #include "page.h"
 #include "core/text.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FOREST_WIDTH 170.0
 #define FOREST_HALF 77.0
-
-static int compare_reals(const void *left, const void *right)
-{
-    const double a = *(const double *)left;
-    const double b = *(const double *)right;
-
-    return a < b ? -1 : a > b;
-}
 
 /* Changes are drawn on one scale per table, wide enough for three quarters of them: one that is
  * ten times the others must not flatten these. */
@@ -31,7 +23,7 @@ static double scale_of(const struct sgl_comparison *comparison, uint32_t load, u
         if (effect->is_ratio && isfinite(effect->change))
             sizes[count++] = fabs(log1p(effect->change));
     }
-    qsort(sizes, count, sizeof sizes[0], compare_reals);
+    sgl_reals_sort(sizes, count);
     const double widest = fmax(3 * comparison->margin, count > 0 ? sizes[3 * (count - 1) / 4] : 0);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         if (widest <= steps[i])
