@@ -31,6 +31,11 @@ void sgl_complain_of(const char *path, const char *text);
 /* The same of two files; `other` may be NULL. */
 void sgl_complain_of_either(const char *path, const char *other, const char *text);
 
+struct sgl_trace_facts;
+
+/* What a reader of a trace has to warn of. */
+void sgl_complain_of_rows(const struct sgl_trace_facts *facts);
+
 /* Do both names mean one file? What does not exist is the same as nothing. */
 bool sgl_is_same_file(const char *left, const char *right);
 

@@ -243,29 +243,6 @@ static int run(struct sgl_compare *compare, struct sgl_failure *failure)
     return status == SGL_OK ? sgl_compare_write(compare, failure) : status;
 }
 
-/* A failure may be of the trace, or of the file that describes the fleet. */
-static void complain(const struct sgl_compare *compare, const char *text)
-{
-    const char *fleet = compare->options.simulation.fleet;
-    const size_t length = fleet != NULL ? strlen(fleet) : 0;
-
-    if (length > 0 && strncmp(text, fleet, length) == 0 && text[length] == ':')
-        sgl_complain_at("%s", text);
-    else
-        sgl_complain_of(compare->options.trace.path, text);
-}
-
-static void warn(const struct sgl_compare *compare)
-{
-    if (compare->options.quiet || compare->trace == NULL)
-        return;
-    const struct sgl_trace_facts *facts = sgl_trace_facts(compare->trace);
-
-    for (size_t i = 0;
-         i < sizeof facts->warnings / sizeof facts->warnings[0] && facts->warnings[i] != NULL; i++)
-        sgl_complain_of(compare->options.trace.path, facts->warnings[i]);
-}
-
 static int gate_status(const struct sgl_compare *compare)
 {
     int status = SGL_EXIT_DONE;
@@ -314,10 +291,12 @@ int sgl_command_compare(int argument_count, char **arguments)
         sgl_complain_of(profile != NULL ? profile : "", failure.text);
         exit_code = parsed == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else if (run(&compare, &failure) != SGL_OK) {
-        complain(&compare, failure.text);
+        sgl_complain_of_either(compare.options.trace.path, compare.options.simulation.fleet,
+                               failure.text);
         exit_code = compare.is_misused ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else {
-        warn(&compare);
+        if (!compare.options.quiet && compare.trace != NULL)
+            sgl_complain_of_rows(sgl_trace_facts(compare.trace));
         exit_code = gate_status(&compare);
     }
     release(&compare);

@@ -1,6 +1,7 @@
 #include "cli.h"
 
 #include "core/text.h"
+#include "traces/open.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,11 +39,16 @@ void sgl_complain_at(const char *format, ...)
     va_end(arguments);
 }
 
-void sgl_complain_of(const char *path, const char *text)
+static bool is_of(const char *path, const char *text)
 {
     const size_t length = strlen(path);
 
-    if (strncmp(text, path, length) == 0 && text[length] == ':')
+    return strncmp(text, path, length) == 0 && text[length] == ':';
+}
+
+void sgl_complain_of(const char *path, const char *text)
+{
+    if (is_of(path, text))
         sgl_complain_at("%s", text);
     else
         sgl_complain("%s", text);
@@ -50,7 +56,13 @@ void sgl_complain_of(const char *path, const char *text)
 
 void sgl_complain_of_either(const char *path, const char *other, const char *text)
 {
-    const size_t length = other != NULL ? strlen(other) : 0;
+    sgl_complain_of(other != NULL && is_of(other, text) ? other : path, text);
+}
 
-    sgl_complain_of(length > 0 && strncmp(text, other, length) == 0 ? other : path, text);
+void sgl_complain_of_rows(const struct sgl_trace_facts *facts)
+{
+    const size_t most = sizeof facts->warnings / sizeof facts->warnings[0];
+
+    for (size_t i = 0; i < most && facts->warnings[i] != NULL; i++)
+        sgl_complain("%s", facts->warnings[i]);
 }

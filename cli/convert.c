@@ -147,9 +147,7 @@ static int convert(struct conversion *conversion, struct sgl_failure *failure)
            facts->time_unit, (unsigned long long)facts->digest);
     if (facts->cut != NULL)
         sgl_complain_of(conversion->input.path, facts->cut);
-    for (size_t i = 0;
-         i < sizeof facts->warnings / sizeof facts->warnings[0] && facts->warnings[i] != NULL; i++)
-        sgl_complain("%s", facts->warnings[i]);
+    sgl_complain_of_rows(facts);
     return status;
 }
 

@@ -380,17 +380,6 @@ static int run(struct sgl_replay *replay, struct sgl_failure *failure)
     return status;
 }
 
-static void warn(const struct sgl_replay *replay)
-{
-    const struct sgl_trace_facts *facts = sgl_trace_facts(replay->trace);
-
-    if (replay->options.quiet)
-        return;
-    for (size_t i = 0;
-         i < sizeof facts->warnings / sizeof facts->warnings[0] && facts->warnings[i] != NULL; i++)
-        sgl_complain_of(replay->path, facts->warnings[i]);
-}
-
 static void release(struct sgl_replay *replay)
 {
     sgl_log_discard(replay->log);
@@ -400,18 +389,6 @@ static void release(struct sgl_replay *replay)
     free(replay->policy_text);
     sgl_policy_release(&replay->policy);
     sgl_simulated_fleet_release(&replay->fleet);
-}
-
-/* A failure may be of the trace, or of the file that describes the fleet. */
-static void complain(const struct sgl_replay *replay, const char *text)
-{
-    const char *fleet = replay->options.simulation.fleet;
-    const size_t length = fleet != NULL ? strlen(fleet) : 0;
-
-    if (length > 0 && strncmp(text, fleet, length) == 0 && text[length] == ':')
-        sgl_complain_at("%s", text);
-    else
-        sgl_complain_of(replay->path, text);
 }
 
 int sgl_command_replay(int argument_count, char **arguments)
@@ -431,10 +408,11 @@ int sgl_command_replay(int argument_count, char **arguments)
             failure.text);
         exit_code = parsed == SGL_EINVAL ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else if (run(&replay, &failure) != SGL_OK) {
-        complain(&replay, failure.text);
+        sgl_complain_of_either(replay.path, replay.options.simulation.fleet, failure.text);
         exit_code = replay.is_misused ? SGL_EXIT_USAGE : SGL_EXIT_FAILED;
     } else {
-        warn(&replay);
+        if (!replay.options.quiet)
+            sgl_complain_of_rows(sgl_trace_facts(replay.trace));
         const int status =
             replay.options.json ? sgl_replay_print_json(&replay) : sgl_replay_print(&replay);
         if (status != SGL_OK) {

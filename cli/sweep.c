@@ -274,17 +274,6 @@ static int run(struct sgl_sweep_command *command, struct sgl_failure *failure)
     return status == SGL_OK ? SGL_OK : sgl_fail(failure, status, "out of memory");
 }
 
-static void warn(const struct sgl_sweep_command *command)
-{
-    const struct sgl_trace_facts *facts = sgl_trace_facts(command->trace);
-
-    if (command->options.quiet)
-        return;
-    for (size_t i = 0;
-         i < sizeof facts->warnings / sizeof facts->warnings[0] && facts->warnings[i] != NULL; i++)
-        sgl_complain_of(command->options.trace.path, facts->warnings[i]);
-}
-
 static void release(struct sgl_sweep_command *command)
 {
     sgl_sweep_release(&command->result);
@@ -320,8 +309,8 @@ int sgl_command_sweep(int argument_count, char **arguments)
         if (run(&command, &failure) != SGL_OK) {
             sgl_complain_of(command.options.trace.path, failure.text);
             exit_code = SGL_EXIT_FAILED;
-        } else {
-            warn(&command);
+        } else if (!command.options.quiet) {
+            sgl_complain_of_rows(sgl_trace_facts(command.trace));
         }
     }
     release(&command);

@@ -157,7 +157,6 @@ static void name_point(struct sgl_sweep_command *command, uint32_t index)
 static int make_point(struct sgl_sweep_command *command, uint32_t index)
 {
     struct sgl_sweep_point *point = &command->points[index];
-    const char *file = point->flags.fleet;
     struct sgl_failure failure;
     int status = sgl_simulated_fleet_resolve(&point->fleet, &point->flags, &failure);
 
@@ -166,9 +165,7 @@ static int make_point(struct sgl_sweep_command *command, uint32_t index)
     status =
         sgl_simulated_fleet_make(&point->fleet, &point->flags, &command->options.trace, &failure);
     if (status != SGL_OK) {
-        const size_t length = file != NULL ? strlen(file) : 0;
-        const bool is_of_file = length > 0 && strncmp(failure.text, file, length) == 0;
-        sgl_complain_of(is_of_file ? file : command->options.trace.path, failure.text);
+        sgl_complain_of_either(command->options.trace.path, point->flags.fleet, failure.text);
         return SGL_EXIT_FAILED;
     }
     name_point(command, index);
