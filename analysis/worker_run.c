@@ -63,6 +63,7 @@ static int hand_over(const struct sgl_worker_model_ops *ops, void *state,
         .arrival_ns = request->at_worker_ns,
         .max_tokens = request->row.request.max_tokens,
         .output_tokens = request->row.output_tokens,
+        .is_stopped = request->row.is_stopped,
         .request = &request->row.request,
         .recorded = &request->row.recorded,
     };

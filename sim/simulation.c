@@ -181,6 +181,7 @@ static int enter_whole(struct sgl_simulation *self, const struct sgl_trace_row *
         .arrival_ns = self->now_ns,
         .max_tokens = request->max_tokens,
         .output_tokens = row->output_tokens,
+        .is_stopped = row->is_stopped,
         .request = request,
         .recorded = &row->recorded,
     };

@@ -49,6 +49,7 @@ static int take_off(struct sgl_simulation *self, const struct sgl_trace_row *row
         .reached_ns = self->now_ns,
         .max_tokens = request->max_tokens,
         .true_output_tokens = row->output_tokens,
+        .is_stopped = row->is_stopped,
         .priority = request->priority,
         .pool = pool,
         .worker = dispatch->worker,
@@ -95,6 +96,7 @@ int sgl_simulation_enter_pair(struct sgl_simulation *self, const struct sgl_trac
         .arrival_ns = self->now_ns,
         .max_tokens = request->max_tokens,
         .output_tokens = row->output_tokens,
+        .is_stopped = row->is_stopped,
         .leg = SGL_LEG_PREFILL,
         .request = request,
         .recorded = &row->recorded,
@@ -163,6 +165,7 @@ int sgl_simulation_receive_memory(struct sgl_simulation *self, uint32_t slot)
         .arrival_ns = self->now_ns,
         .max_tokens = twin->max_tokens,
         .output_tokens = twin->true_output_tokens,
+        .is_stopped = twin->is_stopped,
         .leg = SGL_LEG_DECODE,
         .request = &request,
     };

@@ -181,6 +181,7 @@ int sgl_simulation_retry(struct sgl_simulation *self, uint32_t slot)
         .arrival_ns = self->now_ns,
         .max_tokens = past->row.request.max_tokens,
         .output_tokens = past->row.output_tokens,
+        .is_stopped = past->row.is_stopped,
         .request = &past->row.request,
         .recorded = &past->row.recorded,
     };

@@ -98,6 +98,7 @@ struct sgl_simulated_leg {
     enum sgl_pool pool;
     uint32_t worker;
     uint32_t twin;   /* slot of the other leg; SGL_NO_SLOT: none, or it has ended */
+    bool is_stopped; /* as in its row */
     bool is_counted; /* how the request ends is known by its other leg */
     bool is_placed;  /* its worker's model has it, or had */
     bool is_ghost;   /* cancelled: the router is done with it, its worker not yet */

@@ -54,6 +54,7 @@ struct sgl_job {
     int64_t arrival_ns;    /* at the worker */
     int64_t max_tokens;    /* never absent: the driver has put its default where there was none */
     int64_t output_tokens; /* the truth, of all legs together */
+    bool is_stopped;       /* a stop token ends it, which comes as a surprise */
     enum sgl_leg leg;      /* others than whole only where has_legs */
     const struct sgl_request *request;   /* what the router knows of it */
     const struct sgl_recorded *recorded; /* what was measured when the trace was taken */

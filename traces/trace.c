@@ -312,6 +312,7 @@ static int emit(struct sgl_trace *self, struct sgl_trace_row *row_out)
     self->facts.zero_prompt_count += row_out->request.prompt_tokens == 0;
     self->facts.zero_output_count += row_out->output_tokens == 0;
     self->facts.without_max_tokens_count += row_out->request.max_tokens == SGL_ABSENT;
+    row_out->is_stopped = row_out->output_tokens < row_out->request.max_tokens;
     return 1;
 }
 

@@ -52,6 +52,8 @@ struct sgl_trace_row {
     struct sgl_request request; /* max_tokens is SGL_ABSENT when the trace has none */
     int64_t output_tokens;      /* the truth: for the simulated worker, never for the router */
     struct sgl_recorded recorded;
+    bool is_stopped; /* it states max_tokens and gave fewer: a stop token ended the answer. False
+                        also where nobody knows */
 };
 
 struct sgl_source {

@@ -285,6 +285,7 @@ static int arrive(void *state, const struct sgl_job *job, struct sgl_failure *fa
         .priority = (unsigned)priority_of(self, request) & 15,
         .leg = (unsigned)job->leg & 15,
         .is_cut = job->output_tokens > max_tokens,
+        .is_stopped = job->is_stopped && output_tokens < max_tokens,
     };
     /* The leap under way ends where somebody looks at the queue, which may be this very instant.
      * Those that found the queue empty can change something; see could_admit. */

@@ -39,7 +39,8 @@
  *                                                              place are there for step 7
  *
  * The engine still forms a step when it begins, from what the plan knew: `fresh` requests are left
- * out, and those that are `departing` keep what they have until the step is formed.
+ * out, and those that are `departing` keep what they have until the step is formed. That max_tokens
+ * will end a request is known; one that a stop token ends is computed once more (`overrun`).
  *
  * A step takes at least a nanosecond. So an instant holds at most one step boundary of a worker,
  * and a leap cannot pass over two orders of events within one instant.
@@ -115,6 +116,7 @@ struct sgl_engine_job {
     unsigned int is_cut : 1;       /* max_tokens will end it, and not the truth */
     unsigned int is_clipped : 1;   /* its estimate was cut when it started to decode */
     unsigned int is_abandoned : 1; /* its client has left: it ends with the step under way */
+    unsigned int is_stopped : 1;   /* a stop token ends it: nobody knows when */
 };
 
 /* What only jobs with prefix ids have: kept apart, for most traces have none. */
@@ -148,6 +150,12 @@ struct sgl_engine_leaving {
     uint32_t count;
     uint32_t capacity;
     bool is_out_of_memory; /* there was no room for one, in a call that cannot fail */
+};
+
+/* Whom a stop token has just ended: the next step is planned, and computes them once more. */
+struct sgl_engine_overrun {
+    int64_t count;
+    int64_t context; /* together */
 };
 
 /* Running jobs that gave their last token in one moment. */
@@ -220,6 +228,7 @@ struct sgl_engine {
     uint64_t steps;
     int64_t decode_step;
     int64_t context; /* of the running jobs, together */
+    struct sgl_engine_overrun overrun;
     struct sgl_finish_order running;
     struct sgl_slots slots; /* of jobs */
     int64_t admitted;       /* jobs in prefill or decode */

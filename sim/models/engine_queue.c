@@ -22,10 +22,11 @@
 enum kind { WHOLE = SGL_LEG_WHOLE, PREFILL = SGL_LEG_PREFILL, DECODE = SGL_LEG_DECODE, JOB };
 
 struct sgl_engine_packed {
-    uint32_t handle;            /* of a JOB: its slot, and the rest is unused */
-    unsigned int shorter : 30;  /* prompt tokens less one */
-    unsigned int kind : 2;      /* enum kind */
-    unsigned int output_tokens; /* these two are at most SGL_JOB_TOKENS_MAX */
+    uint32_t handle;                 /* of a JOB: its slot, and the rest is unused */
+    unsigned int shorter : 30;       /* prompt tokens less one */
+    unsigned int kind : 2;           /* enum kind */
+    unsigned int output_tokens : 31; /* these two are at most SGL_JOB_TOKENS_MAX */
+    unsigned int is_stopped : 1;
     unsigned int max_tokens : 31;
     unsigned int is_cut : 1;
 };
@@ -158,6 +159,7 @@ static int unpack_one(struct sgl_engine *engine, uint32_t priority)
             .priority = priority & 15,
             .leg = packed.kind,
             .is_cut = packed.is_cut,
+            .is_stopped = packed.is_stopped,
         };
     }
     sgl_slot_list_push(&engine->waiting[priority], &engine->slots, job);
@@ -195,7 +197,8 @@ int sgl_engine_pack(struct sgl_engine *engine, const struct sgl_engine_job *job)
         .handle = job->handle,
         .shorter = (job->prompt_tokens - 1) & SHORTER_MOST,
         .kind = leg & 3,
-        .output_tokens = job->output_tokens,
+        .output_tokens = job->output_tokens & INT32_MAX,
+        .is_stopped = job->is_stopped,
         .max_tokens = job->max_tokens & INT32_MAX,
         .is_cut = job->is_cut,
     };

@@ -484,12 +484,18 @@ static int64_t chunk_pages(const struct sgl_engine *engine, int64_t tokens)
     return sgl_engine_pages(engine, prefilled + tokens) - sgl_engine_pages(engine, prefilled);
 }
 
+/* Of those that decode, and of those that the plan takes for such. */
+static int64_t decode_tokens(const struct sgl_engine *engine)
+{
+    return (int64_t)engine->running.count + engine->overrun.count;
+}
+
 static int64_t partial_tokens(const struct sgl_engine *engine)
 {
     if (engine->partial == SGL_ENGINE_NO_JOB)
         return 0;
     return least(remaining(sgl_engine_at(engine, engine->partial)),
-                 engine->max_batch_tokens - (int64_t)engine->running.count);
+                 engine->max_batch_tokens - decode_tokens(engine));
 }
 
 /* Takes back who makes room until the running jobs can decode and the prompt that was cut can go on
@@ -536,7 +542,7 @@ static int form_vllm(struct sgl_engine *engine)
     const int status = preempt(engine, &tokens);
     if (status != SGL_OK)
         return status;
-    int64_t budget = engine->max_batch_tokens - (int64_t)engine->running.count;
+    int64_t budget = engine->max_batch_tokens - decode_tokens(engine);
     if (engine->running.count > 0)
         decode(engine);
     if (engine->partial != SGL_ENGINE_NO_JOB) {

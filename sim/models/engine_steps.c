@@ -59,6 +59,12 @@ static struct sgl_step_load measure(const struct sgl_engine *engine)
         load.tokens = engine->running.count;
         load.context = engine->context;
     }
+    if (engine->overrun.count > 0) {
+        load.has_decode = true;
+        load.requests += engine->overrun.count;
+        load.tokens += engine->overrun.count;
+        load.context += engine->overrun.context;
+    }
     for (uint32_t i = 0; i < engine->chunk_count; i++) {
         const int64_t tokens = engine->chunks[i].tokens;
         load.prefill_tokens += tokens;
@@ -76,7 +82,8 @@ static void look_ahead(struct sgl_engine *engine)
     if (engine->is_decoding)
         engine->next = sgl_engine_at(engine, sgl_finish_order_at(&engine->running, 0)->job);
     else
-        engine->next = sgl_engine_at(engine, engine->chunks[0].job);
+        engine->next =
+            engine->chunk_count > 0 ? sgl_engine_at(engine, engine->chunks[0].job) : NULL;
     sgl_prefetch(engine->next);
 }
 
@@ -85,6 +92,7 @@ static void look_ahead(struct sgl_engine *engine)
 static int64_t leap_length(const struct sgl_engine *engine)
 {
     if (engine->stepwise || engine->chunk_count > 0 || engine->was_short ||
+        engine->overrun.count > 0 ||
         (engine->waiting_count > 0 &&
          (engine->is_unseen || (engine->is_preempting && !engine->is_full))))
         return 1;
@@ -115,7 +123,7 @@ static int choose(struct sgl_engine *engine)
 
 static bool is_empty(const struct sgl_engine *engine)
 {
-    return !engine->is_decoding && engine->chunk_count == 0;
+    return !engine->is_decoding && engine->chunk_count == 0 && engine->overrun.count == 0;
 }
 
 /* Forms a step and prices it; 1 when there is no work. */
@@ -124,7 +132,7 @@ static int form(struct sgl_engine *engine, struct sgl_failure *failure)
     engine->chunk_count = 0;
     engine->is_decoding = false;
     engine->was_short = false;
-    if (engine->admitted == 0 && engine->waiting_count == 0) {
+    if (engine->admitted == 0 && engine->waiting_count == 0 && engine->overrun.count == 0) {
         engine->ratio = SGL_ENGINE_RATIO_FIRST;
         sgl_engine_catch_up(engine);
         return 1;
@@ -165,7 +173,7 @@ static int form(struct sgl_engine *engine, struct sgl_failure *failure)
         .slope_ps =
             engine->is_decoding ? engine->cost.kv_token_ps * (int64_t)engine->running.count : 0,
     };
-    engine->is_steady = engine->chunk_count == 0;
+    engine->is_steady = engine->chunk_count == 0 && engine->overrun.count == 0;
     return SGL_OK;
 }
 
@@ -218,6 +226,7 @@ int sgl_engine_start_step(struct sgl_engine *engine, int64_t now_ns, struct sgl_
     }
     look_ahead(engine);
     engine->step_count = leap_length(engine);
+    engine->overrun = (struct sgl_engine_overrun){0};
     engine->end = sgl_moment_after(engine->start, sgl_leap_ps(engine->leap, engine->step_count));
     engine->is_stepping = true;
     return SGL_OK;
@@ -340,6 +349,10 @@ static void end_job(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 
     /* Of who was abandoned the plan knew: it was made after its client had left. */
     if (engine->is_ahead && !is_kept && !sgl_engine_at(engine, job)->is_abandoned) {
+        if (sgl_engine_at(engine, job)->is_stopped) {
+            engine->overrun.count++;
+            engine->overrun.context += sgl_engine_to_prefill(sgl_engine_at(engine, job));
+        }
         tell_finish(engine, job, now_ns);
         sgl_slot_list_push(&engine->departing, &engine->slots, job);
         return;

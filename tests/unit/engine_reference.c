@@ -22,6 +22,15 @@ static int64_t count_departing(const struct sgl_reference_world *world)
     return departing;
 }
 
+static int64_t count_overruns(const struct sgl_reference_world *world)
+{
+    int64_t overruns = 0;
+
+    for (size_t i = 0; i < world->count; i++)
+        overruns += world->all[i].is_overrun;
+    return overruns;
+}
+
 static struct sgl_reference *partial_of(struct sgl_reference_world *world)
 {
     for (size_t i = 0; i < world->count; i++)
@@ -272,7 +281,7 @@ static bool plan_vllm(struct sgl_reference_world *world, int64_t now_ns, int64_t
         sgl_reference_preempt(world);
         was_short = true;
     }
-    int64_t budget = it->batch_max - sgl_reference_count_decoding(world);
+    int64_t budget = it->batch_max - sgl_reference_count_decoding(world) - count_overruns(world);
     for (self = partial_of(world); self != NULL && it->kv_tokens > 0; self = partial_of(world)) {
         const int64_t left = self->goal - self->done;
         const int64_t need =
@@ -333,6 +342,7 @@ static void emit_token(struct sgl_reference_world *world, struct sgl_reference *
         self->finish_ns = now_ns;
         self->finish_order = world->finishes++;
         self->is_departing = world->it->is_ahead && !self->is_abandoned;
+        self->is_overrun = self->is_departing && self->is_stopped;
         if (!self->is_departing) {
             sgl_reference_keep_answer(world, self);
             sgl_reference_let_go(world, self);
@@ -427,6 +437,16 @@ static bool is_nothing(const int64_t *tokens, size_t count)
     return true;
 }
 
+/* Is it computed once more? Not again. */
+static bool take_overrun(struct sgl_reference_world *world, struct sgl_reference *self)
+{
+    const bool is_overrun = self->is_overrun;
+
+    world->events->overruns += is_overrun;
+    self->is_overrun = false;
+    return is_overrun;
+}
+
 /* One step from time_ps; its end, or -1 when there is nothing to do. */
 static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
 {
@@ -443,7 +463,10 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     sgl_reference_see_departures(world);
     if (world->it->is_ahead)
         sgl_reference_see_leaving(world);
-    if (!decoding && is_nothing(tokens, world->count)) {
+    const bool has_overrun = count_overruns(world) > 0;
+    if (!decoding && is_nothing(tokens, world->count) && has_overrun)
+        world->events->lonely++;
+    if (!decoding && is_nothing(tokens, world->count) && !has_overrun) {
         queue_arrivals(world, (time_ps + 999) / 1000);
         for (size_t i = 0; i < world->count; i++)
             is_idle = is_idle && !sgl_reference_is_running(&world->all[i]);
@@ -459,7 +482,8 @@ static int64_t step(struct sgl_reference_world *world, int64_t time_ps)
     }
     world->last_ps = time_ps;
     for (size_t i = 0; i < world->count; i++)
-        decodes[i] = decoding && sgl_reference_is_decoding(&world->all[i]);
+        decodes[i] = (decoding && sgl_reference_is_decoding(&world->all[i])) ||
+                     take_overrun(world, &world->all[i]);
     const int64_t duration_ps = step_ps(world, tokens, decodes);
     CU_ASSERT_TRUE_FATAL(duration_ps >= 1000); /* work conserving: there was something to do */
     time_ps += duration_ps;
@@ -500,6 +524,7 @@ void sgl_reference_run(const struct sgl_reference_setting *it, const struct sgl_
             .prompt = prompt > 0 ? prompt : 1,
             .output = rows[i].output_tokens < max_tokens ? rows[i].output_tokens : max_tokens,
             .max = max_tokens,
+            .is_stopped = rows[i].is_stopped && rows[i].output_tokens < max_tokens,
             .priority = rows[i].request.priority,
         };
         sgl_reference_know_ids(it, &rows[i].request, (int64_t)i, &all[i]);

@@ -41,6 +41,8 @@ struct sgl_reference {
     int64_t token_ps; /* when it gave its last one */
     bool is_rejected, is_queued, is_admitted, is_finished;
     bool is_departing; /* finished, and the next plan does not know */
+    bool is_stopped;   /* a stop token ends it */
+    bool is_overrun;   /* it has, and the step that was planned by then computes it once more */
     bool is_leaving;   /* its client has left, and the next plan does not know */
     bool is_abandoned; /* it has left, and ends with this step */
 
@@ -76,6 +78,8 @@ struct sgl_reference_events {
     int64_t left_waiting, left_in_prefill, left_decoding;
     int64_t once_more;    /* computed in a step that was planned before its client left */
     int64_t left_in_plan; /* taken back, or not let in, by that plan */
+    int64_t overruns;     /* computed once more after a stop token */
+    int64_t lonely;       /* with nobody else in the step */
     int64_t half_done;    /* left with a prompt that was not done */
 };
 

@@ -100,6 +100,7 @@ static uint64_t drive(const struct sgl_reference_setting *it, const struct sgl_t
                 .arrival_ns = then_ns,
                 .max_tokens = rows[next].request.max_tokens,
                 .output_tokens = rows[next].output_tokens,
+                .is_stopped = rows[next].is_stopped,
                 .request = &rows[next].request,
                 .recorded = &rows[next].recorded,
             };

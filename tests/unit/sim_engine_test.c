@@ -152,6 +152,8 @@ static void all_has_happened(const struct sgl_reference_events *events, int64_t 
     CU_ASSERT_TRUE(events->left_decoding > worlds / 8);
     CU_ASSERT_TRUE(events->once_more > worlds / 60);
     CU_ASSERT_TRUE(events->left_in_plan > worlds / 300);
+    CU_ASSERT_TRUE(events->overruns > worlds / 2);
+    CU_ASSERT_TRUE(events->lonely > worlds / 30);
     CU_ASSERT_TRUE(events->half_done > worlds / 300);
 }
 

@@ -41,6 +41,7 @@ struct sgl_trace_row sgl_row(int64_t request, int64_t arrival_ns, int64_t prompt
             },
         .output_tokens = output_tokens,
         .recorded = SGL_RECORDED_ABSENT,
+        .is_stopped = output_tokens < max_tokens,
     };
 }
 
