@@ -54,14 +54,11 @@ static const char examples[] =
 static void set_standards(struct sgl_compare_options *options)
 {
     *options = (struct sgl_compare_options){
-        .seed = 1,
-        .seeds = SEEDS_STANDARD,
-        .resample = "blocks",
-        .block_ns = SGL_POPULATION_BLOCK_NS,
         .warm_up = "none",
         .margin = "5%",
         .loads = "1",
     };
+    sgl_repeat_flags_init(&options->repeat, SEEDS_STANDARD);
     sgl_simulation_flags_init(&options->simulation);
 }
 
@@ -100,13 +97,9 @@ static int parse_options(struct sgl_compare *compare, int argument_count, char *
     struct sgl_option table[] = {
         {"policy", 'p', SGL_OPTION_LIST, "P[:k=v,...]", &o->policies,
          "a policy to compare, twice or more; the first is the baseline", 0},
-        {"seeds", 0, SGL_OPTION_NATURAL, "N", &o->seeds, "runs of each policy (default 20)", 2},
-        {"seed", 's', SGL_OPTION_NATURAL, "N", &o->seed,
-         "of the first run; the others follow by ones (default 1)", 0},
-        {"resample", 0, SGL_OPTION_CHOICE, "blocks|none", &o->resample,
-         "what a seed draws beside luck (default blocks)", 0},
-        {"block", 0, SGL_OPTION_DURATION, "TIME", &o->block_ns,
-         "length of those blocks (default 60s)", 0},
+        {"seeds", 0, SGL_OPTION_NATURAL, "N", &o->repeat.seeds, "runs of each policy (default 20)",
+         2},
+        SGL_REPEAT_ROWS(o->repeat),
         {"warm-up", 0, SGL_OPTION_CHOICE, "none|mser5", &o->warm_up,
          "cut the start of every run alike, as MSER-5 says: for arrivals\n"
          "that are stationary, as generated ones can be (default none)",
@@ -121,8 +114,7 @@ static int parse_options(struct sgl_compare *compare, int argument_count, char *
          "also write a report: " SGL_REPORT_SUFFIXES "; repeatable", 0},
         {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
-        {"threads", 0, SGL_OPTION_NATURAL, "N", &o->threads,
-         "(default: as many as there are processors; results are the same)", 1},
+        SGL_THREADS_ROW(o->repeat),
         SGL_SIMULATION_ROWS(o->simulation),
         SGL_TRACE_ROWS("TRACE", o->trace, o->prefix_block),
         {"json", 'j', SGL_OPTION_FLAG, NULL, &o->json, "print everything as JSON", 0},
@@ -157,24 +149,9 @@ static int check_options(struct sgl_compare *compare)
 {
     struct sgl_compare_options *o = &compare->options;
 
-    if (o->prefix_block > UINT32_MAX || o->seed > INT64_MAX / 2) {
-        sgl_complain("--prefix-block or --seed is too large, expected at most %u, %lld", UINT32_MAX,
-                     (long long)(INT64_MAX / 2));
-        return SGL_EXIT_USAGE;
-    }
-    if (o->seeds > SEEDS_MAX || o->threads > SGL_CREW_THREADS_MAX) {
-        sgl_complain("--seeds or --threads is too large, expected at most %d, %d", SEEDS_MAX,
-                     SGL_CREW_THREADS_MAX);
-        return SGL_EXIT_USAGE;
-    }
-    if (o->block_ns != SGL_POPULATION_BLOCK_NS && strcmp(o->resample, "none") == 0) {
-        sgl_complain("--block, but nothing is resampled (--resample is none)");
-        return SGL_EXIT_USAGE;
-    }
-    if (o->block_ns < 1000) {
-        sgl_complain("--block is below 1us, expected a duration such as 60s");
-        return SGL_EXIT_USAGE;
-    }
+    const int repeated = sgl_repeat_flags_check(&o->repeat, SEEDS_MAX, o->prefix_block);
+    if (repeated != SGL_OPTIONS_RUN)
+        return repeated;
     if (o->policies.count == 0) {
         const int logs = sgl_compare_check_logs(compare);
         return logs == SGL_OPTIONS_RUN ? sgl_compare_check_outputs(compare) : logs;

@@ -14,6 +14,7 @@
 #include "analysis/log_run.h"
 #include "analysis/report.h"
 #include "cli/progress.h"
+#include "cli/repeat_options.h"
 #include "cli/simulated_fleet.h"
 #include "traces/open.h"
 
@@ -25,14 +26,10 @@ struct sgl_compare_options {
     struct sgl_option_list gates;
     struct sgl_simulation_flags simulation;
     const char *loads;
-    uint64_t seed;
-    uint64_t seeds;
-    const char *resample; /* blocks | none */
-    int64_t block_ns;
+    struct sgl_repeat_flags repeat;
     const char *warm_up; /* none | mser5 */
     const char *margin;
     const char *slo;
-    uint64_t threads;
     struct sgl_trace_options trace;
     uint64_t prefix_block;
     bool json;

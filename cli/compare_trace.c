@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #define GROUPS_SHOWN 8
 
@@ -39,7 +38,7 @@ static int load(struct sgl_compare *compare, struct sgl_failure *failure)
         status = sgl_trace_open(&compare->trace, &o->trace, failure);
     if (status == SGL_OK)
         status = sgl_population_load(&compare->population, sgl_trace_source(compare->trace),
-                                     o->block_ns, failure);
+                                     o->repeat.block_ns, failure);
     return status;
 }
 
@@ -51,7 +50,6 @@ static void show_progress(void *context, uint32_t done, uint32_t count)
 static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
 {
     const struct sgl_compare_options *o = &compare->options;
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct sgl_simulation_options simulation = {0};
     const struct sgl_experiment experiment = {
         .population = compare->population,
@@ -59,18 +57,15 @@ static int simulate(struct sgl_compare *compare, struct sgl_failure *failure)
         .policy_count = compare->policy_count,
         .loads = compare->loads,
         .load_count = compare->load_count,
-        .seed = o->seed,
-        .seed_count = (uint32_t)o->seeds,
-        .resamples = strcmp(o->resample, "blocks") == 0,
+        .seed = o->repeat.seed,
+        .seed_count = (uint32_t)o->repeat.seeds,
+        .resamples = sgl_repeat_resamples(&o->repeat),
         .cuts_warm_up = strcmp(o->warm_up, "mser5") == 0,
         .objectives = compare->objectives,
         .simulations = &simulation,
         .simulation_count = 1,
         .has_details = true,
-        .thread_count = o->threads > 0 ? (uint32_t)o->threads
-                        : processors > 0 && processors <= SGL_CREW_THREADS_MAX
-                            ? (uint32_t)processors
-                            : 1,
+        .thread_count = sgl_repeat_thread_count(&o->repeat),
         .progress = show_progress,
         .progress_context = &compare->progress,
     };
@@ -126,7 +121,7 @@ static bool note_trace(struct sgl_compare *compare)
                             "the trace lasts %.3g s: blocks of %.3g s, not %.3g s; what "
                             "hangs together for longer is torn apart",
                             (double)population->span_ns / 1e9, (double)population->block_ns / 1e9,
-                            (double)compare->options.block_ns / 1e9);
+                            (double)compare->options.repeat.block_ns / 1e9);
     if (is_stated && report->resamples && population->sessions == 0 && population->prefix_ids > 0)
         is_stated = sgl_report_note(report, "the trace names no sessions: a conversation that goes "
                                             "on past its block loses what was cached of it");
@@ -280,10 +275,11 @@ static bool state_facts(struct sgl_compare *compare)
                         sgl_plural(compare->fleet.worker_count), compare->fleet.origin) &&
         state_groups(compare);
 
-    is_stated = is_stated &&
-                sgl_report_fact(report, "seeds", "%llu to %llu, %s", (unsigned long long)o->seed,
-                                (unsigned long long)(o->seed + o->seeds - 1),
-                                report->resamples ? "blocks resampled" : "luck only");
+    is_stated =
+        is_stated &&
+        sgl_report_fact(report, "seeds", "%llu to %llu, %s", (unsigned long long)o->repeat.seed,
+                        (unsigned long long)(o->repeat.seed + o->repeat.seeds - 1),
+                        report->resamples ? "blocks resampled" : "luck only");
     if (report->resamples)
         is_stated =
             is_stated && sgl_report_fact(report, "blocks", "%u of %.6g s, drawn with replacement",
@@ -325,7 +321,7 @@ int sgl_compare_trace(struct sgl_compare *compare, struct sgl_failure *failure)
         .version = SGL_VERSION,
         .comparison = &compare->comparison,
         .population = sgl_population_facts(compare->population),
-        .resamples = strcmp(compare->options.resample, "blocks") == 0,
+        .resamples = sgl_repeat_resamples(&compare->options.repeat),
         .wanted_warm_up = strcmp(compare->options.warm_up, "mser5") == 0,
         .is_stationary = compare->result.is_stationary,
         .warm_up = compare->result.warm_up,

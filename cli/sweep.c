@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define OUTPUT_STANDARD "./sglsim-sweep.db"
 #define METRIC_STANDARD "e2e_p99"
@@ -43,13 +42,10 @@ static const char examples[] =
 static void set_standards(struct sgl_sweep_options *options)
 {
     *options = (struct sgl_sweep_options){
-        .seed = 1,
-        .seeds = SEEDS_STANDARD,
-        .resample = "blocks",
-        .block_ns = SGL_POPULATION_BLOCK_NS,
         .metric = METRIC_STANDARD,
         .output = OUTPUT_STANDARD,
     };
+    sgl_repeat_flags_init(&options->repeat, SEEDS_STANDARD);
     sgl_simulation_flags_init(&options->simulation);
 }
 
@@ -80,13 +76,9 @@ static int parse_options(struct sgl_sweep_command *command, int argument_count, 
     struct sgl_option table[] = {
         {"policy", 'p', SGL_OPTION_LIST, "P[:k=v,...]", &o->policies,
          "a policy and its parameters; may be given again", 0},
-        {"seeds", 0, SGL_OPTION_NATURAL, "N", &o->seeds, "runs of each combination (default 5)", 1},
-        {"seed", 's', SGL_OPTION_NATURAL, "N", &o->seed,
-         "of the first run; the others follow by ones (default 1)", 0},
-        {"resample", 0, SGL_OPTION_CHOICE, "blocks|none", &o->resample,
-         "what a seed draws beside luck (default blocks)", 0},
-        {"block", 0, SGL_OPTION_DURATION, "TIME", &o->block_ns,
-         "length of those blocks (default 60s)", 0},
+        {"seeds", 0, SGL_OPTION_NATURAL, "N", &o->repeat.seeds,
+         "runs of each combination (default 5)", 1},
+        SGL_REPEAT_ROWS(o->repeat),
         {"output", 'o', SGL_OPTION_TEXT, "PATH|none", &o->output,
          "the database (default " OUTPUT_STANDARD ")", 0},
         {"metric", 'm', SGL_OPTION_TEXT, "FIGURE", &o->metric,
@@ -95,8 +87,7 @@ static int parse_options(struct sgl_sweep_command *command, int argument_count, 
          0},
         {"slo", 0, SGL_OPTION_TEXT, "M:LIMIT,...", &o->slo,
          "objectives for goodput: ttft:500ms,tpot:50ms (queue_time, itl, e2e)", 0},
-        {"threads", 0, SGL_OPTION_NATURAL, "N", &o->threads,
-         "(default: as many as there are processors; results are the same)", 1},
+        SGL_THREADS_ROW(o->repeat),
         SGL_SIMULATION_ROWS(o->simulation),
         SGL_TRACE_ROWS("TRACE", o->trace, o->prefix_block),
         {"json", 'j', SGL_OPTION_FLAG, NULL, &o->json, "print the table as JSON", 0},
@@ -170,24 +161,9 @@ static int check_options(struct sgl_sweep_command *command)
         sgl_complain("--policy is missing (sglsim policies lists them)");
         return SGL_EXIT_USAGE;
     }
-    if (o->prefix_block > UINT32_MAX || o->seed > INT64_MAX / 2) {
-        sgl_complain("--prefix-block or --seed is too large, expected at most %u, %lld", UINT32_MAX,
-                     (long long)(INT64_MAX / 2));
-        return SGL_EXIT_USAGE;
-    }
-    if (o->seeds > SGL_SWEEP_RUNS_MAX || o->threads > SGL_CREW_THREADS_MAX) {
-        sgl_complain("--seeds or --threads is too large, expected at most %d, %d",
-                     SGL_SWEEP_RUNS_MAX, SGL_CREW_THREADS_MAX);
-        return SGL_EXIT_USAGE;
-    }
-    if (o->block_ns != SGL_POPULATION_BLOCK_NS && strcmp(o->resample, "none") == 0) {
-        sgl_complain("--block, but nothing is resampled (--resample is none)");
-        return SGL_EXIT_USAGE;
-    }
-    if (o->block_ns < 1000) {
-        sgl_complain("--block is below 1us, expected a duration such as 60s");
-        return SGL_EXIT_USAGE;
-    }
+    const int repeated = sgl_repeat_flags_check(&o->repeat, SGL_SWEEP_RUNS_MAX, o->prefix_block);
+    if (repeated != SGL_OPTIONS_RUN)
+        return repeated;
     if (sgl_objectives_parse(&command->objectives, o->slo, &failure) != SGL_OK)
         return misuse(&failure);
     int code = check_metric(command);
@@ -198,7 +174,7 @@ static int check_options(struct sgl_sweep_command *command)
     if (code != SGL_OPTIONS_RUN)
         return code;
     const double runs = (double)command->policy_count * command->load_count * command->point_count *
-                        (double)o->seeds;
+                        (double)o->repeat.seeds;
     if (runs <= SGL_SWEEP_RUNS_MAX)
         return SGL_OPTIONS_RUN;
     sgl_complain("%.0f runs, expected at most %d (fewer --seeds or values)", runs,
@@ -214,7 +190,6 @@ static void show_progress(void *context, uint32_t done, uint32_t count)
 static int simulate(struct sgl_sweep_command *command, struct sgl_failure *failure)
 {
     const struct sgl_sweep_options *o = &command->options;
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
     command->sweep = (struct sgl_sweep){
         .population = command->population,
@@ -226,14 +201,11 @@ static int simulate(struct sgl_sweep_command *command, struct sgl_failure *failu
         .fleet_count = command->point_count,
         .loads = command->loads,
         .load_count = command->load_count,
-        .seed = o->seed,
-        .seed_count = (uint32_t)o->seeds,
-        .resamples = strcmp(o->resample, "blocks") == 0,
+        .seed = o->repeat.seed,
+        .seed_count = (uint32_t)o->repeat.seeds,
+        .resamples = sgl_repeat_resamples(&o->repeat),
         .objectives = command->objectives,
-        .thread_count = o->threads > 0 ? (uint32_t)o->threads
-                        : processors > 0 && processors <= SGL_CREW_THREADS_MAX
-                            ? (uint32_t)processors
-                            : 1,
+        .thread_count = sgl_repeat_thread_count(&o->repeat),
         .progress = show_progress,
         .progress_context = &command->progress,
     };
@@ -252,7 +224,7 @@ static int run(struct sgl_sweep_command *command, struct sgl_failure *failure)
 
     if (status == SGL_OK)
         status = sgl_population_load(&command->population, sgl_trace_source(command->trace),
-                                     o->block_ns, failure);
+                                     o->repeat.block_ns, failure);
     if (status == SGL_OK)
         status = simulate(command, failure);
     if (status != SGL_OK)

@@ -11,6 +11,7 @@
 #include "analysis/crew.h"
 #include "analysis/sweep.h"
 #include "cli/progress.h"
+#include "cli/repeat_options.h"
 #include "cli/simulated_fleet.h"
 #include "traces/open.h"
 
@@ -23,14 +24,10 @@ struct sgl_sweep_options {
     struct sgl_option_list profiles; /* names or files */
     struct sgl_option_list loads;    /* each "1" or "1,2,4" */
     struct sgl_simulation_flags simulation;
-    uint64_t seed;
-    uint64_t seeds;
-    const char *resample; /* blocks | none */
-    int64_t block_ns;
+    struct sgl_repeat_flags repeat;
     const char *slo;
     const char *metric;
     const char *output; /* a path, or none */
-    uint64_t threads;
     struct sgl_trace_options trace;
     uint64_t prefix_block;
     bool json;

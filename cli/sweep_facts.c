@@ -44,7 +44,7 @@ static bool state_trace(struct sgl_sweep_command *command)
     const struct sgl_sweep_options *o = &command->options;
     const struct sgl_trace_facts *trace = sgl_trace_facts(command->trace);
     const struct sgl_population_facts *population = sgl_population_facts(command->population);
-    const bool resamples = strcmp(o->resample, "blocks") == 0;
+    const bool resamples = sgl_repeat_resamples(&o->repeat);
     bool is_stated = state(command, "trace",
                            "%llu request%s over %.6g s, format %s, times in %s, digest %016llx",
                            (unsigned long long)trace->row_count, sgl_plural(trace->row_count),
@@ -54,10 +54,10 @@ static bool state_trace(struct sgl_sweep_command *command)
                            command->result.run_count, command->policy_count,
                            command->policy_count == 1 ? "y" : "ies", command->load_count,
                            sgl_plural(command->load_count), command->point_count,
-                           sgl_plural(command->point_count), (unsigned long long)o->seeds,
-                           sgl_plural(o->seeds)) &&
-                     state(command, "seeds", "%llu to %llu, %s", (unsigned long long)o->seed,
-                           (unsigned long long)(o->seed + o->seeds - 1),
+                           sgl_plural(command->point_count), (unsigned long long)o->repeat.seeds,
+                           sgl_plural(o->repeat.seeds)) &&
+                     state(command, "seeds", "%llu to %llu, %s", (unsigned long long)o->repeat.seed,
+                           (unsigned long long)(o->repeat.seed + o->repeat.seeds - 1),
                            resamples ? "blocks resampled" : "luck only");
 
     if (trace->cut != NULL)
@@ -66,12 +66,12 @@ static bool state_trace(struct sgl_sweep_command *command)
         is_stated = is_stated && state(command, "blocks", "%u of %.6g s, drawn with replacement",
                                        population->blocks, (double)population->block_ns / 1e9);
     if (resamples && population->is_short)
-        is_stated =
-            is_stated && state(command, "note",
-                               "the trace lasts %.3g s: blocks of %.3g s, not %.3g s; what hangs "
-                               "together for longer is torn apart",
-                               (double)population->span_ns / 1e9,
-                               (double)population->block_ns / 1e9, (double)o->block_ns / 1e9);
+        is_stated = is_stated &&
+                    state(command, "note",
+                          "the trace lasts %.3g s: blocks of %.3g s, not %.3g s; what hangs "
+                          "together for longer is torn apart",
+                          (double)population->span_ns / 1e9, (double)population->block_ns / 1e9,
+                          (double)o->repeat.block_ns / 1e9);
     if (resamples && population->sessions == 0 && population->prefix_ids > 0)
         is_stated = is_stated &&
                     state(command, "note",
