@@ -93,7 +93,7 @@ static bool is_better(struct sgl_calibration_problem *problem, struct choice *ch
 static void judge(struct sgl_calibration_problem *problem, struct choice *choice,
                   struct sgl_calibration_choice *out)
 {
-    const int usual = sgl_calibration_usual(problem);
+    const int usual = (int)sgl_calibration_usual(problem);
     const struct sgl_fitted *fitted = &choice->fitted[usual];
     int chosen = usual;
 
