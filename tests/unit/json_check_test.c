@@ -36,8 +36,8 @@ static int oracle(const char *text, size_t size)
 }
 
 static const char *const seeds[] = {
-    "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"a\\n\\u00e9\\\"\"}],\"n\":-1."
-    "5e+3}",
+    ("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"a\\n\\u00e9\\\"\"}],"
+     "\"n\":-1.5e+3}"),
     "[[],{},[{}],[0,1,-0,0.5,1E9,12345678901234567890],true,false,null]",
     " { \"a\" : [ 1 , { \"b\" : \"\\ud83d\\ude00 \xf0\x9f\x98\x80 \xe2\x82\xac \xc3\xa9\" } ] } ",
     "\"\\b\\f\\n\\r\\t\\/\\\\\"",
