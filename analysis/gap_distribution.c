@@ -10,22 +10,6 @@
 #define NS_PER_S 1e9
 #define CAPACITY_FIRST 256
 
-/* The first class from that length on. */
-static uint32_t place_of(const struct sgl_gap_distribution *distribution, int64_t from_ns)
-{
-    uint32_t low = 0;
-    uint32_t high = distribution->class_count;
-
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (distribution->classes[middle].from_ns < from_ns)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static int insert(struct sgl_gap_distribution *distribution, uint32_t place,
                   const struct sgl_gap_class *class)
 {
@@ -52,8 +36,12 @@ static int insert(struct sgl_gap_distribution *distribution, uint32_t place,
 int sgl_gap_distribution_add(struct sgl_gap_distribution *distribution,
                              const struct sgl_gap_class *classes, uint32_t class_count)
 {
+    uint32_t place = 0; /* both are in ascending order */
+
     for (uint32_t i = 0; i < class_count; i++) {
-        const uint32_t place = place_of(distribution, classes[i].from_ns);
+        while (place < distribution->class_count &&
+               distribution->classes[place].from_ns < classes[i].from_ns)
+            place++;
         struct sgl_gap_class *own = &distribution->classes[place];
         if (place == distribution->class_count || own->from_ns != classes[i].from_ns) {
             const int status = insert(distribution, place, &classes[i]);
