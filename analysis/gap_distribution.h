@@ -22,7 +22,8 @@ struct sgl_gap_distribution {
     double sum_s;
 };
 
-/* SGL_OK or SGL_ENOMEM; SGL_EINVAL: more classes than there are. */
+/* Adds what a worker counted, in ascending order (core/gaps.h). SGL_OK or SGL_ENOMEM; SGL_EINVAL:
+ * more classes than there are. */
 int sgl_gap_distribution_add(struct sgl_gap_distribution *distribution,
                              const struct sgl_gap_class *classes, uint32_t class_count);
 
