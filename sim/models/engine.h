@@ -506,11 +506,9 @@ bool sgl_engine_release_kept(struct sgl_engine *engine, uint32_t handle);
 
 /* ---- ends (engine_steps.c) -------------------------------------------------------------- */
 
-/* Tells the first token of a job. */
-void sgl_engine_tell_first_token(const struct sgl_engine *engine, uint32_t job, int64_t now_ns);
-
-/* The driver is told that a job with that handle is forgotten. */
-void sgl_engine_tell_forgotten(const struct sgl_engine *engine, uint32_t handle, int64_t now_ns);
+/* Tells of a job what has no figures: its first token, or that it is forgotten. */
+void sgl_engine_tell(const struct sgl_engine *engine, enum sgl_worker_event_kind kind,
+                     uint32_t handle, int64_t now_ns);
 
 /* A job is done: it is told, and forgotten, unless its memory is still wanted. */
 void sgl_engine_finish(struct sgl_engine *engine, uint32_t job, int64_t now_ns);

@@ -78,14 +78,6 @@ static struct sgl_engine_job *find_chunk(const struct sgl_engine *engine, uint32
     return NULL;
 }
 
-/* Steps of the leap under way that have ended. When it was cut to end now, all have. */
-static int64_t steps_ended(const struct sgl_engine *engine, int64_t now_ns)
-{
-    return sgl_moment_ns(engine->end) <= now_ns
-               ? engine->step_count
-               : (int64_t)(sgl_engine_steps(engine, now_ns) - engine->steps);
-}
-
 /* ---- sglang ------------------------------------------------------------------------------ */
 
 /* Being prefilled: it gives nothing more, so it ends with what is computed. */
@@ -191,8 +183,9 @@ int sgl_engine_see_leaving(struct sgl_engine *engine)
             continue;
         const bool has_waited = sgl_engine_drop_waiting(engine, handle, false);
         assert(has_waited);
-        status = has_waited ? 1 : status;
-        sgl_engine_tell_forgotten(engine, handle, sgl_moment_ns(engine->start));
+        (void)has_waited;
+        status = 1;
+        sgl_engine_tell(engine, SGL_WORKER_FORGET, handle, sgl_moment_ns(engine->start));
     }
     leaving->count = 0;
     engine->has_leaving = false;
@@ -210,7 +203,7 @@ void sgl_engine_abandon_chunk(struct sgl_engine *engine, uint32_t job)
     sgl_engine_keep_answer(engine, job, self.prefilled);
     sgl_engine_let_go(engine, job, self.prefilled);
     sgl_engine_forget(engine, job);
-    sgl_engine_tell_forgotten(engine, self.handle, sgl_moment_ns(engine->end));
+    sgl_engine_tell(engine, SGL_WORKER_FORGET, self.handle, sgl_moment_ns(engine->end));
 }
 
 /* ---- both -------------------------------------------------------------------------------- */
@@ -222,10 +215,13 @@ bool sgl_engine_cancel(void *state, int64_t now_ns, uint32_t handle)
     if (sgl_engine_release_kept(self, handle))
         return true;
     const bool is_leap = self->is_stepping && self->chunk_count == 0;
-    const int64_t left = is_leap ? steps_ended(self, now_ns) + 1 : 1;
+    int64_t left = 1; /* steps to the end of the one under way, or of the one that begins now */
+
     /* What it leaves behind may let in one that waits: at the next boundary. */
-    if (is_leap)
+    if (is_leap) {
         sgl_engine_cut_leap(self, now_ns);
+        left = self->step_count + (sgl_moment_ns(self->end) <= now_ns);
+    }
     return self->scheduler == &sgl_engine_vllm ? leave_vllm(self, handle, now_ns)
                                                : leave_sglang(self, handle, left);
 }

@@ -44,7 +44,7 @@ static void join(struct sgl_engine *engine, uint32_t job)
     if (is_new)
         self->started_ns = now_ns;
     if (is_new && self->emitted > 0)
-        sgl_engine_tell_first_token(engine, job, now_ns);
+        sgl_engine_tell(engine, SGL_WORKER_FIRST_TOKEN, self->handle, now_ns);
     if (self->emitted < self->output_tokens) {
         sgl_engine_join(engine, job);
         if (engine->gaps.counter != NULL)

@@ -274,23 +274,11 @@ static void emit(const struct sgl_engine *engine, uint32_t handle,
     engine->emit(engine->emit_context, &full);
 }
 
-void sgl_engine_tell_first_token(const struct sgl_engine *engine, uint32_t job, int64_t now_ns)
+void sgl_engine_tell(const struct sgl_engine *engine, enum sgl_worker_event_kind kind,
+                     uint32_t handle, int64_t now_ns)
 {
     const struct sgl_worker_event event = {
-        .kind = SGL_WORKER_FIRST_TOKEN,
-        .time_ns = now_ns,
-        .started_ns = SGL_ABSENT,
-        .output_tokens = SGL_ABSENT,
-        .cached_tokens = SGL_ABSENT,
-    };
-
-    emit(engine, sgl_engine_at(engine, job)->handle, &event);
-}
-
-void sgl_engine_tell_forgotten(const struct sgl_engine *engine, uint32_t handle, int64_t now_ns)
-{
-    const struct sgl_worker_event event = {
-        .kind = SGL_WORKER_FORGET,
+        .kind = kind,
         .time_ns = now_ns,
         .started_ns = SGL_ABSENT,
         .output_tokens = SGL_ABSENT,
@@ -372,7 +360,7 @@ static void end_prefill(struct sgl_engine *engine, uint32_t job, int64_t now_ns)
 
     if (self->emitted < self->output_tokens) {
         if (self->emitted++ == 0)
-            sgl_engine_tell_first_token(engine, job, now_ns);
+            sgl_engine_tell(engine, SGL_WORKER_FIRST_TOKEN, self->handle, now_ns);
         else if (engine->gaps.counter != NULL)
             sgl_engine_gaps_resume(engine, job);
     }
